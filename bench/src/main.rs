@@ -1,0 +1,50 @@
+//! `mqhook-bench`: the end-to-end benchmark of mqhook; `bench/README.md` says what it measures.
+//!
+//! One binary, one subcommand per process of a run, so that CPU time and memory are told apart:
+//!
+//! ```text
+//! publisher -> Mosquitto -> bare | mqhook -> receiver
+//!     ^                                         |
+//!     +------------- progress (QoS 0) ----------+
+//! harness: starts them all, reads /proc and the receiver's report, prints the tables
+//! ```
+
+mod bare;
+mod chain;
+mod clock;
+mod control;
+mod harness;
+mod histogram;
+mod mosquitto;
+mod mqtt;
+mod payload;
+mod process;
+mod publisher;
+mod receiver;
+mod report;
+mod round;
+mod tally;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "End-to-end benchmark of mqhook")]
+enum Command {
+    /// Runs rounds of both chains and prints the tables.
+    Harness(harness::Args),
+    /// Publishes stamped messages.
+    Publisher(publisher::Args),
+    /// Counts the requests.
+    Receiver(receiver::Args),
+    /// The bare chain: rumqttc, a bounded channel, hyper.
+    Bare(bare::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Harness(args) => harness::run(args),
+        Command::Publisher(args) => publisher::run(&args),
+        Command::Receiver(args) => receiver::run(&args),
+        Command::Bare(args) => bare::run(&args),
+    }
+}

@@ -1,0 +1,142 @@
+//! Child processes: start, wait for their first words, what they cost, and their end.
+//!
+//! A [`Child`] is killed by its process id when it is dropped, so a run that fails or is interrupted leaves nothing behind.
+
+use std::{path::Path, process::Stdio, time::Duration};
+
+use anyhow::{Context as _, bail};
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{ChildStdout, Command},
+    time::timeout,
+};
+
+const END: Duration = Duration::from_secs(5);
+
+/// One process of a run.
+pub struct Child {
+    name: &'static str,
+    id: u32,
+    inner: tokio::process::Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+/// A process's use of the machine since it started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// User and system time.
+    pub cpu_seconds: f64,
+    /// Peak resident set.
+    pub peak_rss_bytes: u64,
+    /// Resident set now.
+    pub rss_bytes: u64,
+}
+
+impl Child {
+    /// Starts `program`; its standard output is read by [`Self::line`], its standard error is the harness's.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn start(
+        name: &'static str,
+        program: &Path,
+        arguments: &[String],
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
+        let mut inner = Command::new(program)
+            .args(arguments)
+            .current_dir(directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("start {name} ({})", program.display()))?;
+        let stdout = inner.stdout.take().context("standard output is piped")?;
+        Ok(Self {
+            name,
+            id: inner.id().context("it has just started")?,
+            inner,
+            lines: BufReader::new(stdout).lines(),
+        })
+    }
+
+    /// Returns the next line of standard output.
+    ///
+    /// # Errors
+    /// The process ends or `within` passes first.
+    pub async fn line(&mut self, within: Duration) -> anyhow::Result<String> {
+        match timeout(within, self.lines.next_line()).await {
+            Ok(Ok(Some(line))) => Ok(line),
+            Ok(_) => bail!("{} ended early: {:?}", self.name, self.inner.wait().await),
+            Err(_) => bail!("{} said nothing for {within:?}", self.name),
+        }
+    }
+
+    /// # Errors
+    /// The process has ended.
+    pub fn check_alive(&mut self) -> anyhow::Result<()> {
+        match self.inner.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended early: {status}", self.name),
+        }
+    }
+
+    /// Returns what the process has used so far.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id))
+            .with_context(|| format!("read the status of {}", self.name))?;
+        Ok(Usage {
+            cpu_seconds: cpu_seconds(self.id)?,
+            peak_rss_bytes: kilobytes(&status, "VmHWM:")? * 1024,
+            rss_bytes: kilobytes(&status, "VmRSS:")? * 1024,
+        })
+    }
+
+    /// Asks the process to end (SIGTERM), then kills it when it does not within five seconds.
+    pub async fn stop(mut self) {
+        let id = i32::try_from(self.id)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw);
+        if let Some(id) = id {
+            // It may have ended by itself; then there is nothing to stop.
+            rustix::process::kill_process(id, rustix::process::Signal::TERM).ok();
+        }
+        if timeout(END, self.inner.wait()).await.is_err() {
+            eprintln!("{} ignored SIGTERM for {END:?}, killed", self.name);
+            self.inner.kill().await.ok();
+        }
+    }
+}
+
+/// Returns user and system time of a process, all threads, in seconds; the kernel counts in ticks of 10 ms.
+///
+/// # Errors
+/// There is no such process.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ticks of one run are far below 2^52"
+)]
+pub fn cpu_seconds(id: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).context("read stat")?;
+    // The command name is in parentheses and may contain spaces; utime and stime are fields 14 and 15 (proc(5)).
+    let (_, fields) = stat.rsplit_once(')').context("stat has no name")?;
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+fn kilobytes(status: &str, key: &str) -> anyhow::Result<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key))
+        .with_context(|| format!("status has no {key}"))?;
+    let number = line.trim().trim_end_matches("kB").trim();
+    number.parse().with_context(|| format!("parse {line}"))
+}

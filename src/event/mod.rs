@@ -1,0 +1,157 @@
+//! The vocabulary: what can happen at a broker, and the words that describe it.
+//!
+//! An [`Event`] is one thing that happened. It has an [`Id`], a [`Kind`], a
+//! [`Timestamp`] and attributes: who ([`Client`]) and what ([`Detail`]). A dialect
+//! decodes a [`Happening`], which has no id yet; accepting it makes it an event.
+//!
+//! Everything here is pure and knows neither MQTT packets nor HTTP requests.
+//! Strings are [`ByteString`]s, so that an event shares the buffer of the packet
+//! that it came in instead of copying it.
+
+mod id;
+mod kind;
+mod reason;
+mod time;
+mod topic;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+
+pub use id::{Id, ParseIdError};
+pub use kind::{Kind, KindSet};
+pub use reason::Reason;
+pub use time::Timestamp;
+pub use topic::{TopicError, TopicFilter, TopicName};
+
+/// One thing that happened at the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Names the event in `webhook-id`, in logs and in the API.
+    pub id: Id,
+    /// What it is, by `NanoMQ`'s name.
+    pub kind: Kind,
+    /// When it happened, by the broker's clock where the broker tells, otherwise by ours.
+    pub time: Timestamp,
+    /// The client that it is about; of a message, its publisher.
+    pub client: Client,
+    /// The attributes that only events of this kind have.
+    pub detail: Detail,
+}
+
+impl Event {
+    /// Returns the event of a happening that was heard at `now`, under a new id.
+    #[must_use]
+    pub fn new(happening: Happening, now: Timestamp) -> Self {
+        Self {
+            id: Id::new(),
+            kind: happening.kind,
+            time: happening.time.unwrap_or(now),
+            client: happening.client,
+            detail: happening.detail,
+        }
+    }
+
+    /// Returns the name of the topic that a message was published to, `None` for other kinds.
+    #[must_use]
+    pub fn topic(&self) -> Option<&TopicName> {
+        match &self.detail {
+            Detail::Message(message) => Some(&message.topic),
+            _ => None,
+        }
+    }
+
+    /// Returns about how many bytes of memory the event holds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let text = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+        let client =
+            text(&self.client.id) + text(&self.client.username) + text(&self.client.address);
+        let detail = match &self.detail {
+            Detail::Message(message) => message.topic.as_str().len() + message.payload.len(),
+            Detail::Subscription(subscription) => subscription.topic_filter.len(),
+            Detail::Connection(_) | Detail::End(_) => 0,
+        };
+        size_of::<Self>() + client + detail
+    }
+}
+
+/// What a dialect read out of a broker's message: an event that has no id yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happening {
+    /// What happened.
+    pub kind: Kind,
+    /// When, if the broker told.
+    pub time: Option<Timestamp>,
+    /// To whom.
+    pub client: Client,
+    /// The rest.
+    pub detail: Detail,
+}
+
+/// What is known of a client; `None` is "the broker did not tell".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Client {
+    /// The client identifier (MQTT 5, 3.1.3.1).
+    pub id: Option<ByteString>,
+    /// The user name; `None` also where the client gave none.
+    pub username: Option<ByteString>,
+    /// The client's network address, with the port where the broker tells it.
+    pub address: Option<ByteString>,
+}
+
+/// The attributes of an event by the shape that its kind has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Detail {
+    /// Of `on_client_connect`, `on_client_connack` and `on_client_connected`.
+    Connection(Connection),
+    /// Of `on_client_disconnected` and `on_session_terminated`.
+    End(End),
+    /// Of `on_client_subscribe`, `on_client_unsubscribe`, `on_session_subscribed` and `on_session_unsubscribed`.
+    Subscription(Subscription),
+    /// Of `on_message_publish`, `on_message_delivered` and `on_message_acked`.
+    Message(Message),
+}
+
+/// A connection that was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connection {
+    /// 3 (MQTT 3.1), 4 (3.1.1) or 5.
+    pub protocol_version: Option<u8>,
+    /// Keep Alive in seconds; 0 is none.
+    pub keep_alive: Option<u16>,
+    /// Clean Start, or Clean Session before MQTT 5.
+    pub clean_start: Option<bool>,
+    /// Why the broker refused it; `None` where it was accepted.
+    pub refused: Option<Reason>,
+}
+
+/// The end of a connection or of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// Why it ended.
+    pub reason: Reason,
+    /// When the connection had been accepted, if that was heard.
+    pub connected_at: Option<Timestamp>,
+}
+
+/// A subscription that was made or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topic filter as the broker told it; it may be one that mqhook would refuse.
+    pub topic_filter: ByteString,
+    /// The maximum quality of service, if the broker told.
+    pub qos: Option<u8>,
+}
+
+/// A message that was published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The topic name.
+    pub topic: TopicName,
+    /// The payload; may be empty, need not be text.
+    pub payload: Bytes,
+    /// The quality of service with which mqhook got it: 0, 1 or 2.
+    pub qos: u8,
+    /// The publisher's retain flag.
+    pub retain: bool,
+}

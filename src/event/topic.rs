@@ -1,0 +1,330 @@
+//! Topic names and topic filters (MQTT 5, 4.7).
+//!
+//! Both are checked once, when they are made, and are then known to be well formed.
+//! [`TopicFilter`] also answers how two filters relate, which is what keeps
+//! overlapping subscriptions from making two events out of one message.
+
+use std::fmt;
+
+use bytestring::ByteString;
+use thiserror::Error;
+
+/// Longest topic name or filter in bytes: MQTT's UTF-8 strings have a two-byte length (1.5.4).
+const MAX_BYTES: usize = 65_535;
+
+/// Why a text is not a topic name or not a topic filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TopicError {
+    /// Nothing was changed; so for all variants.
+    #[error("it is empty")]
+    Empty,
+    /// MQTT 5, 1.5.4.
+    #[error("it is longer than 65535 bytes")]
+    TooLong,
+    /// MQTT 5, 4.7.3.
+    #[error("it contains a null character")]
+    Null,
+    /// A name, unlike a filter, has no wildcards (4.7.1).
+    #[error("a topic name cannot contain the wildcards `+` and `#`")]
+    Wildcard,
+    /// 4.7.1.2.
+    #[error("`#` must be the last level and stand alone in it")]
+    MultiLevel,
+    /// 4.7.1.3.
+    #[error("`+` must stand alone in its level")]
+    SingleLevel,
+    /// 4.8.2.
+    #[error("a shared subscription is `$share/<group>/<filter>`, the group without `+` and `#`")]
+    Share,
+}
+
+/// The name of a topic: what a message is published to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicName(ByteString);
+
+impl TopicName {
+    /// Returns the name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the levels between the slashes; some may be empty.
+    pub fn levels(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// Returns whether the name is reserved for the broker, so that no leading wildcard matches it (4.7.2).
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with('$')
+    }
+}
+
+impl TryFrom<ByteString> for TopicName {
+    type Error = TopicError;
+
+    fn try_from(text: ByteString) -> Result<Self, TopicError> {
+        check_text(&text)?;
+        if text.contains(['+', '#']) {
+            return Err(TopicError::Wildcard);
+        }
+        Ok(Self(text))
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A topic filter: what a rule asks for and what a SUBSCRIBE carries.
+///
+/// A shared subscription, `$share/<group>/<filter>`, keeps its group apart; what
+/// it matches is the filter behind the group.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicFilter {
+    group: Option<ByteString>,
+    filter: ByteString,
+}
+
+impl TopicFilter {
+    /// Returns the filter that matches every topic that is not reserved.
+    #[must_use]
+    pub fn all() -> Self {
+        Self {
+            group: None,
+            filter: ByteString::from_static("#"),
+        }
+    }
+
+    /// Returns what topics are compared with: the filter without `$share/<group>/`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.filter
+    }
+
+    /// Returns the share name of a shared subscription (4.8.2).
+    #[must_use]
+    pub fn group(&self) -> Option<&str> {
+        self.group.as_deref()
+    }
+
+    /// Returns the levels between the slashes; some may be empty.
+    pub fn levels(&self) -> impl Iterator<Item = &str> {
+        self.filter.split('/')
+    }
+
+    /// Returns whether the filter matches the name (4.7).
+    #[must_use]
+    pub fn matches(&self, name: &TopicName) -> bool {
+        if name.is_reserved() && !self.is_reserved() {
+            return false;
+        }
+        let mut levels = name.levels();
+        for wanted in self.levels() {
+            match (wanted, levels.next()) {
+                ("#", _) => return true,
+                (_, None) => return false,
+                ("+", Some(_)) => {}
+                (wanted, Some(level)) if wanted == level => {}
+                (_, Some(_)) => return false,
+            }
+        }
+        levels.next().is_none()
+    }
+
+    /// Returns whether some topic matches both filters, whatever their groups are.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        if self.is_reserved() != other.is_reserved() {
+            return false;
+        }
+        let (mut ours, mut theirs) = (self.levels(), other.levels());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+                (None, _) | (_, None) => return false,
+                (Some("+"), _) | (_, Some("+")) => {}
+                (Some(our), Some(their)) if our == their => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Returns the narrowest filter that matches all that two overlapping filters match.
+    ///
+    /// The result is not shared and may match more: `a/+` and `+/b` give `+/+`.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let (mut ours, mut theirs) = (self.levels(), other.levels());
+        let mut levels = Vec::new();
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => break,
+                (Some(our), Some(their)) if our == their && our != "#" => levels.push(our),
+                (Some("#") | None, _) | (_, Some("#") | None) => {
+                    levels.push("#");
+                    break;
+                }
+                (Some(_), Some(_)) => levels.push("+"),
+            }
+        }
+        Self {
+            group: None,
+            filter: levels.join("/").into(),
+        }
+    }
+
+    fn is_reserved(&self) -> bool {
+        self.filter.starts_with('$')
+    }
+}
+
+impl TryFrom<&str> for TopicFilter {
+    type Error = TopicError;
+
+    fn try_from(text: &str) -> Result<Self, TopicError> {
+        check_text(text)?;
+        let (group, filter) = match text.strip_prefix("$share/") {
+            None => (None, text),
+            Some(shared) => {
+                let (group, filter) = shared.split_once('/').ok_or(TopicError::Share)?;
+                if group.is_empty() || filter.is_empty() || group.contains(['+', '#']) {
+                    return Err(TopicError::Share);
+                }
+                (Some(group.into()), filter)
+            }
+        };
+        check_wildcards(filter)?;
+        Ok(Self {
+            group,
+            filter: filter.into(),
+        })
+    }
+}
+
+impl fmt::Display for TopicFilter {
+    /// Writes what a SUBSCRIBE carries, with the group of a shared subscription.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(group) = &self.group {
+            write!(f, "$share/{group}/")?;
+        }
+        f.write_str(&self.filter)
+    }
+}
+
+fn check_text(text: &str) -> Result<(), TopicError> {
+    if text.is_empty() {
+        Err(TopicError::Empty)
+    } else if text.len() > MAX_BYTES {
+        Err(TopicError::TooLong)
+    } else if text.contains('\0') {
+        Err(TopicError::Null)
+    } else {
+        Ok(())
+    }
+}
+
+fn check_wildcards(filter: &str) -> Result<(), TopicError> {
+    let mut levels = filter.split('/').peekable();
+    while let Some(level) = levels.next() {
+        if level.contains('#') && (level != "#" || levels.peek().is_some()) {
+            return Err(TopicError::MultiLevel);
+        }
+        if level.contains('+') && level != "+" {
+            return Err(TopicError::SingleLevel);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(text: &str) -> TopicFilter {
+        TopicFilter::try_from(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn name(text: &'static str) -> TopicName {
+        TopicName::try_from(ByteString::from_static(text))
+            .unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn filters_match_as_the_specification_says() {
+        let check = |wanted, topic, expected| {
+            let answer = filter(wanted).matches(&name(topic));
+            assert_eq!(answer, expected, "{wanted} on {topic}");
+        };
+        check("sport/tennis/player1/#", "sport/tennis/player1", true);
+        check(
+            "sport/tennis/player1/#",
+            "sport/tennis/player1/ranking",
+            true,
+        );
+        check("sport/#", "sport", true);
+        check("sport/tennis/+", "sport/tennis/player1", true);
+        check("sport/tennis/+", "sport/tennis/player1/ranking", false);
+        check("sport/+", "sport", false);
+        check("sport/+", "sport/", true);
+        check("+/+", "/finance", true);
+        check("/+", "/finance", true);
+        check("+", "/finance", false);
+        check("#", "$SYS/broker/version", false);
+        check("+/monitor/Clients", "$SYS/monitor/Clients", false);
+        check("$SYS/#", "$SYS/monitor/Clients", true);
+        check("a/+/c", "a//c", true);
+        check("a/b", "a/B", false);
+        check("$share/group/a/#", "a/b", true);
+    }
+
+    #[test]
+    fn malformed_filters_are_refused() {
+        let check = |text, expected| {
+            assert_eq!(TopicFilter::try_from(text), Err(expected), "{text}");
+        };
+        check("", TopicError::Empty);
+        check("a/#/b", TopicError::MultiLevel);
+        check("a#", TopicError::MultiLevel);
+        check("a/b+", TopicError::SingleLevel);
+        check("a\0", TopicError::Null);
+        check("$share/a", TopicError::Share);
+        check("$share//a", TopicError::Share);
+        check("$share/g/", TopicError::Share);
+        check("$share/+/a", TopicError::Share);
+    }
+
+    #[test]
+    fn names_have_no_wildcards() {
+        let name = TopicName::try_from(ByteString::from_static("a/+"));
+        assert_eq!(name, Err(TopicError::Wildcard));
+    }
+
+    #[test]
+    fn shared_filters_show_as_written() {
+        assert_eq!(filter("$share/g/a/+").to_string(), "$share/g/a/+");
+        assert_eq!(filter("$share/g/a/+").group(), Some("g"));
+        assert_eq!(filter("$share/g/a/+").as_str(), "a/+");
+    }
+
+    #[test]
+    fn union_of_overlapping_filters() {
+        let check = |one, other, expected: Option<&str>| {
+            let (one, other) = (filter(one), filter(other));
+            let union = one.overlaps(&other).then(|| one.union(&other).to_string());
+            assert_eq!(union.as_deref(), expected, "{one} and {other}");
+            assert_eq!(one.overlaps(&other), other.overlaps(&one));
+        };
+        check("a/b", "a/b", Some("a/b"));
+        check("a/b", "a/c", None);
+        check("a/+", "+/b", Some("+/+"));
+        check("a/#", "a", Some("a/#"));
+        check("+", "a/#", Some("+/#"));
+        check("#", "$SYS/#", None);
+        check("$SYS/+", "$SYS/a/#", Some("$SYS/+/#"));
+        check("a/b/c", "a/#", Some("a/#"));
+    }
+}

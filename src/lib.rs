@@ -1,0 +1,3 @@
+//! mqhook turns what happens at an MQTT broker into HTTP requests.
+#![allow(missing_docs)]
+pub mod event;
