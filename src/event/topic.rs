@@ -12,6 +12,9 @@ use thiserror::Error;
 /// Longest topic name or filter in bytes: MQTT's UTF-8 strings have a two-byte length (1.5.4).
 const MAX_BYTES: usize = 65_535;
 
+/// Most levels of a filter; Mosquitto refuses more, too.
+const MAX_LEVELS: usize = 200;
+
 /// Why a text is not a topic name or not a topic filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TopicError {
@@ -33,6 +36,9 @@ pub enum TopicError {
     /// 4.7.1.3.
     #[error("`+` must stand alone in its level")]
     SingleLevel,
+    /// Brokers refuse such filters.
+    #[error("it has more than 200 levels")]
+    TooDeep,
     /// 4.8.2.
     #[error("a shared subscription is `$share/<group>/<filter>`, the group without `+` and `#`")]
     Share,
@@ -228,6 +234,9 @@ fn check_text(text: &str) -> Result<(), TopicError> {
 }
 
 fn check_wildcards(filter: &str) -> Result<(), TopicError> {
+    if filter.split('/').nth(MAX_LEVELS).is_some() {
+        return Err(TopicError::TooDeep);
+    }
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
         if level.contains('#') && (level != "#" || levels.peek().is_some()) {
@@ -295,6 +304,7 @@ mod tests {
         check("$share//a", TopicError::Share);
         check("$share/g/", TopicError::Share);
         check("$share/+/a", TopicError::Share);
+        check(&"/".repeat(200), TopicError::TooDeep);
     }
 
     #[test]
