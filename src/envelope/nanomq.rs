@@ -16,9 +16,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::Config;
-use crate::event::{
-    Client, Connection, Detail, End, Event, Kind, Message, Reason, Subscription, Timestamp,
-};
+use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Subscription};
 use crate::payload::{Encoding, NotUtf8};
 
 /// What NanoMQ writes for a client without a user name.
@@ -266,7 +264,7 @@ mod tests {
     use bytestring::ByteString;
 
     use super::*;
-    use crate::event::{Happening, TopicName};
+    use crate::event::{Happening, Reason, Timestamp, TopicName};
 
     fn check(kind: Kind, detail: Detail, expected: &str) {
         check_with(&Config::default(), kind, detail, expected);

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -36,14 +37,16 @@ impl Certificates {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let authority = authority();
         fs::write(directory.path().join("ca.pem"), authority.pem()).expect("write the authority");
-        let sign = |name: &str, params: CertificateParams| sign(directory.path(), name, params, &authority);
-        sign("server", leaf(&["localhost", "127.0.0.1"]));
-        sign("client", leaf(&["test-client"]));
-        sign("other-host", leaf(&["elsewhere.invalid"]));
+        let sign = |name: &str, params: &CertificateParams| {
+            sign(directory.path(), name, params, &authority);
+        };
+        sign("server", &leaf(&["localhost", "127.0.0.1"]));
+        sign("client", &leaf(&["test-client"]));
+        sign("other-host", &leaf(&["elsewhere.invalid"]));
         let mut expired = leaf(&["localhost", "127.0.0.1"]);
         expired.not_before = date_time_ymd(2020, 1, 1);
         expired.not_after = date_time_ymd(2021, 1, 1);
-        sign("expired", expired);
+        sign("expired", &expired);
         Self { directory }
     }
 
@@ -99,17 +102,26 @@ impl Certificates {
     #[must_use]
     pub fn mutual_server_config(&self) -> Arc<ServerConfig> {
         let provider = Arc::new(default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider)
-            .build()
-            .expect("the authority is a valid root");
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()), provider)
+                .build()
+                .expect("the authority is a valid root");
         let config = server_builder().with_client_cert_verifier(verifier);
-        Arc::new(config.with_single_cert(self.chain("server"), self.key("server")).expect("a matching pair"))
+        Arc::new(
+            config
+                .with_single_cert(self.chain("server"), self.key("server"))
+                .expect("a matching pair"),
+        )
     }
 
     /// Returns a client's settings that trust this authority and show no certificate.
     #[must_use]
     pub fn client_config(&self) -> Arc<ClientConfig> {
-        Arc::new(client_builder().with_root_certificates(self.roots()).with_no_client_auth())
+        Arc::new(
+            client_builder()
+                .with_root_certificates(self.roots())
+                .with_no_client_auth(),
+        )
     }
 
     /// Returns a client's settings that trust this authority and show the client certificate.
@@ -122,7 +134,11 @@ impl Certificates {
 
     fn anonymous_server(&self, name: &str) -> Arc<ServerConfig> {
         let config = server_builder().with_no_client_auth();
-        Arc::new(config.with_single_cert(self.chain(name), self.key(name)).expect("a matching pair"))
+        Arc::new(
+            config
+                .with_single_cert(self.chain(name), self.key(name))
+                .expect("a matching pair"),
+        )
     }
 
     fn roots(&self) -> RootCertStore {
@@ -133,7 +149,10 @@ impl Certificates {
     }
 
     fn chain(&self, name: &str) -> Vec<CertificateDer<'static>> {
-        vec![CertificateDer::from_pem_file(self.file(&format!("{name}.pem"))).expect("written by new")]
+        vec![
+            CertificateDer::from_pem_file(self.file(&format!("{name}.pem")))
+                .expect("written by new"),
+        ]
     }
 
     fn key(&self, name: &str) -> PrivateKeyDer<'static> {
@@ -147,7 +166,9 @@ impl Certificates {
 
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "mqhook test authority");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "mqhook test authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate().expect("a key pair");
@@ -157,15 +178,25 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 fn leaf(names: &[&str]) -> CertificateParams {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let mut params = CertificateParams::new(names.clone()).expect("valid names");
-    params.distinguished_name.push(DnType::CommonName, names[0].as_str());
+    params
+        .distinguished_name
+        .push(DnType::CommonName, names[0].as_str());
     params.use_authority_key_identifier_extension = true;
     params
 }
 
-fn sign(directory: &Path, name: &str, params: CertificateParams, authority: &CertifiedIssuer<'static, KeyPair>) {
+fn sign(
+    directory: &Path,
+    name: &str,
+    params: &CertificateParams,
+    authority: &CertifiedIssuer<'static, KeyPair>,
+) {
     let key = KeyPair::generate().expect("a key pair");
-    let certificate = params.signed_by(&key, authority).expect("a signed certificate");
-    fs::write(directory.join(format!("{name}.pem")), certificate.pem()).expect("write the certificate");
+    let certificate = params
+        .signed_by(&key, authority)
+        .expect("a signed certificate");
+    fs::write(directory.join(format!("{name}.pem")), certificate.pem())
+        .expect("write the certificate");
     fs::write(directory.join(format!("{name}.key")), key.serialize_pem()).expect("write the key");
 }
 

@@ -28,13 +28,16 @@ impl Process {
 
     /// Returns how the child exited, or `None` while it runs.
     pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("the child is ours to wait for")
+        self.child
+            .try_wait()
+            .expect("the child is ours to wait for")
     }
 
     /// Sends `signal`; does nothing when the child has already exited.
     pub(crate) fn signal(&mut self, signal: Signal) {
         if self.exited().is_none() {
-            kill_process(Pid::from_child(&self.child), signal).expect("our own child may be signalled");
+            kill_process(Pid::from_child(&self.child), signal)
+                .expect("our own child may be signalled");
         }
     }
 

@@ -4,7 +4,6 @@
 //! test can then never occupy a port between its release here and its use by a child process, and a
 //! client that retries against a stopped server can never connect to itself.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
@@ -37,7 +36,10 @@ impl RefusingPort {
     /// Returns the port's number.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.socket.local_addr().expect("the socket is bound").port()
+        self.socket
+            .local_addr()
+            .expect("the socket is bound")
+            .port()
     }
 }
 
@@ -77,16 +79,15 @@ pub async fn black_hole() -> BlackHole {
         queued.push(stream.expect("loopback accepts or drops, it does not refuse a listener"));
         assert!(queued.len() < 100, "the accept queue never fills");
     }
-    BlackHole { port: address.port(), _listener: listener, _queued: queued }
+    BlackHole {
+        port: address.port(),
+        _listener: listener,
+        _queued: queued,
+    }
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-/// Says whether something listens on `port` of the loopback.
-pub(crate) fn connect_once(port: u16) -> io::Result<()> {
-    std::net::TcpStream::connect_timeout(&loopback(port), Duration::from_secs(1)).map(drop)
 }
 
 /// Processes start at different places, so that tests running side by side rarely meet.

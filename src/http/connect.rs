@@ -1,0 +1,101 @@
+//! Making connections: look-up, TCP, TLS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::TokioIo;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::{Config, outcome};
+use crate::sink::{Class, Failure};
+use crate::tls;
+
+/// A connection, with TLS or without.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// Makes connections to one receiver.
+#[derive(Debug, Clone)]
+pub(super) struct Connector {
+    origin: Uri,
+    timeout: Duration,
+    https: HttpsConnector<HttpConnector<Resolver>>,
+}
+
+impl Connector {
+    pub(super) fn new(config: &Config) -> Result<Self, tls::Error> {
+        let mut tcp = HttpConnector::new_with_resolver(Resolver);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(config.connect_timeout));
+        tcp.enforce_http(false);
+        let tls = if config.url.is_https() {
+            config.tls.client()?
+        } else {
+            // Never used, but the connector wants one; and reads no files.
+            tls::Config {
+                verify: false,
+                ..tls::Config::default()
+            }
+            .client()?
+        };
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config((*tls).clone())
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Ok(Self {
+            origin: config.url.origin().clone(),
+            timeout: config.connect_timeout,
+            https,
+        })
+    }
+
+    /// Connects, within the time for that.
+    pub(super) async fn connect(&self) -> Result<Stream, Failure> {
+        let connecting = self.https.clone().call(self.origin.clone());
+        match tokio::time::timeout(self.timeout, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(outcome::of_connect(error.as_ref())),
+            Err(_elapsed) => Err(Failure {
+                class: Class::Timeout,
+                detail: "no connection in time".to_owned(),
+            }),
+        }
+    }
+}
+
+/// The receiver's name has no address, or none could be found out.
+#[derive(Debug, Error)]
+#[error("look up the receiver's name")]
+pub(super) struct LookUpError(#[source] io::Error);
+
+/// The system's resolver, with an error of its own type.
+#[derive(Debug, Clone, Copy)]
+struct Resolver;
+
+impl Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = LookUpError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, LookUpError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), LookUpError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((name.as_str(), 0))
+                .await
+                .map_err(LookUpError)?;
+            Ok(addresses.collect::<Vec<_>>().into_iter())
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! One attempt at a connection, in either version of MQTT.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use rustls::ClientConfig;
+
+use super::{Config, Problem, Protocol, Transport, v4, v5};
+use crate::event::Reason;
+
+/// Capacity of the queue of packets that we ask to be sent: an acknowledgement for every packet
+/// identifier there is, and some subscriptions. So it is never full.
+pub(super) const REQUESTS: usize = 65_535 + 1_024;
+
+/// Packets with a packet identifier that we send at once; rumqttc keeps a slot for each.
+pub(super) const OUTGOING_INFLIGHT: u16 = 16;
+
+/// Whether the broker keeps the session when the connection ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persistence {
+    /// It does, for [`Config::session_expiry`].
+    Session,
+    /// It forgets the client.
+    None,
+}
+
+/// What happened on a connection.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// CONNACK: the broker accepted.
+    Connected {
+        /// Whether the broker kept the session, and its subscriptions.
+        session_present: bool,
+    },
+    /// PUBLISH.
+    Publish(Publish),
+    /// A SUBSCRIBE went out under this packet identifier.
+    Subscribing(u16),
+    /// SUBACK.
+    Subscribed(Subscribed),
+    /// DISCONNECT went out.
+    Disconnecting,
+    /// Anything else.
+    Other,
+}
+
+/// A PUBLISH as it came; its topic is not checked yet.
+#[derive(Debug)]
+pub struct Publish {
+    pub(super) topic: Option<ByteString>,
+    pub(super) payload: Bytes,
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+    pub(super) packet_id: u16,
+}
+
+/// What the broker answered to a SUBSCRIBE.
+#[derive(Debug)]
+pub struct Subscribed {
+    /// The SUBSCRIBE's packet identifier.
+    pub packet_id: u16,
+    /// Per topic filter, in order, why it was refused; `None` where it was accepted.
+    pub refused: Vec<Option<Reason>>,
+}
+
+/// A connection, or an attempt at one.
+///
+/// Once [`poll`](Self::poll) has failed, a link is only good for [`leftovers`](Self::leftovers).
+pub enum Link {
+    /// MQTT 5.
+    V5(v5::Link),
+    /// MQTT 3.1.1.
+    V4(v4::Link),
+}
+
+impl Link {
+    /// Prepares a connection; polling it connects.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        client_id: &str,
+        protocol: Protocol,
+        persistence: Persistence,
+        tls: Option<&Arc<ClientConfig>>,
+    ) -> Self {
+        match protocol {
+            Protocol::V5 => Self::V5(v5::Link::new(config, client_id, persistence, tls)),
+            Protocol::V4 => Self::V4(v4::Link::new(config, client_id, persistence, tls)),
+        }
+    }
+
+    /// Returns the version that is spoken.
+    #[must_use]
+    pub fn protocol(&self) -> Protocol {
+        match self {
+            Self::V5(_) => Protocol::V5,
+            Self::V4(_) => Protocol::V4,
+        }
+    }
+
+    /// Waits for what happens next.
+    ///
+    /// # Errors
+    /// The connection failed or ended; the link is of no more use.
+    ///
+    /// # Cancel safety
+    /// No message is lost when the future is dropped and polled anew.
+    pub async fn poll(&mut self) -> Result<LinkEvent, Problem> {
+        match self {
+            Self::V5(link) => link.poll().await,
+            Self::V4(link) => link.poll().await,
+        }
+    }
+
+    /// Returns what was received before the connection failed and has not been polled.
+    pub fn leftovers(&mut self) -> Vec<LinkEvent> {
+        match self {
+            Self::V5(link) => link.leftovers(),
+            Self::V4(link) => link.leftovers(),
+        }
+    }
+
+    /// Asks for SUBSCRIBE at QoS 1 to be sent.
+    pub fn subscribe(&self, filters: &[String], replays: bool) {
+        match self {
+            Self::V5(link) => link.subscribe(filters, replays),
+            Self::V4(link) => link.subscribe(filters),
+        }
+    }
+
+    /// Asks for UNSUBSCRIBE to be sent.
+    pub fn unsubscribe(&self, filter: &str) {
+        match self {
+            Self::V5(link) => link.unsubscribe(filter),
+            Self::V4(link) => link.unsubscribe(filter),
+        }
+    }
+
+    /// Asks for DISCONNECT to be sent behind everything that was asked for before.
+    pub fn disconnect(&self) {
+        match self {
+            Self::V5(link) => link.disconnect(),
+            Self::V4(link) => link.disconnect(),
+        }
+    }
+
+    /// Returns a function that asks for PUBACK to be sent, in the order of its calls.
+    pub fn acknowledger(&self) -> Box<dyn Fn(u16) + Send + Sync> {
+        match self {
+            Self::V5(link) => Box::new(link.acknowledger()),
+            Self::V4(link) => Box::new(link.acknowledger()),
+        }
+    }
+}
+
+/// Returns rumqttc's host argument: of a WebSocket it wants the URL.
+pub(super) fn host(config: &Config) -> String {
+    match config.url.transport {
+        Transport::WebSocket | Transport::SecureWebSocket => config.url.to_string(),
+        _ => config.url.bracketed_host(),
+    }
+}
+
+/// Returns rumqttc's transport.
+pub(super) fn transport(config: &Config, tls: Option<&Arc<ClientConfig>>) -> rumqttc::Transport {
+    use rumqttc::Transport as Rumqttc;
+    match (config.url.transport, tls) {
+        (Transport::Unix, _) => Rumqttc::unix(),
+        (Transport::WebSocket, _) => Rumqttc::ws(),
+        (Transport::SecureWebSocket, Some(tls)) => {
+            Rumqttc::wss_with_config(rumqttc::TlsConfiguration::Rustls(Arc::clone(tls)))
+        }
+        (Transport::Tls, Some(tls)) => {
+            Rumqttc::tls_with_config(rumqttc::TlsConfiguration::Rustls(Arc::clone(tls)))
+        }
+        (Transport::SecureWebSocket | Transport::Tls, None) => {
+            unreachable!("a connection with TLS is made with its configuration")
+        }
+        (Transport::Tcp, _) => Rumqttc::tcp(),
+    }
+}

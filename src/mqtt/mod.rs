@@ -1,0 +1,147 @@
+//! Connections to the broker: the only place that names rumqttc.
+//!
+//! A [`Connection`] keeps one MQTT session: it connects (MQTT 5, or 3.1.1 where the broker
+//! refuses that), subscribes to what its [`Listener`] wants on every CONNACK, hands it each
+//! message, and goes on for ever, with a growing delay between attempts. It never stops
+//! polling; what cannot be taken is left unacknowledged, and the broker keeps it.
+//!
+//! ```text
+//! Connecting --CONNACK--> Subscribing --every SUBACK--> Subscribed
+//!     ^                        |                             |
+//!     +---- Waiting <----------+------- any failure ---------+
+//! ```
+//!
+//! Each attempt uses a new rumqttc event loop, so that nothing of an old connection, neither
+//! a buffered event nor an acknowledgement, reaches a newer one.
+
+mod connection;
+mod link;
+mod metrics;
+mod problem;
+mod status;
+mod url;
+mod v4;
+mod v5;
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use secrecy::SecretString;
+
+use crate::ack::Ticket;
+use crate::event::TopicName;
+use crate::tls;
+
+pub use connection::Connection;
+pub use link::{Link, LinkEvent, Persistence, Subscribed};
+pub use metrics::{Metrics, MetricsFamily};
+pub use problem::{Cause, Problem};
+pub use status::{Protocol, Status};
+pub use url::{BrokerUrl, BrokerUrlError, Transport};
+
+/// How to reach the broker.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it is.
+    pub url: BrokerUrl,
+    /// The client identifier; further connections append to it. Default `mqhook`.
+    pub client_id: String,
+    /// The user name, if the broker wants one.
+    pub username: Option<String>,
+    /// The password that goes with it.
+    pub password: Option<SecretString>,
+    /// Which version to speak; `None`, the default: 5, or 3.1.1 if the broker refuses that.
+    pub protocol: Option<Protocol>,
+    /// Keep Alive, from 5 s to 18 h; default 30 s.
+    pub keep_alive: Duration,
+    /// For how long the broker keeps the session while mqhook is away; default 1 day. MQTT 5 only:
+    /// a 3.1.1 broker decides by itself.
+    pub session_expiry: Duration,
+    /// The most messages that the broker sends ahead of their PUBACKs, from 1 to 65535; default 1024.
+    /// MQTT 5 only.
+    pub receive_maximum: u16,
+    /// The largest packet that is taken, in bytes; default 16 MiB. MQTT 5 brokers do not send
+    /// larger ones; with 3.1.1 a larger one ends the connection.
+    pub max_packet_size: u32,
+    /// Longest time from connect to CONNACK; default 10 s.
+    pub connect_timeout: Duration,
+    /// Whom to trust behind `mqtts` and `wss`.
+    pub tls: tls::Config,
+}
+
+impl Config {
+    /// The default of [`client_id`](Self::client_id).
+    pub const CLIENT_ID: &'static str = "mqhook";
+
+    /// Returns the defaults for a broker.
+    #[must_use]
+    pub fn new(url: BrokerUrl) -> Self {
+        Self {
+            url,
+            client_id: Self::CLIENT_ID.to_owned(),
+            username: None,
+            password: None,
+            protocol: None,
+            keep_alive: Duration::from_secs(30),
+            session_expiry: Duration::from_secs(24 * 60 * 60),
+            receive_maximum: 1024,
+            max_packet_size: 16 * 1024 * 1024,
+            connect_timeout: Duration::from_secs(10),
+            tls: tls::Config::default(),
+        }
+    }
+}
+
+/// A message that the broker sent.
+#[derive(Debug)]
+pub struct Message {
+    /// The topic name.
+    pub topic: TopicName,
+    /// The payload.
+    pub payload: Bytes,
+    /// The quality of service of this delivery: 0 or 1.
+    pub qos: u8,
+    /// The publisher's retain flag with MQTT 5; with 3.1.1 the mark of a replay.
+    pub retain: bool,
+    /// Whether the broker sent it because of a new subscription, not because it was published now.
+    pub is_replay: bool,
+    /// What must settle before the message is acknowledged.
+    pub ticket: Ticket,
+}
+
+/// What a listener made of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// It took charge of the message and its ticket.
+    Taken,
+    /// There is no room. The message stays unacknowledged, and so must all behind it;
+    /// the connection takes no more until there is room, then starts anew.
+    Full,
+    /// Taken, and the topic filters have changed because of it.
+    Resubscribe,
+}
+
+/// What a connection is for.
+pub trait Listener: Send {
+    /// Returns the topic filters to subscribe to now.
+    fn topic_filters(&self) -> Vec<String>;
+
+    /// Returns topic filters that an earlier connection of the same session may have left subscribed.
+    fn leftover_filters(&self) -> Vec<String>;
+
+    /// Returns whether retained messages are wanted when a subscription is made.
+    fn wants_replays(&self) -> bool;
+
+    /// Takes a message.
+    fn hear(&mut self, message: Message) -> Hearing;
+
+    /// Tells that every subscription has been accepted.
+    fn subscribed(&mut self);
+
+    /// Waits until there is room again, after [`Hearing::Full`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}

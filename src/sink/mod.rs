@@ -1,0 +1,129 @@
+//! Where deliveries end: a [`Sink`] attempts one, and says what came of it.
+//!
+//! What a receiver answers is an [`Outcome`], never an error of ours. The usual sink is
+//! an HTTP webhook; a program that embeds mqhook brings its own, as a closure if it likes.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::event::Event;
+
+/// A future that a sink returns.
+pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// A receiver of events.
+pub trait Sink: Send + Sync {
+    /// Attempts to deliver an event once, within a time that the sink bounds.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the attempt; the receiver may have got the event all the same.
+    fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a>;
+}
+
+impl<F, Answer> Sink for F
+where
+    F: Fn(Arc<Event>) -> Answer + Send + Sync,
+    Answer: Future<Output = Outcome> + Send + 'static,
+{
+    fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a> {
+        Box::pin(self(Arc::clone(event)))
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has the event.
+    Delivered,
+    /// It may not have it; another attempt may succeed.
+    Retry(Failure),
+    /// It does not want it; another attempt would fail alike.
+    Rejected(Failure),
+}
+
+/// Why an attempt did not deliver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of failure, for metrics and decisions.
+    pub class: Class,
+    /// What is known beyond it, for the log; may be empty. Holds no payload and no secret.
+    pub detail: String,
+}
+
+impl Failure {
+    /// Returns a failure with what an error and its causes say as detail.
+    pub fn because(class: Class, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut detail = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !detail.ends_with(&text) {
+                detail = format!("{detail}: {text}");
+            }
+            source = cause.source();
+        }
+        Self { class, detail }
+    }
+}
+
+impl From<Class> for Failure {
+    fn from(class: Class) -> Self {
+        Self {
+            class,
+            detail: String::new(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.class, self.detail.as_str()) {
+            (Class::Status(code), _) => write!(f, "answered {code}"),
+            (class, "") => f.write_str(class.as_str()),
+            (class, detail) => write!(f, "{}: {detail}", class.as_str()),
+        }
+    }
+}
+
+/// The kinds of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The receiver answered with this status code.
+    Status(u16),
+    /// Its name has no address, or could not be looked up.
+    Dns,
+    /// No connection could be made.
+    Connect,
+    /// No secure connection could be made.
+    Tls,
+    /// The time for the attempt was up.
+    Timeout,
+    /// The connection ended before the answer did; whether the receiver has the event is not known.
+    Closed,
+    /// The answer was not HTTP.
+    Protocol,
+    /// A sink that is not HTTP failed.
+    Other,
+}
+
+impl Class {
+    /// Returns the word that metrics and the log use; of all status codes, one per hundred.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Status(100..200) => "status_1xx",
+            Self::Status(200..300) => "status_2xx",
+            Self::Status(300..400) => "status_3xx",
+            Self::Status(400..500) => "status_4xx",
+            Self::Status(_) => "status_5xx",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Timeout => "timeout",
+            Self::Closed => "closed",
+            Self::Protocol => "protocol",
+            Self::Other => "other",
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! One HTTP request over a new connection, for admin interfaces: no redirects, no TLS.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::chunked::{self, Chunked};
+use crate::port::loopback;
+use crate::wire::bounded;
+
+/// Sends a GET and returns the status code and the body.
+///
+/// # Panics
+/// When nothing answers, or the answer is not HTTP.
+pub async fn get(port: u16, target: &str) -> (u16, String) {
+    request(port, "GET", target, "").await
+}
+
+/// Sends a request with a JSON body, or none when it is empty; returns the status code and the body.
+///
+/// # Panics
+/// When nothing answers, or the answer is not HTTP.
+pub async fn request(port: u16, method: &str, target: &str, body: &str) -> (u16, String) {
+    let answer = try_request(port, method, target, body).await;
+    answer.unwrap_or_else(|| panic!("expected an HTTP answer to {method} {target} on port {port}"))
+}
+
+/// Like [`request`], but `None` when nothing listens or the connection breaks.
+pub async fn try_request(
+    port: u16,
+    method: &str,
+    target: &str,
+    body: &str,
+) -> Option<(u16, String)> {
+    let framing = match body.len() {
+        0 => String::new(),
+        length => format!("Content-Type: application/json\r\nContent-Length: {length}\r\n"),
+    };
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{framing}\r\n"
+    );
+    let expected = format!("an answer to {method} {target}");
+    let exchange = exchange(port, head + body);
+    parse(&bounded(&expected, exchange).await.ok()?)
+}
+
+async fn exchange(port: u16, request: String) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(loopback(port)).await?;
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+fn parse(answer: &[u8]) -> Option<(u16, String)> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = std::str::from_utf8(&answer[..end]).ok()?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let body = &answer[end + 4..];
+    let body = if head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked")
+    {
+        match chunked::decode(body) {
+            Chunked::Complete { body, .. } => body,
+            Chunked::Partial | Chunked::Malformed => return None,
+        }
+    } else {
+        body.to_vec()
+    };
+    Some((status, String::from_utf8_lossy(&body).into_owned()))
+}

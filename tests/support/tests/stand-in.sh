@@ -1,0 +1,3 @@
+#!/bin/sh
+# Stands in for mqhook: its configuration is the script to run.
+. "$3"
