@@ -1,11 +1,14 @@
 //! The bare chain that mqhook is paired with: rumqttc -> bounded channel -> hyper, and nothing else.
 //!
+//! The channel is flume's, which rumqttc brings: all connections take from one queue, as tokio's single receiver cannot.
+//!
 //! No rules, no spool, no retries, no reconnects, no metrics, no signing. At QoS 1 a message is PUBACKed when its request
 //! was answered 2xx (`--ack response`, the fair pair) or on receipt (`--ack receipt`). PUBACKs leave in the order of
-//! the answers, not of the PUBLISHes as MQTT-4.6.0-2 asks: the simplest chain does not sort them.
+//! the answers, not of the PUBLISH packets as MQTT-4.6.0-2 asks: the simplest chain does not sort them.
 //!
-//! The polling task never waits for anything but the broker. At QoS 1 the channel cannot be full, because it is as large as
-//! the receive maximum; at QoS 0 a message that finds it full is dropped, and the first time that is said.
+//! The polling task never waits for anything but the broker, so a message that finds the channel full is dropped, and
+//! the first time that is said. The harness's window keeps less than a channel's worth of messages under way. The receive
+//! maximum alone would not: Mosquitto 2.0.11 exceeds it as soon as PUBACKs come (eclipse-mosquitto/mosquitto#2301).
 
 use std::{
     fmt::Write as _,
@@ -55,7 +58,7 @@ pub struct Args {
     #[arg(long, default_value = "current")]
     runtime: Runtime,
     /// Size of the bounded channel, and MQTT 5 receive maximum.
-    #[arg(long, default_value_t = 1024)]
+    #[arg(long, default_value_t = 4096)]
     capacity: u16,
 }
 
@@ -110,13 +113,18 @@ async fn chain(args: &Args) -> anyhow::Result<()> {
 }
 
 fn subscriber(args: &Args) -> anyhow::Result<(AsyncClient, EventLoop)> {
-    let (host, port) = args.broker.rsplit_once(':').context("broker is HOST:PORT")?;
+    let (host, port) = args
+        .broker
+        .rsplit_once(':')
+        .context("broker is HOST:PORT")?;
     let mut options = MqttOptions::new("mqhook-bench-bare", host, port.parse()?);
     options
         .set_connect_properties(ConnectProperties::new())
         .set_receive_maximum(Some(args.capacity))
+        // It publishes nothing; the default reserves room for 65,535 publishes, 14 MB.
+        .set_outgoing_inflight_upper_limit(1)
         .set_max_packet_size(Some(1024 * 1024))
-        .set_keep_alive(Duration::from_secs(60))
+        .set_keep_alive(Duration::from_mins(1))
         .set_manual_acks(args.qos == 1 && args.ack == Ack::Response);
     // Room for every PUBACK that can be owed, so that `try_ack` never finds the channel full.
     Ok(AsyncClient::new(options, usize::from(args.capacity) + 16))

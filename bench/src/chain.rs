@@ -76,18 +76,17 @@ impl Setup {
     /// It ends early or is not ready within thirty seconds.
     pub async fn start(&self, chain: Chain, ends: Ends, directory: &Path) -> anyhow::Result<Child> {
         match chain {
-            Chain::Bare => self.start_bare(ends, directory).await,
+            Chain::Bare => self.start_bare(ends).await,
             Chain::Mqhook => self.start_mqhook(ends, directory).await,
         }
     }
 
-    async fn start_bare(&self, ends: Ends, directory: &Path) -> anyhow::Result<Child> {
+    async fn start_bare(&self, ends: Ends) -> anyhow::Result<Child> {
         let runtime = match self.runtime {
             Runtime::Current => "current",
             Runtime::Multi => "multi",
         };
         let arguments = [
-            "bare".to_owned(),
             format!("--broker={}", ends.broker),
             format!("--receiver={}", ends.receiver),
             format!("--qos={}", ends.qos),
@@ -95,8 +94,7 @@ impl Setup {
             format!("--runtime={runtime}"),
             format!("--ack={}", self.bare_ack),
         ];
-        let program = std::env::current_exe()?;
-        let mut child = Child::start("bare", &program, &arguments, directory)?;
+        let mut child = Child::start_own("bare", &arguments)?;
         let line = child.line(START).await?;
         ensure!(line == "ready", "bare said {line:?}");
         Ok(child)
@@ -109,12 +107,15 @@ impl Setup {
         let arguments = ["run", "-c", &path.display().to_string()].map(str::to_owned);
         let program = std::fs::canonicalize(&self.mqhook)
             .with_context(|| format!("find {}", self.mqhook.display()))?;
-        let mut child = Child::start("mqhook", &program, &arguments, directory)?;
+        let mut child = Child::start_other("mqhook", &program, &arguments, directory)?;
         let deadline = Instant::now() + START;
         while !is_ready(admin).await {
             child.check_alive()?;
             if Instant::now() > deadline {
-                bail!("mqhook is not ready within {START:?}");
+                bail!(
+                    "mqhook is not ready within {START:?}\n{}",
+                    child.last_words()
+                );
             }
             sleep(Duration::from_millis(20)).await;
         }

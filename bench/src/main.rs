@@ -5,7 +5,7 @@
 //! ```text
 //! publisher -> Mosquitto -> bare | mqhook -> receiver
 //!     ^                                         |
-//!     +------------- progress (QoS 0) ----------+
+//!     +----------------- progress --------------+
 //! harness: starts them all, reads /proc and the receiver's report, prints the tables
 //! ```
 
@@ -25,6 +25,8 @@ mod report;
 mod round;
 mod tally;
 
+use std::process::ExitCode;
+
 use clap::Parser;
 
 #[derive(Parser)]
@@ -40,11 +42,18 @@ enum Command {
     Bare(bare::Args),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Command::parse() {
+fn main() -> ExitCode {
+    let done = match Command::parse() {
         Command::Harness(args) => harness::run(args),
         Command::Publisher(args) => publisher::run(&args),
         Command::Receiver(args) => receiver::run(&args),
         Command::Bare(args) => bare::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("mqhook-bench: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

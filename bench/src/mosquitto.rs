@@ -25,7 +25,7 @@ pub async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, S
     let path = directory.join("mosquitto.conf");
     std::fs::write(&path, configuration(address.port())).context("write mosquitto.conf")?;
     let arguments = ["-c".to_owned(), path.display().to_string()];
-    let mut child = Child::start("mosquitto", program, &arguments, directory)?;
+    let mut child = Child::start_other("mosquitto", program, &arguments, directory)?;
     let deadline = Instant::now() + START;
     while TcpStream::connect(address).await.is_err() {
         child.check_alive()?;

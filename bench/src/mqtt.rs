@@ -42,11 +42,15 @@ fn append_text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn append_remaining_length(out: &mut Vec<u8>, mut len: usize) {
-    while len >= 0x80 {
-        out.push((len & 0x7f) as u8 | 0x80);
+    loop {
+        let low = u8::try_from(len & 0x7f).expect("seven bits");
         len >>= 7;
+        if len == 0 {
+            out.push(low);
+            return;
+        }
+        out.push(low | 0x80);
     }
-    out.push(len as u8 & 0x7f);
 }
 
 #[cfg(test)]
@@ -55,7 +59,10 @@ mod tests {
 
     #[test]
     fn packets_match_the_specification() {
-        assert_eq!(connect("c"), b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01c");
+        assert_eq!(
+            connect("c"),
+            b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01c"
+        );
         let mut packet = Vec::new();
         append_publish_head(&mut packet, "a/b", Some(7), 256);
         assert_eq!(packet, b"\x32\x87\x02\x00\x03a/b\x00\x07");

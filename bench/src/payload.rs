@@ -54,8 +54,9 @@ pub fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 fn append_hex(out: &mut Vec<u8>, value: u64) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for shift in (0..16).rev() {
-        out.push(DIGITS[usize::from((value >> (shift * 4)) as u8 & 0xf)]);
+    for byte in value.to_be_bytes() {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 0xf)]);
     }
 }
 

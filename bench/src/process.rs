@@ -2,7 +2,12 @@
 //!
 //! A [`Child`] is killed by its process id when it is dropped, so a run that fails or is interrupted leaves nothing behind.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use tokio::{
@@ -18,7 +23,15 @@ pub struct Child {
     name: &'static str,
     id: u32,
     inner: tokio::process::Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    output: Output,
+}
+
+/// Where the process writes.
+enum Output {
+    /// Standard output is read line by line; standard error is the harness's.
+    Lines(Lines<BufReader<ChildStdout>>),
+    /// Both go to a file; nobody needs to read it while it grows.
+    Log(PathBuf),
 }
 
 /// A process's use of the machine since it started.
@@ -33,30 +46,51 @@ pub struct Usage {
 }
 
 impl Child {
-    /// Starts `program`; its standard output is read by [`Self::line`], its standard error is the harness's.
+    /// Starts this very binary with a subcommand; its standard output is read by [`Self::line`].
     ///
     /// # Errors
-    /// The program cannot be started.
-    pub fn start(
+    /// It cannot be started.
+    pub fn start_own(name: &'static str, arguments: &[String]) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(name).args(arguments).stdout(Stdio::piped());
+        let mut inner = spawn(name, &mut command)?;
+        let stdout = inner.stdout.take().context("standard output is piped")?;
+        let lines = BufReader::new(stdout).lines();
+        Self::new(name, inner, Output::Lines(lines))
+    }
+
+    /// Starts another program that writes to a log in `directory`, its working directory.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_other(
         name: &'static str,
         program: &Path,
         arguments: &[String],
         directory: &Path,
     ) -> anyhow::Result<Self> {
-        let mut inner = Command::new(program)
+        let path = directory.join(format!("{name}.log"));
+        let log = File::create(&path).context("create the log")?;
+        let mut command = Command::new(program);
+        command
             .args(arguments)
             .current_dir(directory)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("start {name} ({})", program.display()))?;
-        let stdout = inner.stdout.take().context("standard output is piped")?;
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let inner = spawn(name, &mut command)?;
+        Self::new(name, inner, Output::Log(path))
+    }
+
+    fn new(
+        name: &'static str,
+        inner: tokio::process::Child,
+        output: Output,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
             name,
             id: inner.id().context("it has just started")?,
             inner,
-            lines: BufReader::new(stdout).lines(),
+            output,
         })
     }
 
@@ -65,20 +99,35 @@ impl Child {
     /// # Errors
     /// The process ends or `within` passes first.
     pub async fn line(&mut self, within: Duration) -> anyhow::Result<String> {
-        match timeout(within, self.lines.next_line()).await {
+        let Output::Lines(lines) = &mut self.output else {
+            bail!("{} writes to a log", self.name);
+        };
+        match timeout(within, lines.next_line()).await {
             Ok(Ok(Some(line))) => Ok(line),
             Ok(_) => bail!("{} ended early: {:?}", self.name, self.inner.wait().await),
             Err(_) => bail!("{} said nothing for {within:?}", self.name),
         }
     }
 
+    /// Returns at once, whether or not the process does anything useful.
+    ///
     /// # Errors
-    /// The process has ended.
+    /// The process has ended; the message has the end of its log.
     pub fn check_alive(&mut self) -> anyhow::Result<()> {
         match self.inner.try_wait()? {
             None => Ok(()),
-            Some(status) => bail!("{} ended early: {status}", self.name),
+            Some(status) => bail!("{} ended early: {status}\n{}", self.name, self.last_words()),
         }
+    }
+
+    /// Returns the end of the log; empty when there is none.
+    pub fn last_words(&self) -> String {
+        let Output::Log(path) = &self.output else {
+            return String::new();
+        };
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 
     /// Returns what the process has used so far.
@@ -109,6 +158,14 @@ impl Child {
             self.inner.kill().await.ok();
         }
     }
+}
+
+fn spawn(name: &str, command: &mut Command) -> anyhow::Result<tokio::process::Child> {
+    command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("start {name}"))
 }
 
 /// Returns user and system time of a process, all threads, in seconds; the kernel counts in ticks of 10 ms.
