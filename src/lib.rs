@@ -1,12 +1,40 @@
 //! mqhook turns what happens at an MQTT broker into HTTP requests.
-#![allow(missing_docs)]
-pub mod ack;
+//!
+//! ```text
+//! broker --PUBLISH--> mqtt --message--> intake --event--> dispatch --attempt--> http --> receiver
+//!                      ^                 |  ^                |   ^
+//!                      |          dialect+  +rule      append|   |settle
+//!                      +----PUBACK, when every delivery----- spool
+//! ```
+//!
+//! [`mqtt`] keeps connections to the broker. [`intake`] makes events of what comes over them: of
+//! messages directly, and of what the broker tells of its clients through a [`dialect`]. The
+//! [`rule`]s name the webhooks that an event goes to. [`spool`] holds what is accepted, and
+//! [`dispatch`] attempts it, one lane per webhook. [`http`] posts an [`envelope`] around the
+//! [`event`], in which a [`payload`] encoding makes text of bytes. A message is acknowledged
+//! ([`ack`]) when all its deliveries have settled.
+//!
+//! [`app`] builds all of it and runs it; [`cli`] is the program around that. A program that wants
+//! the events itself gives [`app::App::with_receivers`] a [`sink`] of its own.
+//!
+//! A module uses only modules above it in the list below; a test checks that.
+
+pub mod telemetry;
 pub mod backoff;
-pub mod envelope;
 pub mod event;
-pub mod http;
-pub mod mqtt;
-pub mod payload;
+pub mod dialect;
 pub mod rule;
+pub mod payload;
+pub mod envelope;
 pub mod sink;
 pub mod tls;
+pub mod http;
+pub mod ack;
+pub mod mqtt;
+pub mod spool;
+pub mod dispatch;
+pub mod intake;
+pub mod config;
+pub mod admin;
+pub mod app;
+pub mod cli;

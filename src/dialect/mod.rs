@@ -7,7 +7,7 @@
 //!
 //! | name | broker | where it tells |
 //! |---|---|---|
-//! | `nanomq` | NanoMQ | JSON under `$SYS/brokers/client_status/` |
+//! | `nanomq` | `NanoMQ` | JSON under `$SYS/brokers/client_status/` |
 //! | `mosquitto` | Mosquitto 2.0 and 2.1 | log lines under `$SYS/broker/log/` |
 //! | `emqx` | EMQX 4, 5 and 6 | JSON under `$SYS/brokers/<node>/clients/` |
 //! | `rmqtt` | RMQTT with rmqtt-sys-topic | the same, and `$SYS/brokers/<node>/session/` |
@@ -19,10 +19,11 @@
 
 mod aedes;
 mod emqx;
-mod json;
 mod mosquitto;
 mod nanomq;
 mod plain;
+mod recent;
+mod told;
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +34,7 @@ use thiserror::Error;
 use crate::event::{Happening, KindSet, Timestamp, TopicName};
 
 /// How one family of brokers tells of events.
-pub trait Dialect: Send {
+pub trait Dialect: Send + Sync {
     /// Returns the kinds that this dialect can tell beside `on_message_publish`, which all can.
     fn kinds(&self) -> KindSet;
 
@@ -114,7 +115,7 @@ impl Name {
         match self {
             Self::Nanomq => Box::new(nanomq::Nanomq::default()),
             Self::Mosquitto => Box::new(mosquitto::Mosquitto::default()),
-            Self::Emqx => Box::new(emqx::Emqx::default()),
+            Self::Emqx => Box::new(emqx::Emqx),
             Self::Rmqtt => Box::new(emqx::Rmqtt::default()),
             Self::Aedes => Box::new(aedes::Aedes),
             Self::Plain => Box::new(plain::Plain),
@@ -149,14 +150,41 @@ pub fn recognise(heard: &Heard<'_>) -> Option<Name> {
             .payload
             .starts_with(b"mosquitto")
             .then_some(Name::Mosquitto),
-        ["$SYS", "brokers", "client_status" | "connected" | "disconnected", ..] => {
-            Some(Name::Nanomq)
-        }
+        [
+            "$SYS",
+            "brokers",
+            "client_status" | "connected" | "disconnected",
+            ..,
+        ] => Some(Name::Nanomq),
         ["$SYS", "brokers", _, "session", ..] => Some(Name::Rmqtt),
         ["$SYS", "brokers", _, "clients", ..] => Some(emqx::which(heard.payload)),
+        ["$SYS", "brokers", _, "gateway", _, "clients", ..] => Some(Name::Emqx),
         ["$SYS", _, "new" | "disconnect", "clients"] | ["$SYS", _, "heartbeat"] => {
             Some(Name::Aedes)
         }
         _ => None,
+    }
+}
+
+/// Returns what to tell the operator about rules for a kind that the broker never tells,
+/// `dialect` being its dialect, if it is known.
+#[must_use]
+pub fn untold(kind: crate::event::Kind, dialect: Option<Name>) -> String {
+    let others: Vec<&str> = Name::ALL
+        .into_iter()
+        .filter(|name| name.decoder().kinds().contains(kind))
+        .map(Name::as_str)
+        .collect();
+    let who = match dialect {
+        Some(name) => format!("a broker of the dialect {name}"),
+        None => "a broker without plugin".to_owned(),
+    };
+    if others.is_empty() {
+        format!("{who} never tells of `{kind}`: its rules never match")
+    } else {
+        let others = others.join(", ");
+        format!(
+            "{who} never tells of `{kind}`: its rules do not match; these dialects do: {others}"
+        )
     }
 }

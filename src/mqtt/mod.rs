@@ -123,7 +123,7 @@ pub enum Hearing {
 }
 
 /// What a connection is for.
-pub trait Listener: Send {
+pub trait Listener: Send + Sync {
     /// Returns the topic filters to subscribe to now.
     fn topic_filters(&self) -> Vec<String>;
 

@@ -1,0 +1,96 @@
+//! Whether events arrive.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::intake::Hearsay;
+use crate::mqtt::Status;
+
+/// Whether mqhook does its work, for `/ready`, systemd, and whoever embeds mqhook.
+#[derive(Debug, Clone)]
+pub struct Health {
+    connections: Arc<[Watched]>,
+    /// What is known of how the broker tells; `None` if no rule needs to know.
+    hearsay: Option<watch::Receiver<Hearsay>>,
+    closing: CancellationToken,
+}
+
+/// A connection to the broker that is watched.
+#[derive(Debug)]
+pub struct Watched {
+    /// What it is for.
+    pub name: String,
+    /// How it is.
+    pub status: watch::Receiver<Status>,
+}
+
+impl Health {
+    /// Returns the health of these connections; it is bad from `closing` on.
+    #[must_use]
+    pub fn new(
+        connections: Vec<Watched>,
+        hearsay: Option<watch::Receiver<Hearsay>>,
+        closing: CancellationToken,
+    ) -> Self {
+        Self {
+            connections: connections.into(),
+            hearsay,
+            closing,
+        }
+    }
+
+    /// Returns whether every connection is subscribed, and it is known how the broker tells.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let knows = |hearsay: &watch::Receiver<Hearsay>| hearsay.borrow().is_settled;
+        !self.closing.is_cancelled()
+            && self
+                .connections
+                .iter()
+                .all(|connection| connection.status.borrow().is_ready())
+            && self.hearsay.as_ref().is_none_or(knows)
+    }
+
+    /// Waits until mqhook is ready.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn ready(&self) {
+        for connection in self.connections.iter() {
+            // A connection that has ended is never ready.
+            let _ = connection.status.clone().wait_for(Status::is_ready).await;
+        }
+        if let Some(hearsay) = &self.hearsay {
+            let _ = hearsay.clone().wait_for(|hearsay| hearsay.is_settled).await;
+        }
+    }
+}
+
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.closing.is_cancelled(), self.is_ready()) {
+            (true, _) => "shutting down\n",
+            (false, true) => "ready\n",
+            (false, false) => "not ready\n",
+        })?;
+        for connection in self.connections.iter() {
+            writeln!(f, "{}: {}", connection.name, *connection.status.borrow())?;
+        }
+        let Some(hearsay) = &self.hearsay else {
+            return Ok(());
+        };
+        let hearsay = hearsay.borrow();
+        match (hearsay.dialect, hearsay.is_settled) {
+            (Some(dialect), _) => writeln!(f, "dialect: {dialect}")?,
+            (None, true) => writeln!(f, "dialect: unknown")?,
+            (None, false) => writeln!(f, "dialect: finding out")?,
+        }
+        match &hearsay.advice {
+            Some(advice) => writeln!(f, "the broker does not tell of its clients: {advice}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `mqhook check`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::config::{Config, Webhook};
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    file: super::File,
+}
+
+/// Reports the problems of a file and, if it can run, what it would do.
+pub(super) fn main(arguments: &Arguments) -> ExitCode {
+    match super::load(&arguments.file.config) {
+        Err(status) => status,
+        Ok(config) => {
+            print!("{}", summary(&config));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn summary(config: &Config) -> String {
+    let dialect = config.dialect.map_or("auto", |name| name.as_str());
+    let mut text = format!("broker {} (dialect {dialect})\n", config.broker.url);
+    for webhook in &config.webhooks {
+        text.push_str(&describe(webhook));
+    }
+    text.push_str("the configuration is good\n");
+    text
+}
+
+fn describe(webhook: &Webhook) -> String {
+    let mut text = format!(
+        "webhook {} posts to {} over at most {} connections, payloads {}\n",
+        webhook.name, webhook.http.url, webhook.http.pool_size, webhook.http.body.encoding
+    );
+    for rule in &webhook.rules {
+        let topic = if rule.kind.is_message() {
+            format!(" {}", rule.topic)
+        } else {
+            String::new()
+        };
+        text.push_str(&format!("  {}{topic}\n", rule.kind));
+    }
+    text
+}

@@ -1,0 +1,88 @@
+//! The command line.
+//!
+//! | exit status | meaning |
+//! |---|---|
+//! | 0 | done, or stopped by a signal in order |
+//! | 1 | failed while running |
+//! | 2 | the command line is wrong |
+//! | 78 | the configuration is wrong (`EX_CONFIG`) |
+
+mod check;
+mod run;
+
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::problem::Severity;
+use crate::config::{self, Config, hocon};
+
+/// The configuration is wrong: `EX_CONFIG` of sysexits.h.
+const EXIT_CONFIG: u8 = 78;
+
+/// Turns what happens at an MQTT broker into HTTP requests.
+///
+/// mqhook runs beside a broker (NanoMQ, Mosquitto, EMQX, RMQTT, Aedes or any other), hears which
+/// messages are published and which clients come and go, and posts each event to every webhook
+/// whose rules match.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  Post every message under sensors/ of a broker on this host:
+    mqhook run --broker mqtt://127.0.0.1:1883 --post http://127.0.0.1:8080/hook --topic 'sensors/#'
+
+  Do what the webhook block of NanoMQ's own configuration says:
+    mqhook run -c /etc/nanomq.conf
+
+  Say all that is wrong with a file, without running:
+    mqhook check -c /etc/mqhook/mqhook.toml
+
+Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run until SIGTERM or SIGINT; a second one stops at once.
+    Run(run::Arguments),
+    /// Report every problem of a configuration file, and what it would do.
+    Check(check::Arguments),
+}
+
+/// Which file to read.
+#[derive(Debug, Args)]
+struct File {
+    /// Configuration file: TOML if its name ends in .toml, otherwise HOCON (nanomq.conf included).
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Does what the command line says, and returns the exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(arguments) => run::main(arguments),
+        Command::Check(arguments) => check::main(&arguments),
+    }
+}
+
+/// Reads a configuration and writes its problems to standard error.
+fn load(path: &Path) -> Result<Config, ExitCode> {
+    let reading = config::load(path, &hocon::System);
+    let problems = reading.render(std::io::stderr().is_terminal());
+    if !problems.is_empty() {
+        eprintln!("{problems}\n");
+    }
+    let errors = reading.count(Severity::Error);
+    reading.config.ok_or_else(|| {
+        let plural = if errors == 1 { "" } else { "s" };
+        eprintln!("{}: {errors} error{plural}", path.display());
+        ExitCode::from(EXIT_CONFIG)
+    })
+}

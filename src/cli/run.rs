@@ -1,0 +1,244 @@
+//! `mqhook run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use sd_notify::NotifyState;
+use secrecy::SecretString;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::app::App;
+use crate::config::{Admin, Config, Webhook};
+use crate::event::{Kind, TopicFilter};
+use crate::http::Target;
+use crate::mqtt::BrokerUrl;
+use crate::rule::Rule;
+use crate::tls;
+
+/// The name of the webhook that the command line makes.
+const WEBHOOK: &str = "post";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Configuration file: TOML if its name ends in .toml, otherwise HOCON (nanomq.conf included).
+    #[arg(
+        short,
+        long,
+        value_name = "FILE",
+        required_unless_present = "post",
+        conflicts_with_all = ["broker", "post", "topic", "event", "username", "password_file"]
+    )]
+    config: Option<PathBuf>,
+
+    #[command(flatten)]
+    quick: Quick,
+
+    /// How the log is written to standard error.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+
+    /// What is logged: a level (error, warn, info, debug), or a filter of tracing's syntax.
+    #[arg(
+        long,
+        default_value = "info",
+        env = "MQHOOK_LOG",
+        value_name = "FILTER"
+    )]
+    log: String,
+}
+
+/// A configuration by command line.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Without a file")]
+struct Quick {
+    /// The broker: mqtt://, mqtts://, ws://, wss:// or unix://
+    #[arg(long, value_name = "URL", default_value = "mqtt://127.0.0.1:1883")]
+    broker: BrokerUrl,
+
+    /// Where to post events to.
+    #[arg(long, value_name = "URL")]
+    post: Option<Target>,
+
+    /// Post messages published under this topic filter; may be repeated. Default: all messages,
+    /// unless --event is given.
+    #[arg(long, value_name = "FILTER", value_parser = topic_filter)]
+    topic: Vec<TopicFilter>,
+
+    /// Post events of this kind, such as on_client_connected; may be repeated.
+    #[arg(long, value_name = "EVENT", value_parser = kind)]
+    event: Vec<Kind>,
+
+    /// User name at the broker.
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+
+    /// File that holds the password at the broker.
+    #[arg(long, value_name = "FILE", requires = "username")]
+    password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+fn topic_filter(text: &str) -> Result<TopicFilter, String> {
+    TopicFilter::try_from(text).map_err(|error| error.to_string())
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    text.parse().map_err(|()| {
+        let known = Kind::ALL.map(Kind::name).join(", ");
+        format!("it is not an event; the events are {known}")
+    })
+}
+
+/// Runs until a signal.
+pub(super) fn main(arguments: Arguments) -> ExitCode {
+    let config = match &arguments.config {
+        Some(path) => super::load(path),
+        None => arguments.quick.config().map_err(|error| {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }),
+    };
+    let config = match config {
+        Ok(config) => config,
+        Err(status) => return status,
+    };
+    if let Err(error) = start_log(&arguments) {
+        eprintln!("error: {error:#}");
+        return ExitCode::from(2);
+    }
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Quick {
+    fn config(&self) -> Result<Config> {
+        let mut config = Config::new();
+        config.broker.url = self.broker.clone();
+        config.broker.username.clone_from(&self.username);
+        if let Some(path) = &self.password_file {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))?;
+            config.broker.password = Some(SecretString::from(text.trim_end_matches(['\r', '\n'])));
+        }
+        // Two of them on one host shall not fight for a port that nobody asked for.
+        config.admin = Admin { listen: None };
+        if let Some(url) = &self.post {
+            let mut webhook = Webhook::new(WEBHOOK, url.clone());
+            webhook.rules = self.rules();
+            config.webhooks.push(webhook);
+        }
+        Ok(config)
+    }
+
+    fn rules(&self) -> Vec<Rule> {
+        let message = |topic: TopicFilter| Rule {
+            kind: Kind::MessagePublish,
+            topic,
+        };
+        let event = |kind: &Kind| Rule {
+            kind: *kind,
+            topic: TopicFilter::all(),
+        };
+        let mut rules: Vec<Rule> = self.topic.iter().cloned().map(message).collect();
+        rules.extend(self.event.iter().map(event));
+        if rules.is_empty() {
+            rules.push(message(TopicFilter::all()));
+        }
+        rules
+    }
+}
+
+fn start_log(arguments: &Arguments) -> Result<()> {
+    let filter = EnvFilter::try_new(&arguments.log).context("--log is not a filter")?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    match arguments.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn run(config: Config) -> Result<()> {
+    tls::install_provider();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let app = App::new(config)?;
+        if let Some(address) = app.admin_address() {
+            info!(%address, "admin API: /live, /ready, /metrics");
+        }
+        let stop = CancellationToken::new();
+        let signals = signals(stop.clone())?;
+        tokio::spawn(signals);
+        tell_systemd(&[NotifyState::Ready]);
+        if let Some(every) = sd_notify::watchdog_enabled() {
+            tokio::spawn(feed_watchdog(every / 2));
+        }
+        app.run(stop).await?;
+        info!("stopped");
+        Ok(())
+    })
+}
+
+/// Stops in order at the first SIGTERM or SIGINT, and at once at the second.
+fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    Ok(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hang_up.recv() => {
+                    warn!("SIGHUP does not reload the configuration; restart mqhook for that");
+                    continue;
+                }
+            }
+            if stop.is_cancelled() {
+                warn!("second signal: stopping at once");
+                std::process::exit(1);
+            }
+            tell_systemd(&[NotifyState::Stopping]);
+            stop.cancel();
+        }
+    })
+}
+
+/// Tells systemd that the runtime still turns.
+async fn feed_watchdog(every: std::time::Duration) {
+    let mut ticks = tokio::time::interval(every);
+    loop {
+        ticks.tick().await;
+        tell_systemd(&[NotifyState::Watchdog]);
+    }
+}
+
+/// Tells systemd, if it listens.
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "cannot tell systemd");
+    }
+}

@@ -1,0 +1,172 @@
+//! Counts of the lanes.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::sink::Outcome;
+
+/// Upper bounds of the attempt latency's buckets, in seconds.
+const LATENCY_BUCKETS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Webhook {
+    webhook: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    webhook: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Dropped {
+    webhook: String,
+    reason: &'static str,
+}
+
+/// The metrics of all lanes.
+#[derive(Debug, Clone)]
+pub struct MetricsFamily {
+    deliveries: Family<Ended, Counter>,
+    attempts: Family<Ended, Counter>,
+    latency: Family<Webhook, Histogram, fn() -> Histogram>,
+    waiting: Family<Webhook, Gauge>,
+    in_flight: Family<Webhook, Gauge>,
+    dropped: Family<Dropped, Counter>,
+}
+
+impl MetricsFamily {
+    /// Returns the metrics, registered.
+    pub fn new(registry: &mut Registry) -> Self {
+        let latency: fn() -> Histogram = || Histogram::new(LATENCY_BUCKETS);
+        let family = Self {
+            deliveries: Family::default(),
+            attempts: Family::default(),
+            latency: Family::new_with_constructor(latency),
+            waiting: Family::default(),
+            in_flight: Family::default(),
+            dropped: Family::default(),
+        };
+        registry.register(
+            "deliveries",
+            "Deliveries that ended, by how",
+            family.deliveries.clone(),
+        );
+        registry.register(
+            "attempts",
+            "Attempts that ended, by what came of them",
+            family.attempts.clone(),
+        );
+        registry.register_with_unit(
+            "attempt_duration",
+            "How long attempts took",
+            Unit::Seconds,
+            family.latency.clone(),
+        );
+        registry.register(
+            "waiting_deliveries",
+            "Deliveries that are accepted and not settled",
+            family.waiting.clone(),
+        );
+        registry.register(
+            "attempts_in_flight",
+            "Attempts under way",
+            family.in_flight.clone(),
+        );
+        registry.register(
+            "dropped_events",
+            "Events that were dropped before any attempt",
+            family.dropped.clone(),
+        );
+        family
+    }
+
+    /// Returns the metrics of one webhook's lane.
+    #[must_use]
+    pub fn of(&self, webhook: &str) -> Metrics {
+        let labels = Webhook {
+            webhook: webhook.to_owned(),
+        };
+        let ended = |outcome| Ended {
+            webhook: webhook.to_owned(),
+            outcome,
+        };
+        let full = Dropped {
+            webhook: webhook.to_owned(),
+            reason: "full",
+        };
+        Metrics {
+            webhook: webhook.to_owned(),
+            delivered: self.deliveries.get_or_create_owned(&ended("delivered")),
+            rejected: self.deliveries.get_or_create_owned(&ended("rejected")),
+            succeeded: self.attempts.get_or_create_owned(&ended("delivered")),
+            attempts: self.attempts.clone(),
+            latency: self.latency.get_or_create_owned(&labels),
+            waiting: self.waiting.get_or_create_owned(&labels),
+            in_flight: self.in_flight.get_or_create_owned(&labels),
+            dropped: self.dropped.get_or_create_owned(&full),
+        }
+    }
+}
+
+/// The metrics of one webhook's lane.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    webhook: String,
+    delivered: Counter,
+    rejected: Counter,
+    succeeded: Counter,
+    attempts: Family<Ended, Counter>,
+    latency: Histogram,
+    waiting: Gauge,
+    in_flight: Gauge,
+    dropped: Counter,
+}
+
+impl Metrics {
+    pub(super) fn entered(&self) {
+        self.waiting.inc();
+    }
+
+    pub(super) fn dropped(&self) {
+        self.dropped.inc();
+    }
+
+    pub(super) fn started(&self) {
+        self.in_flight.inc();
+    }
+
+    pub(super) fn ended(&self, outcome: &Outcome, took: Duration) {
+        self.in_flight.dec();
+        self.latency.observe(took.as_secs_f64());
+        match outcome {
+            Outcome::Delivered => self.succeeded.inc(),
+            Outcome::Retry(failure) | Outcome::Rejected(failure) => {
+                let labels = Ended {
+                    webhook: self.webhook.clone(),
+                    outcome: failure.class.as_str(),
+                };
+                self.attempts.get_or_create(&labels).inc()
+            }
+        };
+    }
+
+    pub(super) fn delivered(&self) {
+        self.waiting.dec();
+        self.delivered.inc();
+    }
+
+    pub(super) fn rejected(&self) {
+        self.waiting.dec();
+        self.rejected.inc();
+    }
+}

@@ -1,0 +1,230 @@
+//! What the broker tells of its clients becomes events.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{Metrics, OwnClients};
+use crate::ack::Ticket;
+use crate::dialect::{self, Dialect, Heard, Name};
+use crate::dispatch::Dispatcher;
+use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
+use crate::mqtt::{Hearing, Listener, Message};
+use crate::rule::Rules;
+use crate::spool::Full;
+use crate::telemetry::Throttle;
+
+/// Matches whatever any broker tells of itself.
+const EVERYTHING: &str = "$SYS/#";
+
+/// How often the log may say that something could not be read.
+const UNREADABLE_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is known of how the broker tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hearsay {
+    /// Its dialect: configured, or found out.
+    pub dialect: Option<Name>,
+    /// Whether anything arrived where this dialect tells.
+    pub heard: bool,
+    /// The client that was heard to connect last, if it was a probe of ours.
+    pub probe: Option<String>,
+    /// Whether a probe has ended: what can be known is known.
+    pub is_settled: bool,
+    /// What the operator must mend for the broker to tell; `None` if it tells.
+    pub advice: Option<String>,
+}
+
+/// Listens to what the broker tells of its clients.
+pub struct Lifecycle {
+    dialect: Option<Box<dyn Dialect>>,
+    rules: Arc<Rules>,
+    dispatcher: Dispatcher,
+    own: OwnClients,
+    metrics: Metrics,
+    hearsay: watch::Sender<Hearsay>,
+    /// Wakes the probe when the subscriptions are made.
+    subscribed: Arc<Notify>,
+    told: Vec<Happening>,
+    unreadable_log: Throttle,
+}
+
+impl Lifecycle {
+    /// Returns a listener; without a dialect it finds out which one it hears.
+    #[must_use]
+    pub fn new(
+        dialect: Option<Name>,
+        rules: Arc<Rules>,
+        dispatcher: Dispatcher,
+        own: OwnClients,
+        metrics: Metrics,
+    ) -> Self {
+        let hearsay = Hearsay {
+            dialect,
+            ..Hearsay::default()
+        };
+        Self {
+            dialect: dialect.map(Name::decoder),
+            rules,
+            dispatcher,
+            own,
+            metrics,
+            hearsay: watch::Sender::new(hearsay),
+            subscribed: Arc::new(Notify::new()),
+            told: Vec::new(),
+            unreadable_log: Throttle::new(UNREADABLE_LOG_INTERVAL),
+        }
+    }
+
+    /// Returns where others see what is known of how the broker tells.
+    #[must_use]
+    pub fn hearsay(&self) -> watch::Sender<Hearsay> {
+        self.hearsay.clone()
+    }
+
+    /// Returns what wakes when the subscriptions are made.
+    #[must_use]
+    pub fn on_subscribed(&self) -> Arc<Notify> {
+        Arc::clone(&self.subscribed)
+    }
+
+    /// Settles on a dialect, if the message gives one away and none is known.
+    fn recognise(&mut self, heard: &Heard<'_>) -> bool {
+        if self.dialect.is_some() {
+            return false;
+        }
+        let Some(name) = dialect::recognise(heard) else {
+            return false;
+        };
+        info!(dialect = %name, "found out how the broker tells of its clients");
+        self.dialect = Some(name.decoder());
+        self.hearsay
+            .send_modify(|hearsay| hearsay.dialect = Some(name));
+        warn_of_untold(&self.rules, name);
+        true
+    }
+
+    fn decode(&mut self, heard: &Heard<'_>) {
+        let Some(dialect) = &mut self.dialect else {
+            return;
+        };
+        if let Err(error) = dialect.decode(heard, &mut self.told) {
+            self.metrics.unreadable();
+            if let Some(held_back) = self.unreadable_log.pass(Instant::now()) {
+                warn!(topic = %heard.topic, %error, held_back, "cannot read what the broker tells");
+            }
+        }
+        if !self.hearsay.borrow().heard {
+            self.hearsay.send_modify(|hearsay| hearsay.heard = true);
+        }
+    }
+
+    /// Hands on what was told.
+    fn hand_on(&mut self, ticket: &Ticket, now: Timestamp) -> Result<(), Full> {
+        let mut told = std::mem::take(&mut self.told);
+        let handed_on = told
+            .drain(..)
+            .try_for_each(|happening| self.hand_on_one(happening, ticket, now));
+        self.told = told;
+        handed_on
+    }
+
+    fn hand_on_one(
+        &self,
+        happening: Happening,
+        ticket: &Ticket,
+        now: Timestamp,
+    ) -> Result<(), Full> {
+        if let Some(id) = happening.client.id.as_deref()
+            && self.own.contains(id)
+        {
+            if happening.kind == Kind::ClientConnected {
+                let id = Some(id.to_owned());
+                self.hearsay.send_modify(|hearsay| hearsay.probe = id);
+            }
+            return Ok(());
+        }
+        let webhooks = self.rules.webhooks_for(happening.kind);
+        if webhooks.is_empty() {
+            return Ok(());
+        }
+        self.metrics.event(happening.kind);
+        let event = Event::new(happening, now);
+        self.dispatcher.accept(event, webhooks, ticket.share())
+    }
+}
+
+impl Listener for Lifecycle {
+    fn topic_filters(&self) -> Vec<String> {
+        match &self.dialect {
+            None => vec![EVERYTHING.to_owned()],
+            Some(dialect) => dialect
+                .topic_filters()
+                .iter()
+                .map(|&filter| filter.to_owned())
+                .collect(),
+        }
+    }
+
+    /// An earlier run may have listened to everything, or to another broker at this address.
+    fn leftover_filters(&self) -> Vec<String> {
+        let wanted = self.topic_filters();
+        let mut leftover: Vec<String> = Name::ALL
+            .iter()
+            .flat_map(|name| name.decoder().topic_filters())
+            .chain(&[EVERYTHING])
+            .map(|&filter| filter.to_owned())
+            .filter(|filter| !wanted.contains(filter))
+            .collect();
+        leftover.sort_unstable();
+        leftover.dedup();
+        leftover
+    }
+
+    /// Retained messages do not tell what happens, but may give the broker away.
+    fn wants_replays(&self) -> bool {
+        self.dialect.is_none()
+    }
+
+    fn hear(&mut self, message: Message) -> Hearing {
+        let now = Timestamp::now();
+        let heard = Heard {
+            topic: &message.topic,
+            payload: &message.payload,
+            now,
+        };
+        let recognised = self.recognise(&heard);
+        if !message.retain {
+            self.decode(&heard);
+            if self.hand_on(&message.ticket, now) == Err(Full) {
+                return Hearing::Full;
+            }
+        }
+        message.ticket.settle();
+        if recognised {
+            Hearing::Resubscribe
+        } else {
+            Hearing::Taken
+        }
+    }
+
+    fn subscribed(&mut self) {
+        self.subscribed.notify_one();
+    }
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.dispatcher.room())
+    }
+}
+
+/// Says which rules can never match at this broker.
+fn warn_of_untold(rules: &Rules, name: Name) {
+    let untold: KindSet = rules.lifecycle_kinds().without(name.decoder().kinds());
+    for kind in untold.iter() {
+        warn!("{}", dialect::untold(kind, Some(name)));
+    }
+}

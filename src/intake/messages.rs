@@ -1,0 +1,84 @@
+//! Published messages become events.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::Metrics;
+use crate::dispatch::Dispatcher;
+use crate::event::{self, Client, Detail, Event, Happening, Kind, Timestamp};
+use crate::mqtt::{Hearing, Listener, Message};
+use crate::rule::{Feed, Matcher};
+
+/// Listens to the messages of one feed.
+pub struct Messages {
+    feed: Arc<Feed>,
+    matcher: Matcher,
+    dispatcher: Dispatcher,
+    metrics: Metrics,
+    /// Whether retained messages that come because of a subscription are events.
+    replays: bool,
+}
+
+impl Messages {
+    /// Returns a listener that hands the feed's events to the dispatcher.
+    #[must_use]
+    pub fn new(feed: Arc<Feed>, dispatcher: Dispatcher, metrics: Metrics, replays: bool) -> Self {
+        Self {
+            feed,
+            matcher: Matcher::default(),
+            dispatcher,
+            metrics,
+            replays,
+        }
+    }
+}
+
+impl Listener for Messages {
+    fn topic_filters(&self) -> Vec<String> {
+        self.feed.subscriptions().collect()
+    }
+
+    fn leftover_filters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn wants_replays(&self) -> bool {
+        self.replays
+    }
+
+    fn hear(&mut self, message: Message) -> Hearing {
+        if message.is_replay && !self.replays {
+            self.metrics.replay();
+            message.ticket.settle();
+            return Hearing::Taken;
+        }
+        let webhooks = self.feed.route(&message.topic, &mut self.matcher);
+        if webhooks.is_empty() {
+            message.ticket.settle();
+            return Hearing::Taken;
+        }
+        let happening = Happening {
+            kind: Kind::MessagePublish,
+            time: None,
+            client: Client::default(),
+            detail: Detail::Message(event::Message {
+                topic: message.topic,
+                payload: message.payload,
+                qos: message.qos,
+                retain: message.retain,
+            }),
+        };
+        let event = Event::new(happening, Timestamp::now());
+        self.metrics.event(Kind::MessagePublish);
+        match self.dispatcher.accept(event, webhooks, message.ticket) {
+            Ok(()) => Hearing::Taken,
+            Err(crate::spool::Full) => Hearing::Full,
+        }
+    }
+
+    fn subscribed(&mut self) {}
+
+    fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.dispatcher.room())
+    }
+}

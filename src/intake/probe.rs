@@ -1,0 +1,137 @@
+//! The self-test: does the broker tell when a client connects?
+//!
+//! A broker that does not tell, because its log goes elsewhere or its ACL hides it, looks exactly
+//! like a broker where nothing happens. So whenever the subscriptions are made, a probe connects
+//! under an identifier of its own, and must be heard to. The topic under which it is heard also
+//! gives away the dialect of a broker that is not known yet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::{Hearsay, OwnClients};
+use crate::dialect::Name;
+use crate::mqtt::{self, Link, LinkEvent, Persistence, Protocol};
+
+/// Longest time from the probe's connection to hearing of it.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);
+
+/// How soon a probe that was not heard is repeated: the operator may have mended the ACL.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+
+/// Tests that the broker tells of its clients.
+pub struct Probe {
+    /// How to reach the broker.
+    pub config: Arc<mqtt::Config>,
+    /// TLS for it; present if the broker's URL asks for TLS.
+    pub tls: Option<Arc<ClientConfig>>,
+    /// Makes identifiers.
+    pub own: OwnClients,
+    /// Wakes when the lifecycle subscriptions are made.
+    pub subscribed: Arc<Notify>,
+    /// What the lifecycle listener hears.
+    pub hearsay: watch::Sender<Hearsay>,
+    /// How the lifecycle connection is; tells the version of MQTT to speak.
+    pub status: watch::Receiver<mqtt::Status>,
+}
+
+impl Probe {
+    /// Probes after every subscription, until `stop`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the probe.
+    pub async fn run(self, stop: CancellationToken) {
+        let _ = stop.run_until_cancelled(self.probe_for_ever()).await;
+    }
+
+    async fn probe_for_ever(&self) {
+        loop {
+            let is_silent = self.hearsay.borrow().advice.is_some();
+            if is_silent {
+                let _ = tokio::time::timeout(REPEAT_AFTER, self.subscribed.notified()).await;
+            } else {
+                self.subscribed.notified().await;
+            }
+            self.probe().await;
+        }
+    }
+
+    async fn probe(&self) {
+        let status = self.status.borrow().clone();
+        let mqtt::Status::Subscribed(protocol) = status else {
+            return;
+        };
+        if self.hearsay.borrow().dialect == Some(Name::Plain) {
+            return;
+        }
+        let client_id = self.own.probe();
+        let mut hearsay = self.hearsay.subscribe();
+        let heard = async {
+            let is_it = |hearsay: &Hearsay| hearsay.probe.as_deref() == Some(client_id.as_str());
+            let heard = async { hearsay.wait_for(is_it).await.is_ok() };
+            tokio::join!(heard, self.connect(&client_id, protocol)).0
+        };
+        let was_heard = tokio::time::timeout(HEARD_WITHIN, heard).await == Ok(true);
+        self.conclude(was_heard);
+    }
+
+    /// Connects and leaves again.
+    async fn connect(&self, client_id: &str, protocol: Protocol) {
+        let tls = self.tls.as_ref();
+        let mut link = Link::new(&self.config, client_id, protocol, Persistence::None, tls);
+        loop {
+            match link.poll().await {
+                Ok(LinkEvent::Connected { .. }) => link.disconnect(),
+                Ok(LinkEvent::Disconnecting) => return,
+                Ok(_) => {}
+                Err(problem) => {
+                    debug!(%problem, "the probe could not connect");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Says what came of it, if that is news.
+    fn conclude(&self, was_heard: bool) {
+        let known = self.hearsay.borrow().clone();
+        let advice = (!was_heard).then(|| advice(&known));
+        match (&advice, &known.advice) {
+            (Some(advice), said) if said.as_ref() != Some(advice) => {
+                warn!("the broker does not tell of its clients: {advice}");
+            }
+            (None, None) if known.is_settled => {}
+            (None, _) => info!("the broker tells of its clients"),
+            _ => {}
+        }
+        self.hearsay.send_modify(|hearsay| {
+            hearsay.is_settled = true;
+            hearsay.advice = advice;
+        });
+    }
+}
+
+/// Returns what the operator must do for a silent broker to tell.
+fn advice(known: &Hearsay) -> String {
+    match (known.dialect, known.heard) {
+        (Some(Name::Mosquitto), true) => {
+            "its log arrives without connections; put this into mosquitto.conf: `connection_messages true` and `log_type all`".to_owned()
+        }
+        (Some(name), _) => name.decoder().setup().to_owned(),
+        (None, _) => {
+            let setups = Name::ALL.map(|name| (name, name.decoder().setup()));
+            let lines = setups
+                .iter()
+                .filter(|(_, setup)| !setup.is_empty())
+                .map(|(name, setup)| format!("\n{name}: {setup}"));
+            format!(
+                "mqhook hears nothing under `$SYS/#`. If its ACL hides that, let mqhook's user subscribe to it. Otherwise, by broker:{}",
+                lines.collect::<String>()
+            )
+        }
+    }
+}
