@@ -1,5 +1,6 @@
 //! `mqhook run`.
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -166,10 +167,13 @@ impl Quick {
 }
 
 fn start_log(arguments: &Arguments) -> Result<()> {
-    let filter = EnvFilter::try_new(&arguments.log).context("--log is not a filter")?;
+    // What the MQTT library has to say is said again, better, by the connection.
+    let filter = format!("rumqttc=off,{}", arguments.log);
+    let filter = EnvFilter::try_new(filter).context("--log is not a filter")?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     match arguments.log_format {
         LogFormat::Text => log.init(),
