@@ -3,12 +3,13 @@
 //! There is one so far, [`nanomq`], with the keys of `NanoMQ`'s own webhook. Every body
 //! is one JSON object in UTF-8, whatever bytes the event holds.
 
+mod json;
 mod nanomq;
 
 use bytes::Bytes;
 
 use crate::event::Event;
-use crate::payload::{Encoding, NotUtf8};
+use crate::payload::{Encoded, Encoding, NotUtf8};
 
 /// How bodies are made; the `body` table of a webhook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,6 +28,11 @@ impl Config {
     #[must_use]
     pub fn body(&self, event: &Event) -> Bytes {
         nanomq::body(event, self)
+    }
+
+    /// Returns the text that stands for a payload.
+    fn encode<'a>(&self, payload: &'a [u8]) -> Encoded<'a> {
+        self.encoding.encode(payload, self.not_utf8)
     }
 
     /// Returns whether making the body may take longer than a task should run between two awaits.

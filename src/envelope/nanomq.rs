@@ -13,245 +13,127 @@
 //! follows it.
 
 use bytes::Bytes;
-use serde::Serialize;
 
 use super::Config;
+use super::json::Object;
 use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Subscription};
-use crate::payload::{Encoding, NotUtf8};
+use crate::payload::{Encoded, Encoding};
 
 /// What NanoMQ writes for a client without a user name.
 const UNDEFINED: &str = "undefined";
 
+/// Room for the keys and the short values of any body.
+const USUAL_BYTES: usize = 256;
+
 /// Returns the body that tells of `event`.
 pub(super) fn body(event: &Event, config: &Config) -> Bytes {
-    match (&event.detail, event.kind) {
-        (Detail::Connection(connection), Kind::ClientConnack) => {
-            json(&Connack::new(event, connection))
-        }
-        (Detail::Connection(connection), _) => json(&Connected::new(event, connection)),
-        (Detail::End(end), Kind::ClientDisconnected) => json(&Disconnected::new(event, end)),
-        (Detail::End(end), _) => json(&Terminated::new(event, end)),
-        (Detail::Subscription(subscription), _) => json(&Subscribed::new(event, subscription)),
-        (Detail::Message(message), Kind::MessagePublish) => {
-            let payload = Payload::new(message, config);
-            json(&Published::new(event, message, &payload))
-        }
-        (Detail::Message(message), _) => {
-            let payload = Payload::new(message, config);
-            json(&Delivered::new(event, message, &payload))
-        }
+    let object = match (&event.detail, event.kind) {
+        (Detail::Connection(connection), Kind::ClientConnack) => connack(event, connection),
+        (Detail::Connection(connection), _) => connected(event, connection),
+        (Detail::End(end), Kind::ClientDisconnected) => disconnected(event, end),
+        (Detail::End(end), _) => terminated(event, end),
+        (Detail::Subscription(subscription), _) => subscribed(event, subscription),
+        (Detail::Message(message), Kind::MessagePublish) => published(event, message, config),
+        (Detail::Message(message), _) => delivered(event, message, config),
+    };
+    object.finish()
+}
+
+fn connack(event: &Event, connection: &Connection) -> Object {
+    let answer = match connection.refused {
+        None => "success",
+        Some(_) => "fail",
+    };
+    Object::with_capacity(USUAL_BYTES)
+        .number_or_null("proto_ver", connection.protocol_version)
+        .number_or_null("keepalive", connection.keep_alive)
+        .string("conn_ack", answer)
+        .string("username", username_or_undefined(&event.client))
+        .string_or_null("clientid", event.client.id.as_deref())
+        .string("action", event.kind.action())
+}
+
+fn disconnected(event: &Event, end: &End) -> Object {
+    Object::with_capacity(USUAL_BYTES)
+        .string("reason", end.reason.name())
+        .string("username", username_or_undefined(&event.client))
+        .string_or_null("clientid", event.client.id.as_deref())
+        .string("action", event.kind.action())
+}
+
+fn published(event: &Event, message: &Message, config: &Config) -> Object {
+    let encoded = config.encode(&message.payload);
+    let object =
+        Object::with_capacity(USUAL_BYTES + message.topic.as_str().len() + encoded.text.len())
+            .number("ts", event.time.as_millis())
+            .string("topic", message.topic.as_str())
+            .bool("retain", message.retain)
+            .number("qos", message.qos)
+            .string("action", event.kind.action())
+            .string("from_username", username_or_undefined(&event.client))
+            .string_or_null("from_client_id", event.client.id.as_deref());
+    payload(object, &encoded, config)
+}
+
+/// Of `on_client_connect` and `on_client_connected`.
+fn connected(event: &Event, connection: &Connection) -> Object {
+    let object = client(event)
+        .string_or_null("ipaddress", event.client.address.as_deref())
+        .number_or_null("keepalive", connection.keep_alive)
+        .number_or_null("proto_ver", connection.protocol_version);
+    if event.kind == Kind::ClientConnected {
+        object.number("connected_at", event.time.as_millis())
+    } else {
+        object
     }
 }
 
-fn json(body: &impl Serialize) -> Bytes {
-    /// Holds most bodies, so that the buffer seldom grows.
-    const USUAL_BYTES: usize = 512;
-    let mut buffer = Vec::with_capacity(USUAL_BYTES);
-    serde_json::to_writer(&mut buffer, body).expect("strings and numbers always serialise");
-    buffer.into()
+fn terminated(event: &Event, end: &End) -> Object {
+    client(event).string("reason", end.reason.name())
 }
 
-#[derive(Serialize)]
-struct Connack<'a> {
-    proto_ver: Option<u8>,
-    keepalive: Option<u16>,
-    conn_ack: &'static str,
-    username: &'a str,
-    clientid: Option<&'a str>,
-    action: &'static str,
-}
-
-impl<'a> Connack<'a> {
-    fn new(event: &'a Event, connection: &Connection) -> Self {
-        Self {
-            proto_ver: connection.protocol_version,
-            keepalive: connection.keep_alive,
-            conn_ack: match connection.refused {
-                None => "success",
-                Some(_) => "fail",
-            },
-            username: username_or_undefined(&event.client),
-            clientid: event.client.id.as_deref(),
-            action: event.kind.action(),
-        }
+fn subscribed(event: &Event, subscription: &Subscription) -> Object {
+    let object = client(event).string("topic", &subscription.topic_filter);
+    if event.kind == Kind::SessionUnsubscribed {
+        return object;
     }
-}
-
-#[derive(Serialize)]
-struct Disconnected<'a> {
-    reason: &'static str,
-    username: &'a str,
-    clientid: Option<&'a str>,
-    action: &'static str,
-}
-
-impl<'a> Disconnected<'a> {
-    fn new(event: &'a Event, end: &End) -> Self {
-        Self {
-            reason: end.reason.name(),
-            username: username_or_undefined(&event.client),
-            clientid: event.client.id.as_deref(),
-            action: event.kind.action(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Published<'a> {
-    ts: u64,
-    topic: &'a str,
-    retain: bool,
-    qos: u8,
-    action: &'static str,
-    from_username: &'a str,
-    from_client_id: Option<&'a str>,
-    payload: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_encoding: Option<&'static str>,
-}
-
-impl<'a> Published<'a> {
-    fn new(event: &'a Event, message: &'a Message, payload: &'a Payload<'a>) -> Self {
-        Self {
-            ts: event.time.as_millis(),
-            topic: message.topic.as_str(),
-            retain: message.retain,
-            qos: message.qos,
-            action: event.kind.action(),
-            from_username: username_or_undefined(&event.client),
-            from_client_id: event.client.id.as_deref(),
-            payload: &payload.text,
-            payload_encoding: payload.other_encoding,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Connected<'a> {
-    action: &'static str,
-    clientid: Option<&'a str>,
-    username: Option<&'a str>,
-    ipaddress: Option<&'a str>,
-    keepalive: Option<u16>,
-    proto_ver: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connected_at: Option<u64>,
-}
-
-impl<'a> Connected<'a> {
-    fn new(event: &'a Event, connection: &Connection) -> Self {
-        Self {
-            action: event.kind.action(),
-            clientid: event.client.id.as_deref(),
-            username: event.client.username.as_deref(),
-            ipaddress: event.client.address.as_deref(),
-            keepalive: connection.keep_alive,
-            proto_ver: connection.protocol_version,
-            connected_at: (event.kind == Kind::ClientConnected).then(|| event.time.as_millis()),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Terminated<'a> {
-    action: &'static str,
-    clientid: Option<&'a str>,
-    username: Option<&'a str>,
-    reason: &'static str,
-}
-
-impl<'a> Terminated<'a> {
-    fn new(event: &'a Event, end: &End) -> Self {
-        Self {
-            action: event.kind.action(),
-            clientid: event.client.id.as_deref(),
-            username: event.client.username.as_deref(),
-            reason: end.reason.name(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Subscribed<'a> {
-    action: &'static str,
-    clientid: Option<&'a str>,
-    username: Option<&'a str>,
-    topic: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    opts: Option<SubscribeOptions>,
-}
-
-#[derive(Serialize)]
-struct SubscribeOptions {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    qos: Option<u8>,
-}
-
-impl<'a> Subscribed<'a> {
-    fn new(event: &'a Event, subscription: &'a Subscription) -> Self {
-        let has_options = event.kind != Kind::SessionUnsubscribed;
-        Self {
-            action: event.kind.action(),
-            clientid: event.client.id.as_deref(),
-            username: event.client.username.as_deref(),
-            topic: &subscription.topic_filter,
-            opts: has_options.then_some(SubscribeOptions {
-                qos: subscription.qos,
-            }),
-        }
-    }
+    let options = Object::with_capacity(16);
+    object.object(
+        "opts",
+        match subscription.qos {
+            Some(qos) => options.number("qos", qos),
+            None => options,
+        },
+    )
 }
 
 /// Of `on_message_delivered` and `on_message_acked`; the client is the subscriber.
-#[derive(Serialize)]
-struct Delivered<'a> {
-    action: &'static str,
-    clientid: Option<&'a str>,
-    username: Option<&'a str>,
-    from_client_id: Option<&'a str>,
-    from_username: Option<&'a str>,
-    topic: &'a str,
-    qos: u8,
-    retain: bool,
-    payload: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload_encoding: Option<&'static str>,
-    ts: u64,
+fn delivered(event: &Event, message: &Message, config: &Config) -> Object {
+    let object = client(event)
+        .string_or_null("from_client_id", None)
+        .string_or_null("from_username", None)
+        .string("topic", message.topic.as_str())
+        .number("qos", message.qos)
+        .bool("retain", message.retain);
+    payload(object, &config.encode(&message.payload), config).number("ts", event.time.as_millis())
 }
 
-impl<'a> Delivered<'a> {
-    fn new(event: &'a Event, message: &'a Message, payload: &'a Payload<'a>) -> Self {
-        Self {
-            action: event.kind.action(),
-            clientid: event.client.id.as_deref(),
-            username: event.client.username.as_deref(),
-            from_client_id: None,
-            from_username: None,
-            topic: message.topic.as_str(),
-            qos: message.qos,
-            retain: message.retain,
-            payload: &payload.text,
-            payload_encoding: payload.other_encoding,
-            ts: event.time.as_millis(),
+/// Begins a body with EMQX 4's names.
+fn client(event: &Event) -> Object {
+    Object::with_capacity(USUAL_BYTES)
+        .string("action", event.kind.action())
+        .string_or_null("clientid", event.client.id.as_deref())
+        .string_or_null("username", event.client.username.as_deref())
+}
+
+/// Adds a payload, and its encoding where that is not the one that was asked for.
+fn payload(object: Object, encoded: &Encoded<'_>, config: &Config) -> Object {
+    let object = object.string("payload", &encoded.text);
+    match encoded.encoding {
+        Encoding::Base64 if config.encoding != Encoding::Base64 => {
+            object.string("payload_encoding", Encoding::Base64.as_str())
         }
-    }
-}
-
-struct Payload<'a> {
-    text: std::borrow::Cow<'a, str>,
-    /// Set where the text is not in the encoding that was asked for.
-    other_encoding: Option<&'static str>,
-}
-
-impl<'a> Payload<'a> {
-    fn new(message: &'a Message, config: &Config) -> Self {
-        let fell_back = config.encoding == Encoding::Plain
-            && config.not_utf8 == NotUtf8::Base64
-            && std::str::from_utf8(&message.payload).is_err();
-        Self {
-            text: config.encoding.encode(&message.payload, config.not_utf8),
-            other_encoding: fell_back.then_some(Encoding::Base64.as_str()),
-        }
+        _ => object,
     }
 }
 

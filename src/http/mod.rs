@@ -163,5 +163,8 @@ fn fixed_headers(config: &Config) -> HeaderMap {
     }
     // Extending replaces what has the same name.
     headers.extend(configured);
+    // Placeholders: a request then replaces values, and its map need not grow.
+    headers.insert(WEBHOOK_ID, HeaderValue::from_static(""));
+    headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from_static(""));
     headers
 }

@@ -33,10 +33,17 @@ pub(super) fn of_connect(error: &(dyn Error + 'static)) -> Failure {
         Class::Dns
     } else if chain(error).any(|cause| cause.is::<rustls::Error>()) {
         Class::Tls
+    } else if chain(error).any(is_time_out) {
+        Class::Timeout
     } else {
         Class::Connect
     };
     Failure::because(class, error)
+}
+
+fn is_time_out(error: &(dyn Error + 'static)) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// Returns an error and its causes. An I/O error that wraps another passes its inner error's

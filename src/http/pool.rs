@@ -64,6 +64,10 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
     ) -> Result<StatusCode, Failure> {
         while let Some(mut connection) = self.take_idle() {
+            // Its task may not have seen yet that the last answer has ended.
+            if connection.requests.ready().await.is_err() {
+                continue;
+            }
             match connection.requests.try_send_request(request).await {
                 Ok(answer) => return self.finish(connection, answer).await,
                 Err(mut error) => match error.take_message() {

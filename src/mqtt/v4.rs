@@ -33,7 +33,6 @@ impl Link {
         let options = options(config, client_id, persistence, tls);
         let (client, mut events) = AsyncClient::new(options, link::REQUESTS);
         let mut network = NetworkOptions::new();
-        network.set_tcp_nodelay(true);
         network.set_connection_timeout(config.connect_timeout.as_secs().max(1));
         events.set_network_options(network);
         Self {

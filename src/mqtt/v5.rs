@@ -110,11 +110,8 @@ fn options(
     tls: Option<&Arc<ClientConfig>>,
 ) -> MqttOptions {
     let mut options = MqttOptions::new(client_id, link::host(config), config.url.port);
-    let mut network = options.network_options();
-    network.set_tcp_nodelay(true);
     options
         .set_transport(link::transport(config, tls))
-        .set_network_options(network)
         .set_keep_alive(config.keep_alive)
         .set_connection_timeout(config.connect_timeout.as_secs().max(1))
         .set_clean_start(persistence == Persistence::None)

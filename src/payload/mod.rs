@@ -45,17 +45,30 @@ impl Encoding {
 
     /// Returns the text that stands for the payload.
     #[must_use]
-    pub fn encode(self, payload: &[u8], not_utf8: NotUtf8) -> Cow<'_, str> {
-        match self {
+    pub fn encode(self, payload: &[u8], not_utf8: NotUtf8) -> Encoded<'_> {
+        let text = match self {
             Self::Plain => match (std::str::from_utf8(payload), not_utf8) {
                 (Ok(text), _) => Cow::Borrowed(text),
-                (Err(_), NotUtf8::Base64) => STANDARD.encode(payload).into(),
+                (Err(_), NotUtf8::Base64) => return Self::Base64.encode(payload, not_utf8),
                 (Err(_), NotUtf8::Replace) => String::from_utf8_lossy(payload),
             },
             Self::Base64 => STANDARD.encode(payload).into(),
             Self::Base62 => base62::encode(payload).into(),
+        };
+        Encoded {
+            text,
+            encoding: self,
         }
     }
+}
+
+/// A payload as text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded<'a> {
+    /// The text.
+    pub text: Cow<'a, str>,
+    /// How it was made: the encoding that was asked for, or what `plain` fell back to.
+    pub encoding: Encoding,
 }
 
 impl fmt::Display for Encoding {
@@ -107,7 +120,7 @@ mod tests {
     #[test]
     fn plain_is_lossless_or_lossy_as_asked() {
         let check = |payload: &[u8], not_utf8, expected: &str| {
-            assert_eq!(Encoding::Plain.encode(payload, not_utf8), expected);
+            assert_eq!(Encoding::Plain.encode(payload, not_utf8).text, expected);
         };
         check(b"", NotUtf8::Base64, "");
         check(b"ab\0cd", NotUtf8::Base64, "ab\0cd");
@@ -119,7 +132,7 @@ mod tests {
     #[test]
     fn base64_is_padded() {
         let check = |payload: &[u8], expected: &str| {
-            let text = Encoding::Base64.encode(payload, NotUtf8::Base64);
+            let text = Encoding::Base64.encode(payload, NotUtf8::Base64).text;
             assert_eq!(text, expected);
         };
         check(b"", "");
