@@ -27,7 +27,13 @@ pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 pub(super) struct Connector {
     origin: Uri,
     timeout: Duration,
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    transport: Transport,
+}
+
+#[derive(Debug, Clone)]
+enum Transport {
+    Plain(HttpConnector<Resolver>),
+    Secure(HttpsConnector<HttpConnector<Resolver>>),
 }
 
 impl Connector {
@@ -35,39 +41,45 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(config.connect_timeout));
-        tcp.enforce_http(false);
-        let tls = if config.url.is_https() {
-            config.tls.client()?
+        let transport = if config.url.is_https() {
+            tcp.enforce_http(false);
+            let tls = config.tls.client()?;
+            let builder = HttpsConnectorBuilder::new().with_tls_config((*tls).clone());
+            Transport::Secure(builder.https_only().enable_http1().wrap_connector(tcp))
         } else {
-            // Never used, but the connector wants one; and reads no files.
-            tls::Config {
-                verify: false,
-                ..tls::Config::default()
-            }
-            .client()?
+            Transport::Plain(tcp)
         };
-        let https = HttpsConnectorBuilder::new()
-            .with_tls_config((*tls).clone())
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
         Ok(Self {
             origin: config.url.origin().clone(),
             timeout: config.connect_timeout,
-            https,
+            transport,
         })
     }
 
     /// Connects, within the time for that.
     pub(super) async fn connect(&self) -> Result<Stream, Failure> {
-        let connecting = self.https.clone().call(self.origin.clone());
-        match tokio::time::timeout(self.timeout, connecting).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(outcome::of_connect(error.as_ref())),
+        match tokio::time::timeout(self.timeout, self.open()).await {
+            Ok(connected) => connected,
             Err(_elapsed) => Err(Failure {
                 class: Class::Timeout,
                 detail: "no connection in time".to_owned(),
             }),
+        }
+    }
+
+    async fn open(&self) -> Result<Stream, Failure> {
+        let origin = self.origin.clone();
+        match self.transport.clone() {
+            Transport::Plain(mut tcp) => {
+                let connected = tcp.call(origin).await;
+                connected
+                    .map(Stream::Http)
+                    .map_err(|error| outcome::of_connect(&error))
+            }
+            Transport::Secure(mut tls) => {
+                let connected = tls.call(origin).await;
+                connected.map_err(|error| outcome::of_connect(error.as_ref()))
+            }
         }
     }
 }

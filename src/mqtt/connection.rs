@@ -1,6 +1,5 @@
 //! Keeping one session with the broker.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,24 +9,12 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::link::{Link, LinkEvent, Persistence, Publish, Subscribed};
+use super::attempts::Attempts;
+use super::link::{Link, LinkEvent, Persistence, Publish};
+use super::subscriptions::{FILTERS_PER_SUBSCRIBE, Subscriptions};
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
 use crate::ack::{Ledger, Ticket};
-use crate::backoff::Backoff;
 use crate::event::TopicName;
-
-/// Between attempts to connect; an attempt after a connection that held starts over.
-const BACKOFF: Backoff = Backoff {
-    initial: Duration::from_millis(500),
-    factor: 2.0,
-    max: Duration::from_secs(30),
-};
-
-/// A connection that held for this long makes up for the failures before it.
-const HELD: Duration = Duration::from_secs(10);
-
-/// Most topic filters of one SUBSCRIBE.
-const FILTERS_PER_SUBSCRIBE: usize = 100;
 
 /// Longest time that saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -79,7 +66,7 @@ impl<L: Listener> Connection<L> {
             self.metrics.failed();
             let spoke = self.status.borrow().clone();
             let delay = attempts.failed(&problem, &spoke, started.elapsed(), rand::random());
-            self.report(&problem, delay, &mut attempts.reported);
+            self.report(&problem, delay, &mut attempts);
             self.status.send_replace(Status::Waiting(problem));
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -90,12 +77,16 @@ impl<L: Listener> Connection<L> {
     }
 
     /// Says once what is wrong, and again only if something else is.
-    fn report(&self, problem: &Problem, delay: Duration, reported: &mut Option<Problem>) {
+    fn report(&self, problem: &Problem, delay: Duration, attempts: &mut Attempts) {
         let client_id = self.client_id.as_str();
         let remedy = problem.remedy();
+        let reported = &mut attempts.reported;
         let retry_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         if problem.cause == Cause::Restart {
             info!(client_id, "{problem}");
+        } else if attempts.switched {
+            let protocol = attempts.protocol;
+            info!(client_id, %problem, "trying MQTT {protocol}");
         } else if reported.as_ref() == Some(problem) {
             debug!(client_id, %problem, retry_ms, "still no connection to the broker");
         } else {
@@ -268,189 +259,4 @@ impl<L: Listener> Connection<L> {
 enum Next {
     Link(LinkEvent),
     SubscribeAgain,
-}
-
-/// The SUBSCRIBEs of one connection and what was answered to them.
-#[derive(Debug, Default)]
-struct Subscriptions {
-    /// What was asked for and not yet sent, per SUBSCRIBE.
-    asked: VecDeque<Vec<String>>,
-    sent: Vec<(u16, Vec<String>)>,
-    refused: Option<Problem>,
-    failures: u32,
-    /// When to ask again for what was refused.
-    again_at: Option<Instant>,
-    changed: bool,
-}
-
-impl Subscriptions {
-    fn asked(&mut self, filters: &[String]) {
-        let packets = filters
-            .chunks(FILTERS_PER_SUBSCRIBE)
-            .map(<[String]>::to_vec);
-        self.asked.extend(packets);
-        self.refused = None;
-        self.again_at = None;
-        self.changed = true;
-    }
-
-    fn sent(&mut self, packet_id: u16) {
-        if let Some(filters) = self.asked.pop_front() {
-            self.sent.push((packet_id, filters));
-        }
-    }
-
-    fn answered(&mut self, answer: Subscribed) {
-        let Some(index) = self.sent.iter().position(|(id, _)| *id == answer.packet_id) else {
-            return;
-        };
-        let (_, filters) = self.sent.swap_remove(index);
-        for (filter, refused) in filters.iter().zip(answer.refused) {
-            if let Some(reason) = refused {
-                let detail = format_args!("`{filter}`: {reason}");
-                self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
-            }
-        }
-        self.changed = true;
-    }
-
-    /// Returns, once, what came of all SUBSCRIBEs when the last has been answered.
-    fn take_verdict(&mut self) -> Option<Option<Problem>> {
-        if !self.changed || !self.asked.is_empty() || !self.sent.is_empty() {
-            return None;
-        }
-        self.changed = false;
-        if self.refused.is_some() {
-            self.failures += 1;
-            self.again_at = Some(Instant::now() + BACKOFF.delay(self.failures, rand::random()));
-        } else {
-            self.failures = 0;
-        }
-        Some(self.refused.clone())
-    }
-}
-
-/// Which version to try next, and when.
-#[derive(Debug)]
-struct Attempts {
-    protocol: Protocol,
-    /// Whether the version is ours to choose.
-    automatic: bool,
-    failures: u32,
-    reported: Option<Problem>,
-}
-
-impl Attempts {
-    fn new(configured: Option<Protocol>) -> Self {
-        Self {
-            protocol: configured.unwrap_or(Protocol::V5),
-            automatic: configured.is_none(),
-            failures: 0,
-            reported: None,
-        }
-    }
-
-    /// Returns how long to wait before the next attempt.
-    fn failed(
-        &mut self,
-        problem: &Problem,
-        last: &Status,
-        lasted: Duration,
-        random: f64,
-    ) -> Duration {
-        let connected = *last != Status::Connecting;
-        if problem.cause == Cause::Restart {
-            return Duration::ZERO;
-        }
-        if connected && lasted >= HELD {
-            self.failures = 0;
-            self.reported = None;
-        }
-        self.failures += 1;
-        if self.automatic && !connected && speaks_another_version(problem) {
-            self.protocol = match self.protocol {
-                Protocol::V5 => Protocol::V4,
-                Protocol::V4 => Protocol::V5,
-            };
-        }
-        BACKOFF.delay(self.failures, random)
-    }
-}
-
-/// Returns whether a broker that speaks only another version may have failed like this.
-fn speaks_another_version(problem: &Problem) -> bool {
-    matches!(
-        problem.cause,
-        Cause::ProtocolVersion | Cause::Protocol | Cause::Closed | Cause::Timeout
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn failed(attempts: &mut Attempts, cause: Cause, last: &Status, lasted_s: u64) -> Duration {
-        let lasted = Duration::from_secs(lasted_s);
-        attempts.failed(&Problem::new(cause, ""), last, lasted, 0.0)
-    }
-
-    #[test]
-    fn attempts_slow_down_until_a_connection_holds() {
-        let mut attempts = Attempts::new(None);
-        let mut check = |cause, last: &Status, lasted_s, expected_ms| {
-            let delay = failed(&mut attempts, cause, last, lasted_s);
-            assert_eq!(delay, Duration::from_millis(expected_ms), "{cause:?}");
-        };
-        let subscribed = Status::Subscribed(Protocol::V5);
-        check(Cause::Unreachable, &Status::Connecting, 0, 500);
-        check(Cause::Unreachable, &Status::Connecting, 0, 1_000);
-        check(Cause::Closed, &subscribed, 1, 2_000);
-        check(Cause::Closed, &subscribed, 60, 500);
-        check(Cause::Restart, &subscribed, 1, 0);
-    }
-
-    #[test]
-    fn the_other_version_is_tried_only_when_it_may_help() {
-        let check = |configured, cause, last, expected| {
-            let mut attempts = Attempts::new(configured);
-            failed(&mut attempts, cause, &last, 0);
-            assert_eq!(attempts.protocol, expected, "{cause:?}");
-        };
-        check(
-            None,
-            Cause::ProtocolVersion,
-            Status::Connecting,
-            Protocol::V4,
-        );
-        check(None, Cause::Closed, Status::Connecting, Protocol::V4);
-        check(None, Cause::Unreachable, Status::Connecting, Protocol::V5);
-        check(None, Cause::Closed, Status::Subscribing, Protocol::V5);
-        check(
-            Some(Protocol::V5),
-            Cause::ProtocolVersion,
-            Status::Connecting,
-            Protocol::V5,
-        );
-    }
-
-    #[test]
-    fn the_verdict_waits_for_every_suback() {
-        let mut subscriptions = Subscriptions::default();
-        let filters: Vec<String> = (0..150).map(|i| format!("f/{i}")).collect();
-        subscriptions.asked(&filters);
-        assert_eq!(subscriptions.take_verdict(), None);
-        subscriptions.sent(1);
-        subscriptions.sent(2);
-        let answer = |packet_id, refused| Subscribed { packet_id, refused };
-        subscriptions.answered(answer(2, vec![None; 50]));
-        assert_eq!(subscriptions.take_verdict(), None);
-        let mut refused = vec![None; 100];
-        refused[3] = Some(crate::event::Reason::NotAuthorized);
-        subscriptions.answered(answer(1, refused));
-        let verdict = subscriptions.take_verdict().expect("all are answered");
-        let problem = verdict.expect("one was refused");
-        assert_eq!(problem.detail, "`f/3`: not_authorized");
-        assert!(subscriptions.again_at.is_some());
-        assert_eq!(subscriptions.take_verdict(), None);
-    }
 }

@@ -14,11 +14,13 @@
 //! Each attempt uses a new rumqttc event loop, so that nothing of an old connection, neither
 //! a buffered event nor an acknowledgement, reaches a newer one.
 
+mod attempts;
 mod connection;
 mod link;
 mod metrics;
 mod problem;
 mod status;
+mod subscriptions;
 mod url;
 mod v4;
 mod v5;

@@ -119,7 +119,7 @@ impl Spool {
         }
     }
 
-    /// Returns how many deliveries are not settled.
+    /// Returns how many deliveries are not settled, those that were dropped included.
     #[must_use]
     pub fn waiting(&self) -> usize {
         let waiting = |account: &Arc<Account>| account.deliveries.load(Ordering::Acquire);
@@ -152,7 +152,7 @@ impl Delivery {
     /// Ends the delivery, delivered or given up: nobody has to send it again.
     pub fn settle(self) {
         self.ticket.settle();
-        drop(self.hold);
+        self.hold.account.deliveries.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -165,7 +165,6 @@ struct Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.account.deliveries.fetch_sub(1, Ordering::AcqRel);
         let before = self.account.bytes.fetch_sub(self.size, Ordering::AcqRel);
         let half = self.account.max_bytes / 2;
         let after = before - self.size;
@@ -247,8 +246,19 @@ mod tests {
         let mut held = held.into_iter();
         drop(held.next());
         spool.room().await;
-        assert_eq!(spool.waiting(), 1);
         drop(held);
-        assert_eq!(spool.waiting(), 0);
+    }
+
+    #[test]
+    fn what_is_dropped_unsettled_still_waits() {
+        let spool = spool(4_000, 1);
+        let event = event(1_500);
+        let append = || spool.append(0, &event, Ticket::none()).expect("room");
+        let (settled, dropped) = (append(), append());
+        assert_eq!(spool.waiting(), 2);
+        settled.settle();
+        drop(dropped);
+        assert_eq!(spool.waiting(), 1);
+        assert!(spool.has_room(&[0], &event));
     }
 }
