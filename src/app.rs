@@ -23,7 +23,7 @@ use crate::backoff::Backoff;
 use crate::config::Config;
 use crate::dispatch::{self, Dispatcher, Lane};
 use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe};
-use crate::mqtt::{self, Connection, Listener, Status};
+use crate::mqtt::{self, Connection, Listener, Replays, Status};
 use crate::rule::{Rule, Rules};
 use crate::sink::Sink;
 use crate::spool::Spool;
@@ -90,7 +90,7 @@ impl App {
     ///
     /// # Errors
     /// A TLS file or the admin listener is not as configured.
-    pub fn new(config: Config) -> Result<Self, Error> {
+    pub fn new(config: &Config) -> Result<Self, Error> {
         Self::with_receivers(config, Vec::new())
     }
 
@@ -98,7 +98,7 @@ impl App {
     ///
     /// # Errors
     /// A TLS file or the admin listener is not as configured.
-    pub fn with_receivers(config: Config, more: Vec<Receiver>) -> Result<Self, Error> {
+    pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
         let admin = config.admin.listen.map(Admin::bind).transpose()?;
         let admin_address = admin.as_ref().map(Admin::address);
         let mut receivers = Vec::new();
@@ -108,7 +108,7 @@ impl App {
         receivers.extend(more);
 
         let mut registry = Registry::with_prefix(METRICS_PREFIX);
-        let mut builder = Builder::new(&config, &receivers, &mut registry)?;
+        let mut builder = Builder::new(config, &receivers, &mut registry)?;
         let spool = Arc::new(Spool::new(&config.spool, receivers.len()));
         let lanes = dispatch::MetricsFamily::new(&mut registry);
         let (dispatcher, lanes) = Dispatcher::new(
@@ -249,10 +249,10 @@ impl<'a> Builder<'a> {
         receivers: &[Receiver],
         registry: &mut Registry,
     ) -> Result<Self, Error> {
-        let tls = match config.broker.url.transport.is_tls() {
-            true => Some(config.broker.tls.client().map_err(Error::BrokerTls)?),
-            false => None,
-        };
+        let mut tls = None;
+        if config.broker.url.transport.is_tls() {
+            tls = Some(config.broker.tls.client().map_err(Error::BrokerTls)?);
+        }
         let rules = receivers.iter().map(|receiver| receiver.rules.as_slice());
         Ok(Self {
             config,
@@ -276,8 +276,12 @@ impl<'a> Builder<'a> {
             };
             let client_id = self.own.messages(feed.group());
             let dispatcher = dispatcher.clone();
-            let retained = self.config.retained;
-            let listener = Messages::new(feed, dispatcher, self.intake.clone(), retained);
+            let replays = if self.config.retained {
+                Replays::OnNewSubscription
+            } else {
+                Replays::Never
+            };
+            let listener = Messages::new(feed, dispatcher, self.intake.clone(), replays);
             self.connection(&name, client_id, &self.broker.clone(), listener)
         };
         feeds.into_iter().map(connect).collect()

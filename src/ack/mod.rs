@@ -2,8 +2,8 @@
 //!
 //! A connection opens a [`Ticket`] for every PUBLISH of QoS 1 and gives it away. The ticket
 //! is shared by all deliveries that the message makes; when the last of them has settled, the
-//! message is ready. The [`Ledger`] sends what is ready in the order of the PUBLISHes
-//! (MQTT 5, 4.6), so that one message that is not ready holds back those behind it.
+//! message is ready. The [`Ledger`] sends what is ready in the order in which the
+//! messages came (MQTT 5, 4.6), so that one message that is not ready holds back those behind it.
 //!
 //! A ledger belongs to one connection. Closing it, when the connection ends, makes all its
 //! tickets worthless: the broker will send the messages again.
@@ -49,7 +49,6 @@ impl Ledger {
     }
 
     /// Returns the ticket of the PUBLISH that was received last.
-    #[must_use]
     pub fn open(&self, packet_id: u16) -> Ticket {
         let mut owed = self.0.lock();
         let number = owed.first + owed.entries.len() as u64;
@@ -100,7 +99,9 @@ impl Inner {
 
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inner").field("owed", &self.owed).finish()
+        f.debug_struct("Inner")
+            .field("owed", &self.owed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -34,17 +34,19 @@ fn summary(config: &Config) -> String {
 }
 
 fn describe(webhook: &Webhook) -> String {
-    let mut text = format!(
-        "webhook {} posts to {} over at most {} connections, payloads {}\n",
-        webhook.name, webhook.http.url, webhook.http.pool_size, webhook.http.body.encoding
-    );
-    for rule in &webhook.rules {
-        let topic = if rule.kind.is_message() {
-            format!(" {}", rule.topic)
+    let rules = webhook.rules.iter().map(|rule| {
+        if rule.kind.is_message() {
+            format!("  {} {}\n", rule.kind, rule.topic)
         } else {
-            String::new()
-        };
-        text.push_str(&format!("  {}{topic}\n", rule.kind));
-    }
-    text
+            format!("  {}\n", rule.kind)
+        }
+    });
+    format!(
+        "webhook {} posts to {} over at most {} connections, payloads {}\n{}",
+        webhook.name,
+        webhook.http.url,
+        webhook.http.pool_size,
+        webhook.http.body.encoding,
+        rules.collect::<String>()
+    )
 }

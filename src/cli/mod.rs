@@ -50,7 +50,7 @@ Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration.";
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run until SIGTERM or SIGINT; a second one stops at once.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Report every problem of a configuration file, and what it would do.
     Check(check::Arguments),
 }
@@ -67,7 +67,7 @@ struct File {
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Run(arguments) => run::main(arguments),
+        Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
     }
 }

@@ -70,7 +70,7 @@ struct Quick {
     #[arg(long, value_name = "FILTER", value_parser = topic_filter)]
     topic: Vec<TopicFilter>,
 
-    /// Post events of this kind, such as on_client_connected; may be repeated.
+    /// Post events of this kind, such as `on_client_connected`; may be repeated.
     #[arg(long, value_name = "EVENT", value_parser = kind)]
     event: Vec<Kind>,
 
@@ -103,7 +103,7 @@ fn kind(text: &str) -> Result<Kind, String> {
 }
 
 /// Runs until a signal.
-pub(super) fn main(arguments: Arguments) -> ExitCode {
+pub(super) fn main(arguments: &Arguments) -> ExitCode {
     let config = match &arguments.config {
         Some(path) => super::load(path),
         None => arguments.quick.config().map_err(|error| {
@@ -115,11 +115,11 @@ pub(super) fn main(arguments: Arguments) -> ExitCode {
         Ok(config) => config,
         Err(status) => return status,
     };
-    if let Err(error) = start_log(&arguments) {
+    if let Err(error) = start_log(arguments) {
         eprintln!("error: {error:#}");
         return ExitCode::from(2);
     }
-    match run(config) {
+    match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
@@ -182,7 +182,7 @@ fn start_log(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn run(config: Config) -> Result<()> {
+fn run(config: &Config) -> Result<()> {
     tls::install_provider();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

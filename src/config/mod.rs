@@ -9,8 +9,10 @@
 //! with line, column and what was probably meant. Defaults are the components' own.
 //! `NanoMQ`'s configuration file is understood as it is: see [`nanomq`].
 
+mod complaint;
 pub mod hocon;
 mod nanomq;
+mod parsed;
 pub mod problem;
 mod render;
 mod schema;
@@ -21,6 +23,7 @@ mod units;
 pub mod value;
 mod webhook;
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,8 +31,10 @@ use crate::rule::Rule;
 use crate::{dialect, dispatch, http, mqtt, spool};
 
 use hocon::Outside;
+use parsed::Parsed;
 use problem::{Problem, Severity};
-use source::Sources;
+use source::{Sources, Span};
+use value::{Table, Value};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -124,6 +129,8 @@ pub struct Reading {
     pub config: Option<Config>,
     problems: Vec<Problem>,
     sources: Sources,
+    /// Where secrets are written.
+    secrets: Vec<Span>,
 }
 
 impl Reading {
@@ -140,10 +147,12 @@ impl Reading {
         self.problems.iter().filter(of_it).count()
     }
 
-    /// Writes the problems for a person, each with its place in the file.
+    /// Writes the problems for a person, each with its place in the file; asterisks stand for
+    /// passwords and the values of headers.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
-        render::problems(&self.problems, &self.sources, colour)
+        let sources = self.sources.without(&self.secrets);
+        render::problems(&self.problems, &sources, colour)
     }
 }
 
@@ -151,39 +160,115 @@ impl Reading {
 ///
 /// A file that cannot be read is a problem like any other.
 pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
+    let mut sources = Sources::default();
     let text = match outside.read(path) {
         Ok(text) => text,
         Err(error) => {
-            let message = format!("cannot read {}: {error}", path.display());
+            let message = format!("cannot read {}: {}", path.display(), reason(&error));
             return Reading {
                 config: None,
                 problems: vec![Problem::error(None, message)],
-                sources: Sources::default(),
+                sources,
+                secrets: Vec::new(),
             };
         }
     };
-    let mut sources = Sources::default();
     let root = sources.add(path.display().to_string(), text);
     let is_toml = path
         .extension()
-        .is_some_and(|extension| extension == "toml");
-    let (table, mut problems) = if is_toml {
-        toml::parse(&sources, root, outside)
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    let mut parsed = if is_toml {
+        toml::read(&sources, root, outside)
     } else {
-        hocon::parse(&mut sources, root, outside)
+        hocon::read(&mut sources, root, outside)
     };
-    let is_error = |problem: &Problem| problem.severity == Severity::Error;
-    let mut config = None;
-    if !problems.iter().any(is_error) {
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let (read, found) = schema::read(&table, directory, outside);
-        problems.extend(found);
-        config = (!problems.iter().any(is_error)).then_some(read);
+    let directory = path.parent().unwrap_or(Path::new(""));
+    let secrets = secrets(&parsed.table);
+    for problem in &mut parsed.syntax {
+        // What a reader says about a text quotes it.
+        let is_at = |secret: &Span| problem.span.is_some_and(|span| span.touches(*secret));
+        if problem.help.is_some() && secrets.iter().any(is_at) {
+            problem.help = Some("put the value into quotes".to_owned());
+        }
     }
+    let (config, mut problems) = understand(parsed, directory, outside);
     problems.sort_by_key(|problem| problem.span.map(|span| (span.source, span.start)));
     Reading {
-        config,
+        config: (!has_error(&problems)).then_some(config),
         problems,
         sources,
+        secrets,
+    }
+}
+
+/// Returns what the values mean, as far as they could be read, and all that is wrong.
+fn understand(
+    mut parsed: Parsed,
+    directory: &Path,
+    outside: &dyn Outside,
+) -> (Config, Vec<Problem>) {
+    if let Some(problem) = nanomq::old_format(&parsed.table) {
+        return (Config::new(), vec![problem]);
+    }
+    if nanomq::is_nanomq(&parsed.table) {
+        nanomq::forget_foreign(&mut parsed);
+    }
+    let is_torn = !parsed.torn.is_empty() && has_error(&parsed.syntax);
+    let known: Vec<Problem> = parsed
+        .syntax
+        .iter()
+        .chain(&parsed.values)
+        .cloned()
+        .collect();
+    let (table, mut problems) = parsed.into_parts();
+    if is_torn {
+        return (Config::new(), problems);
+    }
+    let (config, found) = schema::read(&table, directory, outside);
+    let errors: Vec<&Problem> = known.iter().filter(|problem| is_error(problem)).collect();
+    problems.extend(found.into_iter().filter(|problem| {
+        // Where a value could not be read, nothing else that is said about it helps.
+        let is_consequence = |error: &&Problem| match (problem.span, error.span) {
+            (Some(place), Some(broken)) => broken.touches(place),
+            (place, _) => place.is_none(),
+        };
+        !errors.iter().any(is_consequence)
+    }));
+    (config, problems)
+}
+
+/// Returns where passwords and the values of headers are written.
+fn secrets(table: &Table) -> Vec<Span> {
+    let mut secrets = Vec::new();
+    for (key, entry) in table {
+        match &entry.node.value {
+            Value::Table(headers) if key == "headers" => {
+                secrets.extend(headers.values().map(|entry| entry.node.span));
+            }
+            Value::Table(table) => secrets.extend(self::secrets(table)),
+            _ if key == "password" => secrets.push(entry.node.span),
+            _ => {}
+        }
+    }
+    secrets
+}
+
+fn has_error(problems: &[Problem]) -> bool {
+    problems.iter().any(is_error)
+}
+
+fn is_error(problem: &Problem) -> bool {
+    problem.severity == Severity::Error
+}
+
+/// Returns why a file cannot be read, in words.
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        io::ErrorKind::InvalidData => "it is not UTF-8".to_owned(),
+        io::ErrorKind::FileTooLarge => format!("it is larger than {} MiB", hocon::MAX_BYTES >> 20),
+        _ => error.to_string(),
     }
 }

@@ -1,7 +1,9 @@
 //! Problems as a person reads them.
 
+use std::ops::Range;
+
 use annotate_snippets::renderer::DecorStyle;
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::problem::{Problem, Severity};
 use super::source::Sources;
@@ -27,17 +29,18 @@ fn group<'a>(problem: &'a Problem, sources: &'a Sources) -> Group<'a> {
         Severity::Warning => Level::WARNING,
     };
     let title = level.primary_title(problem.message.as_str());
-    let mut group = match problem.span {
-        None => Group::with_title(title),
-        Some(span) => {
+    let mut group = match (problem.span, sources.first()) {
+        (Some(span), _) => {
             let source = sources.get(span.source);
-            let range = within(&source.text, span.start, span.end);
+            let range = within_line(&source.text, span.start, span.end);
             title.element(
                 Snippet::source(source.text.as_str())
                     .path(source.name.as_str())
                     .annotation(AnnotationKind::Primary.span(range)),
             )
         }
+        (None, Some(source)) => title.element(Origin::path(source.name.as_str())),
+        (None, None) => Group::with_title(title),
     };
     if let Some(help) = &problem.help {
         group = group.element(Level::HELP.message(help.as_str()));
@@ -45,10 +48,13 @@ fn group<'a>(problem: &'a Problem, sources: &'a Sources) -> Group<'a> {
     group
 }
 
-/// A table that spans many lines is shown by its first line.
-fn within(text: &str, start: usize, end: usize) -> std::ops::Range<usize> {
-    let line_end = text[start..]
-        .find('\n')
-        .map_or(text.len(), |length| start + length);
-    start..end.min(line_end).max(start)
+/// Returns the part of a range that is on its first line; of a table that goes on beyond that,
+/// the bracket that opens it.
+fn within_line(text: &str, start: usize, end: usize) -> Range<usize> {
+    let marked = &text[start..end];
+    match marked.split_once('\n') {
+        None => start..end,
+        Some((first, _)) if first.starts_with(['{', '[']) => start..start + 1,
+        Some((first, _)) => start..start + first.trim_end().len(),
+    }
 }

@@ -1,28 +1,38 @@
 //! The keys of a configuration, but for those of a webhook.
 
+use std::cell::RefCell;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustls::pki_types::pem;
 use secrecy::SecretString;
 
+use super::complaint::Complaint;
 use super::hocon::Outside;
 use super::problem::Problem;
-use super::section::{Complaint, Problems, Section};
-use super::value::Table;
-use super::{Config, nanomq, webhook};
+use super::section::{Problems, Section, text};
+use super::source::Span;
+use super::value::{Table, Value};
+use super::{Config, nanomq, reason, webhook};
 use crate::event::{Kind, KindSet};
-use crate::rule::Rules;
-use crate::{dialect, mqtt, tls};
+use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
+use crate::{dialect, tls};
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
+
+/// What an operator must know who wonders why a file is not found.
+const RELATIVE_PATHS: &str = "a relative path starts at the folder of the configuration file";
 
 /// What reading needs beside the table.
 pub(super) struct Context<'a> {
     /// Relative paths begin here: the folder of the configuration file.
     pub(super) directory: &'a Path,
     pub(super) outside: &'a dyn Outside,
+    /// The kinds that rules of enabled webhooks take, and where they say so.
+    pub(super) wanted: RefCell<Vec<(Kind, Span)>>,
 }
 
 /// Reads a whole configuration, as far as it can be read.
@@ -32,41 +42,51 @@ pub(super) fn read(
     outside: &dyn Outside,
 ) -> (Config, Vec<Problem>) {
     let problems = Problems::default();
-    let context = Context { directory, outside };
+    let context = Context {
+        directory,
+        outside,
+        wanted: RefCell::default(),
+    };
     let mut config = Config::new();
     let mut root = Section::root(table, &problems);
-    let is_nanomq = nanomq::is_nanomq(&root);
+    let is_nanomq = nanomq::is_nanomq(table);
     if is_nanomq {
         nanomq::read(&mut root, &context, &mut config);
     }
+    own(&mut root, &context, &mut config);
+    if !is_nanomq && !root.has("webhooks") {
+        let problem = Problem::error(None, "no webhook is configured");
+        root.report(problem.help("add a table `webhooks.<name>` with `url` and `events`"));
+    }
+    root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
+    let mut problems = problems.into_inner();
+    problems.extend(untold(&context.wanted.into_inner(), config.dialect));
+    (config, problems)
+}
+
+/// Reads mqhook's own keys.
+fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(section) = root.section("broker") {
-        broker(section, &context, &mut config);
+        broker(section, context, config);
     }
     if let Some(section) = root.section("admin") {
-        admin(section, &mut config);
+        admin(section, config);
     }
     if let Some(section) = root.section("spool") {
-        spool(section, &mut config);
+        spool(section, config);
     }
-    if let Some(section) = root.section("webhooks") {
-        webhooks(&section, &context, &mut config);
+    let help = "give each webhook a name: `webhooks.<name>`";
+    if let Some(section) = root.section_or("webhooks", help) {
+        webhooks(&section, context, config);
     }
     if let Some(grace) = root.duration("shutdown_grace", Duration::ZERO..=SECOND * 3_600) {
         config.shutdown_grace = grace;
     }
-    if !is_nanomq && !root.has("webhooks") {
-        let problem = Problem::error(None, "no webhook is configured");
-        root.report(problem.help("add a table `[webhooks.<name>]` with `url` and `events`"));
-    }
-    root.finish_ignoring(|key| is_nanomq && nanomq::is_section(key));
-    let mut problems = problems.into_inner();
-    problems.extend(untold(&config));
-    (config, problems)
 }
 
 fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) {
     let broker = &mut config.broker;
-    if let Some(url) = section.parse("url", str::parse::<mqtt::BrokerUrl>) {
+    if let Some(url) = section.parse("url", broker_url) {
         broker.url = url;
     }
     let dialects: Vec<(&str, Option<dialect::Name>)> = std::iter::once(("auto", None))
@@ -80,10 +100,23 @@ fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) 
     }
     broker.username = section.string("username");
     broker.password = password(&mut section, context);
-    if broker.password.is_some() && broker.username.is_none() {
-        let problem = Problem::error(section.span(), "`broker.username` is missing");
-        section.report(problem.help("a password goes with a user name (MQTT 3.1.1, 3.1.2.9)"));
+    session(&mut section, broker);
+    if let Some(retained) = section.bool("retained") {
+        config.retained = retained;
     }
+    let use_of_tls = if broker.url.transport.is_tls() {
+        UseOfTls::Used
+    } else {
+        UseOfTls::Unused
+    };
+    if let Some(section) = section.section("tls") {
+        broker.tls = tls(section, context, use_of_tls);
+    }
+    section.finish();
+}
+
+/// Reads how the connection to the broker behaves.
+fn session(section: &mut Section<'_>, broker: &mut mqtt::Config) {
     let protocols = [
         ("auto", None),
         ("5", Some(mqtt::Protocol::V5)),
@@ -107,13 +140,19 @@ fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) 
     if let Some(timeout) = section.duration("connect_timeout", SECOND..=SECOND * 600) {
         broker.connect_timeout = timeout;
     }
-    if let Some(retained) = section.bool("retained") {
-        config.retained = retained;
-    }
-    if let Some(section) = section.section("tls") {
-        broker.tls = tls(section, context, broker.url.transport.is_tls());
-    }
-    section.finish();
+}
+
+fn broker_url(text: &str) -> Result<BrokerUrl, Complaint> {
+    text.parse().map_err(|error: BrokerUrlError| {
+        let complaint = Complaint::new(error.to_string());
+        let guess = format!("mqtt://{text}");
+        match error {
+            BrokerUrlError::Scheme if guess.parse::<BrokerUrl>().is_ok() => {
+                complaint.help(format!("did you mean `{guess}`?"))
+            }
+            _ => complaint,
+        }
+    })
 }
 
 /// mqhook appends to the client identifier, and brokers must accept 23 bytes, but nearly all accept more.
@@ -128,60 +167,107 @@ fn client_id(text: &str) -> Result<String, &'static str> {
 fn password(section: &mut Section<'_>, context: &Context<'_>) -> Option<SecretString> {
     let value = section.string("password").map(SecretString::from);
     let file = section.read("password_file", |node| {
-        let path = path(super::section::text(node)?, context);
-        let text = context
-            .outside
-            .read(&path)
-            .map_err(|error| Complaint::new(format!("cannot read {}: {error}", path.display())))?;
+        let path = path(text(node)?, context);
+        let text = context.outside.read(&path).map_err(|error| {
+            let message = format!("cannot read {}: {}", path.display(), reason(&error));
+            Complaint::new(message).help(RELATIVE_PATHS)
+        })?;
         let line = text.strip_suffix('\n').unwrap_or(&text);
-        Ok(SecretString::from(line.strip_suffix('\r').unwrap_or(line)))
+        let password = line.strip_suffix('\r').unwrap_or(line);
+        if password.is_empty() {
+            return Err(Complaint::new(format!("{} is empty", path.display())));
+        }
+        Ok(SecretString::from(password))
     });
-    if section.has("password") && section.has("password_file") {
-        let problem = Problem::error(
-            section.span(),
-            format!(
-                "both `{}` and `{}`",
-                section.path("password"),
-                section.path("password_file")
-            ),
-        );
-        section.report(problem.help("give one of them"));
+    let is_written = |key: &&str| section.has(key);
+    let keys: Vec<&str> = ["password", "password_file"]
+        .into_iter()
+        .filter(is_written)
+        .collect();
+    if let [_, second] = keys[..] {
+        let complaint = Complaint::new("`broker.password` is given, too");
+        section.report_about(second, complaint.help("remove one of the two"));
+    }
+    if let Some(key) = keys.first().filter(|_| !section.has("username")) {
+        let complaint = Complaint::new("it is of no use without `broker.username`");
+        section.report_about(key, complaint.help("set the user name, too"));
     }
     file.or(value)
 }
 
+/// Whether connections to a place are secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UseOfTls {
+    /// Its URL says so.
+    Used,
+    /// It does not: who writes a `tls` table all the same should be told.
+    Unused,
+    /// It does not, and that is known: `NanoMQ`'s own example is so.
+    Foreseen,
+}
+
 /// Reads a `tls` table; files are looked at only where TLS is used.
-pub(super) fn tls(mut section: Section<'_>, context: &Context<'_>, is_used: bool) -> tls::Config {
+pub(super) fn tls(
+    mut section: Section<'_>,
+    context: &Context<'_>,
+    use_of_tls: UseOfTls,
+) -> tls::Config {
     let mut config = tls::Config::default();
-    let file = |text: &str| Ok::<PathBuf, String>(path(text, context));
+    let file = |text: &str| Ok::<PathBuf, Complaint>(path(text, context));
     config.ca_file = section.parse("cacertfile", file);
     config.cert_file = section.parse("certfile", file);
     config.key_file = section.parse("keyfile", file);
     if let Some(verify) = section.bool("verify") {
         config.verify = verify;
     }
-    if is_used {
-        report_tls(&mut section, &config);
-    } else {
-        let path = section.path("");
-        let message = format!("`{}` is not used", path.trim_end_matches('.'));
-        let problem = Problem::warning(section.span(), message);
-        section.report(problem.help("the URL does not ask for TLS"));
+    match use_of_tls {
+        UseOfTls::Used => report_tls(&section, &config),
+        UseOfTls::Unused => {
+            let message = format!("`{}` has no effect", section.name());
+            let problem = Problem::warning(section.span(), message);
+            section.report(problem.help("the URL must begin with https://, mqtts:// or wss://"));
+        }
+        UseOfTls::Foreseen => {}
     }
     section.finish();
-    config
+    match use_of_tls {
+        UseOfTls::Used => config,
+        // Files that are of no use must not be looked for later either.
+        UseOfTls::Unused | UseOfTls::Foreseen => tls::Config::default(),
+    }
 }
 
-fn report_tls(section: &mut Section<'_>, config: &tls::Config) {
-    let Err(error) = config.client() else {
-        return;
-    };
-    let span = section.entry(error.key()).map(|entry| entry.node.span);
-    let cause = std::error::Error::source(&error)
-        .map(|cause| format!(": {cause}"))
-        .unwrap_or_default();
-    let message = format!("`{}`: cannot {error}{cause}", section.path(error.key()));
-    section.report(Problem::error(span.or(section.span()), message));
+fn report_tls(section: &Section<'_>, config: &tls::Config) {
+    let files = [
+        ("cacertfile", &config.ca_file),
+        ("certfile", &config.cert_file),
+        ("keyfile", &config.key_file),
+    ];
+    let mut are_readable = true;
+    for (key, path) in files {
+        let Some(path) = path else { continue };
+        if let Err(error) = File::open(path) {
+            are_readable = false;
+            let message = format!("cannot read {}: {}", path.display(), reason(&error));
+            let complaint = Complaint::new(message).help(RELATIVE_PATHS);
+            section.report_about(key, complaint);
+        }
+    }
+    if are_readable && let Err(error) = config.client() {
+        let complaint = Complaint::new(format!("cannot {error}{}", cause(&error)));
+        section.report_about(error.key(), complaint);
+    }
+}
+
+/// Returns why TLS cannot be set up, to be appended to what could not be done.
+fn cause(error: &tls::Error) -> String {
+    let source = std::error::Error::source(error);
+    match source.map(|source| (source, source.downcast_ref::<pem::Error>())) {
+        Some((_, Some(pem::Error::NoItemsFound))) => ": there is none in PEM format".to_owned(),
+        Some((_, Some(pem::Error::Io(error)))) => format!(": {}", reason(error)),
+        Some((source, _)) => format!(": {source}"),
+        None => String::new(),
+    }
 }
 
 fn admin(mut section: Section<'_>, config: &mut Config) {
@@ -191,7 +277,7 @@ fn admin(mut section: Section<'_>, config: &mut Config) {
         }
         text.parse::<SocketAddr>()
             .map(Some)
-            .map_err(|_| "it must be an address with a port, such as 127.0.0.1:9883, or empty")
+            .map_err(|_| "it must be an IP address with a port, such as 127.0.0.1:9883, or empty")
     });
     if let Some(listen) = listen {
         config.admin.listen = listen;
@@ -209,15 +295,15 @@ fn spool(mut section: Section<'_>, config: &mut Config) {
 
 fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {
     for (name, entry) in section.entries() {
-        let node = &entry.node;
-        match &node.value {
-            super::value::Value::Table(table) => {
-                let part = section.part(name, table, node.span);
+        match &entry.node.value {
+            Value::Table(table) => {
+                let part = section.part(name, table, entry.key_span);
                 config.webhooks.extend(webhook::read(part, name, context));
             }
             other => {
-                let complaint = Complaint::wrong_type("a table", other);
-                section.report(complaint.about(&section.path(name), node.span));
+                let complaint = Complaint::wrong_type("a table", other)
+                    .help("a webhook is a table with `url` and `events`");
+                section.report(complaint.about(&section.path(name), entry.node.span));
             }
         }
     }
@@ -228,31 +314,22 @@ fn path(text: &str, context: &Context<'_>) -> PathBuf {
     context.directory.join(text)
 }
 
-/// Returns warnings for the kinds that some rule wants and the configured dialect never tells.
-fn untold(config: &Config) -> Vec<Problem> {
-    let rules = config
-        .webhooks
-        .iter()
-        .map(|webhook| webhook.rules.as_slice());
-    let wanted = Rules::compile(rules).lifecycle_kinds();
-    let Some(name) = config.dialect else {
-        let told = dialect::Name::ALL.map(|name| name.decoder().kinds());
-        let never = Kind::ALL
-            .into_iter()
-            .filter(|kind| wanted.contains(*kind) && !told.iter().any(|set| set.contains(*kind)));
-        return never
-            .map(|kind| dialect::untold(kind, None))
-            .map(warning)
-            .collect();
+/// Returns warnings for the kinds that some rule wants and the configured dialect never tells;
+/// for each, the first such rule.
+fn untold(wanted: &[(Kind, Span)], name: Option<dialect::Name>) -> Vec<Problem> {
+    let told = |kind: Kind| match name {
+        Some(name) => name.decoder().kinds().contains(kind),
+        None => dialect::Name::ALL
+            .iter()
+            .any(|name| name.decoder().kinds().contains(kind)),
     };
-    let kinds: KindSet = wanted.without(name.decoder().kinds());
-    kinds
-        .iter()
-        .map(|kind| dialect::untold(kind, Some(name)))
-        .map(warning)
-        .collect()
-}
-
-fn warning(message: String) -> Problem {
-    Problem::warning(None, message)
+    let mut seen = KindSet::of(&[Kind::MessagePublish]);
+    let mut problems = Vec::new();
+    for &(kind, span) in wanted {
+        if !seen.contains(kind) && !told(kind) {
+            problems.push(Problem::warning(span, dialect::untold(kind, name)));
+        }
+        seen.insert(kind);
+    }
+    problems
 }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::complaint::{Complaint, closest, out_of_range, unknown};
 use super::problem::Problem;
 use super::source::Span;
 use super::units;
@@ -61,16 +62,29 @@ impl<'a> Section<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
-    /// Returns whether the key is written, without asking for it.
+    /// Returns whether the key is written, without asking for it; `null` is as good as nothing.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
+        let entry = self.table.get(key);
+        entry.is_some_and(|entry| entry.node.value != Value::Null)
     }
 
-    /// Returns the value of a key; `null` is as good as nothing.
+    /// Returns the value of a key, and notes that it was asked for.
     pub(super) fn entry(&mut self, key: &'static str) -> Option<&'a Entry> {
         self.asked.push(key);
-        let entry = self.table.get(key)?;
-        (entry.node.value != Value::Null).then_some(entry)
+        self.has(key).then(|| self.table.get(key))?
+    }
+
+    /// Returns what stands at a path of keys, without asking for any.
+    pub(super) fn find(&self, path: &[&str]) -> Option<&'a Entry> {
+        let (first, rest) = path.split_first()?;
+        let mut entry = self.table.get(*first)?;
+        for key in rest {
+            let Value::Table(table) = &entry.node.value else {
+                return None;
+            };
+            entry = table.get(*key)?;
+        }
+        Some(entry)
     }
 
     /// Makes something of a key's value, or reports why that is not possible.
@@ -94,14 +108,12 @@ impl<'a> Section<'a> {
     }
 
     /// Reads what is written as a string and has a syntax of its own.
-    pub(super) fn parse<T, E: ToString>(
+    pub(super) fn parse<T, E: Into<Complaint>>(
         &mut self,
         key: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        self.read(key, |node| {
-            parse(text(node)?).map_err(|error| Complaint::new(error.to_string()))
-        })
+        self.read(key, |node| parse(text(node)?).map_err(Into::into))
     }
 
     /// Reads one of some names; case does not matter.
@@ -111,13 +123,14 @@ impl<'a> Section<'a> {
         choices: &[(&'static str, T)],
     ) -> Option<T> {
         self.read(key, |node| {
-            let text = scalar(node)?;
+            let names = || choices.iter().map(|(name, _)| *name);
+            let text = scalar(node, "a string").map_err(|complaint| complaint.one_of(names()))?;
             let found = choices
                 .iter()
                 .find(|(name, _)| name.eq_ignore_ascii_case(text));
             found
                 .map(|(_, choice)| *choice)
-                .ok_or_else(|| not_one_of(text, choices.iter().map(|(name, _)| *name)))
+                .ok_or_else(|| unknown("value", text, names()))
         })
     }
 
@@ -127,25 +140,24 @@ impl<'a> Section<'a> {
             // What comes from the environment is a string.
             Value::String(text) if text == "true" => Ok(true),
             Value::String(text) if text == "false" => Ok(false),
+            Value::String(text) => Err(Complaint::new(format!(
+                "it must be true or false, not `{text}`"
+            ))),
             other => Err(Complaint::wrong_type("true or false", other)),
         })
     }
 
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         self.read(key, |node| {
-            let number = match &node.value {
-                // What comes from the environment is a string.
-                Value::Number(number) | Value::String(number) => number,
-                other => return Err(Complaint::wrong_type("a whole number", other)),
-            };
-            let number = number
+            let text = scalar(node, "a whole number")?;
+            let number: i128 = text
                 .parse()
-                .map_err(|_| Complaint::new("it must be a whole number that is not negative"))?;
-            if range.contains(&number) {
-                Ok(number)
-            } else {
-                Err(out_of_range(range.start(), range.end()))
-            }
+                .map_err(|_| Complaint::new(format!("`{text}` is not a whole number")))?;
+            let is_within = |number: &u64| range.contains(number);
+            u64::try_from(number)
+                .ok()
+                .filter(is_within)
+                .ok_or_else(|| out_of_range(range.start(), range.end(), text))
         })
     }
 
@@ -156,37 +168,65 @@ impl<'a> Section<'a> {
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
         self.read(key, |node| {
-            let duration = units::duration(scalar(node)?)?;
-            if range.contains(&duration) {
-                Ok(duration)
-            } else {
-                let show = units::show_duration;
-                Err(out_of_range(&show(*range.start()), &show(*range.end())))
-            }
+            let text = scalar(node, "a duration such as \"15s\"")?;
+            within(units::duration(text)?, &range, text)
+        })
+    }
+
+    /// Reads a duration that is in milliseconds if it has no unit.
+    pub(super) fn milliseconds(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.read(key, |node| {
+            let text = scalar(node, "a number of milliseconds")?;
+            let duration = match text.parse() {
+                Ok(number) => Duration::from_millis(number),
+                Err(_) => units::duration(text)?,
+            };
+            within(duration, &range, text)
         })
     }
 
     /// Reads a size in bytes, with or without unit.
     pub(super) fn bytes(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
         self.read(key, |node| {
-            let bytes = units::bytes(scalar(node)?)?;
+            let text = scalar(node, "a size such as \"64KiB\"")?;
+            let bytes = units::bytes(text)?;
             if range.contains(&bytes) {
                 Ok(bytes)
             } else {
                 let show = units::show_bytes;
-                Err(out_of_range(&show(*range.start()), &show(*range.end())))
+                Err(out_of_range(
+                    &show(*range.start()),
+                    &show(*range.end()),
+                    text,
+                ))
             }
         })
     }
 
     /// Returns the section under a key.
     pub(super) fn section(&mut self, key: &'static str) -> Option<Self> {
-        let node = &self.entry(key)?.node;
-        match &node.value {
-            Value::Table(table) => Some(self.part(key, table, node.span)),
+        self.section_or(key, None)
+    }
+
+    /// Returns the section under a key; `help` says what to write instead of anything else.
+    pub(super) fn section_or(
+        &mut self,
+        key: &'static str,
+        help: impl Into<Option<&'static str>>,
+    ) -> Option<Self> {
+        let entry = self.entry(key)?;
+        match &entry.node.value {
+            Value::Table(table) => Some(self.part(key, table, entry.key_span)),
             other => {
-                let complaint = Complaint::wrong_type("a table", other);
-                self.report(complaint.about(&self.path(key), node.span));
+                let mut complaint = Complaint::wrong_type("a table", other);
+                if let Some(help) = help.into() {
+                    complaint = complaint.help(help);
+                }
+                self.report(complaint.about(&self.path(key), entry.node.span));
                 None
             }
         }
@@ -197,102 +237,119 @@ impl<'a> Section<'a> {
         self.table.iter().map(|(key, entry)| (key.as_str(), entry))
     }
 
+    /// Reports that a key is missing, unless it is written, or something like it is: that is
+    /// reported as an unknown key.
+    pub(super) fn require(&self, key: &str, help: impl Into<String>) {
+        let is_alike = |(written, _): (&str, &Entry)| closest(written, [key].into_iter()).is_some();
+        if !self.has(key) && !self.entries().any(is_alike) {
+            let message = format!("`{}` is missing", self.path(key));
+            self.report(Problem::error(self.span, message).help(help));
+        }
+    }
+
+    /// Warns of a key that has no effect because another one is written, too.
+    pub(super) fn report_overridden(&self, key: &str, by: &str) {
+        if let Some(entry) = self.table.get(key)
+            && self.has(by)
+        {
+            let message = format!(
+                "`{}` has no effect beside `{}`",
+                self.path(key),
+                self.path(by)
+            );
+            self.report(Problem::warning(entry.key_span, message).help("remove one of the two"));
+        }
+    }
+
+    /// Reports what is wrong with the value of a key, or with its absence.
+    pub(super) fn report_about(&self, key: &str, complaint: Complaint) {
+        self.report(complaint.about(&self.path(key), self.span_of(key)));
+    }
+
+    /// Returns the dotted path of the table.
+    pub(super) fn name(&self) -> &str {
+        self.prefix.trim_end_matches('.')
+    }
+
+    /// Returns where the value of a key is written; if it is not, where the section is.
+    pub(super) fn span_of(&self, key: &str) -> Option<Span> {
+        let entry = self.table.get(key);
+        entry.map(|entry| entry.node.span).or(self.span)
+    }
+
     /// Reports the keys that were not asked for.
     pub(super) fn finish(self) {
-        self.finish_ignoring(|_| false);
+        self.finish_with(|_| true);
     }
 
-    /// Reports the keys that were not asked for, but those that are to be ignored.
-    pub(super) fn finish_ignoring(self, ignored: impl Fn(&str) -> bool) {
+    /// Reports the keys that were not asked for and that `is_ours` does not report itself, by
+    /// returning false.
+    pub(super) fn finish_with(self, is_ours: impl Fn(UnknownKey<'_>) -> bool) {
         for (key, entry) in self.entries() {
-            if self.asked.contains(&key) || ignored(key) {
+            if self.asked.contains(&key) {
                 continue;
             }
-            let problem =
-                Problem::error(entry.key_span, format!("unknown key `{}`", self.path(key)));
-            self.report(match closest(key, self.asked.iter().copied()) {
-                Some(meant) => problem.help(format!("did you mean `{meant}`?")),
-                None => problem.help(format!("known keys here: {}", list(&self.asked))),
-            });
+            let meant = closest(key, self.asked.iter().copied());
+            let unknown = UnknownKey {
+                key,
+                span: entry.key_span,
+                meant,
+            };
+            if !is_ours(unknown) {
+                continue;
+            }
+            let message = format!("unknown key `{}`", self.path(key));
+            self.report(Problem::error(entry.key_span, message).help(match meant {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None => format!("known keys here: {}", self.asked.join(", ")),
+            }));
         }
     }
 }
 
-/// Why a value is not what its key wants.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
-    what: String,
-    help: Option<String>,
-}
-
-impl Complaint {
-    pub(super) fn new(what: impl Into<String>) -> Self {
-        Self {
-            what: what.into(),
-            help: None,
-        }
-    }
-
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
-        self
-    }
-
-    pub(super) fn wrong_type(wanted: &str, got: &Value) -> Self {
-        Self::new(format!("it must be {wanted}, and is {}", got.type_name()))
-    }
-
-    pub(super) fn about(self, path: &str, span: Span) -> Problem {
-        let problem = Problem::error(span, format!("`{path}`: {}", self.what));
-        match self.help {
-            Some(help) => problem.help(help),
-            None => problem,
-        }
-    }
+/// A key that nobody asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct UnknownKey<'a> {
+    pub(super) key: &'a str,
+    pub(super) span: Span,
+    /// The known key that is most like it.
+    pub(super) meant: Option<&'static str>,
 }
 
 /// Returns the text of a string.
 pub(super) fn text(node: &Node) -> Result<&str, Complaint> {
     match &node.value {
         Value::String(text) => Ok(text),
-        other => Err(Complaint::wrong_type("a string", other).help("put it into quotes")),
+        other => {
+            let complaint = Complaint::wrong_type("a string", other);
+            Err(match other {
+                Value::Number(_) | Value::Bool(_) => complaint.help("put it into quotes"),
+                _ => complaint,
+            })
+        }
     }
 }
 
 /// Returns the text of a string or a number.
-fn scalar(node: &Node) -> Result<&str, Complaint> {
+fn scalar<'a>(node: &'a Node, wanted: &str) -> Result<&'a str, Complaint> {
     match &node.value {
         Value::String(text) | Value::Number(text) => Ok(text),
-        other => Err(Complaint::wrong_type("a string", other)),
+        other => Err(Complaint::wrong_type(wanted, other)),
     }
 }
 
-/// Returns a complaint about a name that is none of those that are known.
-pub(super) fn not_one_of<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Complaint {
-    let known: Vec<&str> = known.collect();
-    let complaint = Complaint::new(format!("`{text}` is not known here"));
-    match closest(text, known.iter().copied()) {
-        Some(meant) => complaint.help(format!("did you mean `{meant}`?")),
-        None => complaint.help(format!("it must be one of {}", list(&known))),
+fn within(
+    duration: Duration,
+    range: &RangeInclusive<Duration>,
+    text: &str,
+) -> Result<Duration, Complaint> {
+    if range.contains(&duration) {
+        return Ok(duration);
     }
-}
-
-fn out_of_range(from: &impl ToString, to: &impl ToString) -> Complaint {
-    let (from, to) = (from.to_string(), to.to_string());
-    Complaint::new(format!("it must be from {from} to {to}"))
-}
-
-/// Returns the known word that is most like the one that was written, if it is like enough.
-fn closest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    const ALIKE: f64 = 0.75;
-    let written = written.to_ascii_lowercase();
-    known
-        .map(|word| (strsim::normalized_damerau_levenshtein(&written, word), word))
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, word)| word)
-}
-
-fn list(words: &[&str]) -> String {
-    words.join(", ")
+    let show = units::show_duration;
+    Err(out_of_range(
+        &show(*range.start()),
+        &show(*range.end()),
+        text,
+    ))
 }

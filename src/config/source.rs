@@ -30,6 +30,32 @@ impl Sources {
         SourceId(self.0.len() - 1)
     }
 
+    /// Returns the texts with asterisks instead of what is written at these places, quotes and
+    /// line breaks excepted, so that every offset stays what it was.
+    #[must_use]
+    pub(super) fn without(&self, places: &[Span]) -> Self {
+        let mut hidden = self.clone();
+        for place in places {
+            let text = &mut hidden.0[place.source.0].text;
+            let written = &text[place.start..place.end];
+            let stars: String = written
+                .chars()
+                .map(|c| match c {
+                    '"' | '\'' | '\n' | '\r' => c.to_string(),
+                    other => "*".repeat(other.len_utf8()),
+                })
+                .collect();
+            text.replace_range(place.start..place.end, &stars);
+        }
+        hidden
+    }
+
+    /// Returns the main file; `None` if it could not be read.
+    #[must_use]
+    pub fn first(&self) -> Option<&Source> {
+        self.0.first()
+    }
+
     /// Returns the text with this id.
     ///
     /// # Panics
@@ -56,6 +82,11 @@ impl Span {
     #[must_use]
     pub fn new(source: SourceId, start: usize, end: usize) -> Self {
         Self { source, start, end }
+    }
+
+    /// Returns whether both have something in common, if only an end.
+    pub(super) fn touches(self, other: Self) -> bool {
+        self.source == other.source && self.start <= other.end && other.start <= self.end
     }
 
     /// Returns the smallest range that holds both, or `self` where `other` is of another source.

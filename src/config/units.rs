@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::section::Complaint;
+use super::complaint::Complaint;
 
 const DURATION_UNITS: [(&str, f64); 5] = [
     ("ms", 0.001),
@@ -27,6 +27,10 @@ const GIB: f64 = 1_073_741_824.0;
 /// Reads a duration such as `500ms`, `1.5m` or `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, Complaint> {
     let (number, unit) = split(text);
+    if unit.is_empty() && number.parse::<f64>().is_ok() {
+        let help = format!("write \"{number}s\" if seconds are meant; also ms, m, h and d");
+        return Err(Complaint::new(format!("`{text}` has no unit")).help(help));
+    }
     let help = "write a number with ms, s, m, h or d, such as \"15s\"";
     let factor = DURATION_UNITS
         .into_iter()
@@ -72,7 +76,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
     ]
     .into_iter()
     .find(|(size, _)| ms >= *size && ms.is_multiple_of(*size))
-    .unwrap_or((1, "ms"));
+    .unwrap_or(if ms == 0 { (1, "s") } else { (1, "ms") });
     format!("{}{unit}", ms / size)
 }
 
@@ -82,7 +86,7 @@ pub(super) fn show_bytes(bytes: u64) -> String {
         .into_iter()
         .find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size))
         .unwrap_or((1, "B"));
-    format!("{} {unit}", bytes / size)
+    format!("{}{unit}", bytes / size)
 }
 
 fn split(text: &str) -> (&str, &str) {
@@ -126,7 +130,8 @@ mod tests {
     fn limits_show_as_they_would_be_written() {
         assert_eq!(show_duration(Duration::from_millis(1_500)), "1500ms");
         assert_eq!(show_duration(Duration::from_secs(86_400)), "1d");
-        assert_eq!(show_bytes(65_536), "64 KiB");
-        assert_eq!(show_bytes(100), "100 B");
+        assert_eq!(show_duration(Duration::ZERO), "0s");
+        assert_eq!(show_bytes(65_536), "64KiB");
+        assert_eq!(show_bytes(100), "100B");
     }
 }

@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use super::complaint::{Complaint, unknown};
 use super::problem::Problem;
-use super::schema::{self, Context};
-use super::section::{Complaint, Section, not_one_of, text};
+use super::schema::{self, Context, UseOfTls};
+use super::section::{Section, text};
+use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, units};
+use super::{Webhook, nanomq, units};
 use crate::backoff::Backoff;
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
-use crate::http::Target;
+use crate::http::{Target, TargetError};
 use crate::payload::{Encoding, NotUtf8};
 use crate::rule::Rule;
 
 const MS: Duration = Duration::from_millis(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
+
+/// What follows from having none.
+const NO_RULES: &str = "without rules this webhook never sends anything";
 
 /// Headers that describe a connection or a message's length, which are not the user's to set.
 const FORBIDDEN_HEADERS: [&str; 9] = [
@@ -34,17 +39,12 @@ const FORBIDDEN_HEADERS: [&str; 9] = [
 
 /// Reads a webhook; `None` if it is disabled, or has no URL to speak of.
 pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) -> Option<Webhook> {
-    let enabled = section.bool("enable").unwrap_or(true);
-    if !section.has("url") {
-        let problem = Problem::error(
-            section.span(),
-            format!("`{}` is missing", section.path("url")),
-        );
-        section.report(
-            problem.help("give the URL to post to, such as \"http://127.0.0.1:8080/hook\""),
-        );
-    }
-    let url = section.parse("url", str::parse::<Target>);
+    let is_enabled = section.bool("enable").unwrap_or(true);
+    section.require(
+        "url",
+        "give the URL to post to, such as \"http://127.0.0.1:8080/hook\"",
+    );
+    let url = section.parse("url", target);
     // Whatever else is wrong shall be reported, too, so the rest is read into a stand-in.
     let is_readable = url.is_some();
     let url = url.unwrap_or_else(|| "http://localhost".parse().expect("it is a URL"));
@@ -56,9 +56,25 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     if let Some(section) = section.section("retry") {
         webhook.retry = retry(section, webhook.retry);
     }
-    webhook.rules = events(&mut section);
+    let wanted = context.wanted.borrow().len();
+    webhook.rules = events(&mut section, context);
+    if !is_enabled {
+        context.wanted.borrow_mut().truncate(wanted);
+    }
     section.finish();
-    (enabled && is_readable).then_some(webhook)
+    (is_enabled && is_readable).then_some(webhook)
+}
+
+fn target(text: &str) -> Result<Target, Complaint> {
+    text.parse().map_err(|error: TargetError| {
+        let complaint = Complaint::new(error.to_string());
+        let guess = format!("http://{text}");
+        if !text.contains("://") && guess.parse::<Target>().is_ok() {
+            complaint.help(format!("did you mean `{guess}`?"))
+        } else {
+            complaint
+        }
+    })
 }
 
 fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>) {
@@ -69,7 +85,9 @@ fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>)
     if let Some(size) = section.integer("pool_size", 1..=65_535) {
         http.pool_size = usize::try_from(size).unwrap_or(usize::MAX);
     }
-    if let Some(timeout) = cancel_timeout(section) {
+    // NanoMQ's name for it; there, a number is milliseconds.
+    section.report_overridden("cancel_timeout", "timeout");
+    if let Some(timeout) = section.milliseconds("cancel_timeout", MS..=DAY) {
         http.timeout = timeout;
     }
     if let Some(timeout) = section.duration("timeout", MS..=DAY) {
@@ -81,56 +99,58 @@ fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>)
     if let Some(timeout) = section.duration("idle_timeout", MS..=DAY) {
         http.idle_timeout = timeout;
     }
-    let is_https = http.url.is_https();
+    let use_of_tls = match http.url.is_https() {
+        true => UseOfTls::Used,
+        false if section.name() == nanomq::WEBHOOK => UseOfTls::Foreseen,
+        false => UseOfTls::Unused,
+    };
     // NanoMQ's documentation says `tls`, its source `ssl`.
-    for key in ["tls", "ssl"] {
+    section.report_overridden("ssl", "tls");
+    for key in ["ssl", "tls"] {
         if let Some(section) = section.section(key) {
-            http.tls = schema::tls(section, context, is_https);
+            http.tls = schema::tls(section, context, use_of_tls);
         }
     }
 }
 
-/// `NanoMQ`'s name for the timeout; a number without unit is milliseconds.
-fn cancel_timeout(section: &mut Section<'_>) -> Option<Duration> {
-    section.read("cancel_timeout", |node| {
-        let timeout = match &node.value {
-            Value::Number(number) => units::duration(&format!("{number}ms"))?,
-            _ => units::duration(text(node)?)?,
-        };
-        if (MS..=DAY).contains(&timeout) {
-            Ok(timeout)
-        } else {
-            Err(Complaint::new("it must be from 1 ms to 1 d"))
-        }
-    })
-}
-
 fn headers(section: &Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
-    let mut headers = Vec::new();
-    for (name, entry) in section.entries() {
-        match header(name, &entry.node) {
-            Ok(header) => headers.push(header),
-            Err(complaint) => {
-                section.report(complaint.about(&section.path(name), entry.node.span));
-            }
+    let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+    for (key, entry) in section.entries() {
+        let path = section.path(key);
+        let is_known = |name: &HeaderName| headers.iter().any(|(known, _)| known == name);
+        let name = match header_name(key) {
+            Ok(name) if is_known(&name) => Err(Complaint::new("this header is set twice")
+                .help("remove one of the two; case makes no difference")),
+            result => result,
+        };
+        let value = header_value(&entry.node);
+        match (name, value) {
+            (Ok(name), Ok(value)) => headers.push((name, value)),
+            (Err(complaint), _) => section.report(complaint.about(&path, entry.key_span)),
+            (_, Err(complaint)) => section.report(complaint.about(&path, entry.node.span)),
         }
     }
     headers
 }
 
-fn header(name: &str, node: &Node) -> Result<(HeaderName, HeaderValue), Complaint> {
-    let value = text(node)?;
-    let name: HeaderName = name
-        .parse()
-        .map_err(|_| Complaint::new("it is not the name of a header"))?;
+fn header_name(key: &str) -> Result<HeaderName, Complaint> {
+    let name: HeaderName = key.parse().map_err(|_| {
+        Complaint::new("it is not the name of a header")
+            .help("a name has letters, digits and `-`, such as `x-api-key`")
+    })?;
     if FORBIDDEN_HEADERS.contains(&name.as_str()) {
-        return Err(Complaint::new("mqhook sets this header itself"));
+        return Err(Complaint::new("mqhook sets this header itself").help("remove it"));
     }
-    let mut value = HeaderValue::from_str(value)
-        .or_else(|_| HeaderValue::from_bytes(value.as_bytes()))
-        .map_err(|_| Complaint::new("its value has a character that a header cannot have"))?;
+    Ok(name)
+}
+
+fn header_value(node: &Node) -> Result<HeaderValue, Complaint> {
+    let text = text(node)?;
+    let mut value = HeaderValue::from_str(text)
+        .or_else(|_| HeaderValue::from_bytes(text.as_bytes()))
+        .map_err(|_| Complaint::new("its value has a line break or another control character"))?;
     value.set_sensitive(true);
-    Ok((name, value))
+    Ok(value)
 }
 
 fn body(mut section: Section<'_>) -> envelope::Config {
@@ -155,72 +175,80 @@ fn retry(mut section: Section<'_>, mut retry: Backoff) -> Backoff {
         retry.max = max;
     }
     if retry.max < retry.initial {
-        let problem = Problem::error(
-            section.span(),
-            format!(
-                "`{}` is less than `{}`",
-                section.path("max"),
-                section.path("initial")
-            ),
-        );
-        section.report(problem);
+        let show = units::show_duration;
+        let complaint = Complaint::new(format!(
+            "the longest wait, {}, is shorter than the first, {}",
+            show(retry.max),
+            show(retry.initial)
+        ));
+        let key = if section.has("max") { "max" } else { "initial" };
+        section.report_about(key, complaint.help("raise `max`, or lower `initial`"));
     }
     section.finish();
     retry
 }
 
-fn events(section: &mut Section<'_>) -> Vec<Rule> {
+fn events(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Rule> {
     let path = section.path("events");
     let Some(entry) = section.entry("events") else {
         let problem = Problem::warning(section.span(), format!("`{path}` is missing"));
-        section.report(problem.help("without rules nothing is ever sent"));
+        section.report(problem.help(NO_RULES));
         return Vec::new();
     };
     let Value::Array(elements) = &entry.node.value else {
-        let complaint = Complaint::wrong_type("an array", &entry.node.value);
+        let complaint = Complaint::wrong_type("an array", &entry.node.value)
+            .help("write [ { event = \"on_message_publish\", topic = \"a/+\" } ]");
         section.report(complaint.about(&path, entry.node.span));
         return Vec::new();
     };
     if elements.is_empty() {
         let problem = Problem::warning(entry.node.span, format!("`{path}` is empty"));
-        section.report(problem.help("without rules nothing is ever sent"));
+        section.report(problem.help(NO_RULES));
     }
     let rules: Vec<(Rule, &Node)> = elements
         .iter()
         .enumerate()
-        .filter_map(|(index, node)| Some((rule(section, index, node)?, node)))
+        .filter_map(|(index, node)| Some((rule(section, index, node, context)?, node)))
         .collect();
     report_mixed_shares(section, &rules);
     rules.into_iter().map(|(rule, _)| rule).collect()
 }
 
-fn rule(parent: &Section<'_>, index: usize, node: &Node) -> Option<Rule> {
+fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) -> Option<Rule> {
     let name = format!("events[{index}]");
     let Value::Table(table) = &node.value else {
-        let complaint = Complaint::wrong_type("a table", &node.value)
-            .help("write { event = \"on_message_publish\", topic = \"a/+\" }");
+        let example = match &node.value {
+            Value::String(text) => format!("{{ event = \"{text}\" }}"),
+            _ => "{ event = \"on_message_publish\", topic = \"a/+\" }".to_owned(),
+        };
+        let complaint =
+            Complaint::wrong_type("a table", &node.value).help(format!("write {example}"));
         parent.report(complaint.about(&parent.path(&name), node.span));
         return None;
     };
     let mut section = parent.part(&name, table, node.span);
-    if !section.has("event") {
-        let message = format!("`{}` is missing", section.path("event"));
-        section.report(Problem::error(node.span, message));
-    }
+    section.require("event", "name the event, such as \"on_message_publish\"");
     let kind = section.read("event", |node| {
         let text = text(node)?;
-        text.parse()
-            .map_err(|()| not_one_of(text, Kind::ALL.iter().map(|kind| kind.name())))
+        let kind = text
+            .parse()
+            .map_err(|()| unknown("event", text, Kind::ALL.iter().map(|kind| kind.name())))?;
+        context.wanted.borrow_mut().push((kind, node.span));
+        Ok(kind)
     });
-    let topic = match section.has("topic") {
-        true => section.parse("topic", |text| TopicFilter::try_from(text)),
-        false => Some(TopicFilter::all()),
-    };
+    let topic = section.parse("topic", |text| {
+        TopicFilter::try_from(text).map_err(|error| Complaint::new(error.to_string()))
+    });
+    let is_bad = topic.is_none() && section.has("topic");
+    if let Some(kind) = kind.filter(|kind: &Kind| !kind.is_message() && section.has("topic")) {
+        let message = format!("`{}` has no effect on `{kind}`", section.path("topic"));
+        let problem = Problem::warning(section.span_of("topic"), message);
+        section.report(problem.help("remove it: only messages have topics"));
+    }
     section.finish();
-    Some(Rule {
-        kind: kind?,
-        topic: topic?,
-    })
+    let kind = kind.filter(|_| !is_bad)?;
+    let topic = topic.unwrap_or_else(TopicFilter::all);
+    Some(Rule { kind, topic })
 }
 
 /// A message that comes over a shared subscription and over another one comes twice, and one
@@ -235,11 +263,21 @@ fn report_mixed_shares(section: &Section<'_>, rules: &[(Rule, &Node)]) {
         });
         if let Some((other, _)) = overlap {
             let message = format!(
-                "`{}` and `{}` overlap, and one of them is shared: messages would come twice",
+                "`{}` and `{}` overlap, and one of them is shared: a message would come twice",
                 rule.topic, other.topic
             );
-            let problem = Problem::error(node.span, message);
+            let problem = Problem::error(topic_span(node), message);
             section.report(problem.help("give both the same `$share/<group>/`, or none"));
         }
     }
+}
+
+/// Returns where the topic of a rule is written; if it is not, where the rule is.
+fn topic_span(rule: &Node) -> Span {
+    let Value::Table(table) = &rule.value else {
+        return rule.span;
+    };
+    table
+        .get("topic")
+        .map_or(rule.span, |entry| entry.node.span)
 }

@@ -17,7 +17,7 @@ use crate::spool::Delivery;
 use crate::telemetry::Throttle;
 
 /// How often one lane may say that it gave up an event.
-const REJECTED_LOG_INTERVAL: Duration = Duration::from_secs(60);
+const REJECTED_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The deliveries to one webhook.
 pub struct Lane {

@@ -39,7 +39,7 @@ impl Config {
     pub const RETRY: Backoff = Backoff {
         initial: std::time::Duration::from_secs(1),
         factor: 2.0,
-        max: std::time::Duration::from_secs(60),
+        max: std::time::Duration::from_mins(1),
     };
 }
 

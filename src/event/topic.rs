@@ -132,10 +132,9 @@ impl TopicFilter {
         for wanted in self.levels() {
             match (wanted, levels.next()) {
                 ("#", _) => return true,
-                (_, None) => return false,
                 ("+", Some(_)) => {}
                 (wanted, Some(level)) if wanted == level => {}
-                (_, Some(_)) => return false,
+                _ => return false,
             }
         }
         levels.next().is_none()

@@ -5,6 +5,7 @@ use std::io;
 
 use http::StatusCode;
 
+use super::connect::LookUpError;
 use crate::sink::{Class, Failure, Outcome};
 
 /// Returns what a status code means for the delivery.
@@ -29,9 +30,9 @@ pub(super) fn of_exchange(error: &hyper::Error) -> Failure {
 
 /// Returns why no connection could be made.
 pub(super) fn of_connect(error: &(dyn Error + 'static)) -> Failure {
-    let class = if chain(error).any(|cause| cause.is::<super::connect::LookUpError>()) {
+    let class = if chain(error).any(<dyn Error>::is::<LookUpError>) {
         Class::Dns
-    } else if chain(error).any(|cause| cause.is::<rustls::Error>()) {
+    } else if chain(error).any(<dyn Error>::is::<rustls::Error>) {
         Class::Tls
     } else if chain(error).any(is_time_out) {
         Class::Timeout

@@ -80,7 +80,8 @@ impl FromStr for Target {
             return Err(TargetError::Host);
         }
         let port_is_written = authority.as_str().len() > authority.host().len();
-        if port_is_written && !authority.port_u16().is_some_and(|port| port > 0) {
+        let port_is_usable = authority.port_u16().is_some_and(|port| port > 0);
+        if port_is_written && !port_is_usable {
             return Err(TargetError::Port);
         }
         let root = PathAndQuery::from_static("/");

@@ -13,7 +13,7 @@ use crate::ack::Ticket;
 use crate::dialect::{self, Dialect, Heard, Name};
 use crate::dispatch::Dispatcher;
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
-use crate::mqtt::{Hearing, Listener, Message};
+use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::Rules;
 use crate::spool::Full;
 use crate::telemetry::Throttle;
@@ -22,7 +22,7 @@ use crate::telemetry::Throttle;
 const EVERYTHING: &str = "$SYS/#";
 
 /// How often the log may say that something could not be read.
-const UNREADABLE_LOG_INTERVAL: Duration = Duration::from_secs(60);
+const UNREADABLE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// What is known of how the broker tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -186,8 +186,11 @@ impl Listener for Lifecycle {
     }
 
     /// Retained messages do not tell what happens, but may give the broker away.
-    fn wants_replays(&self) -> bool {
-        self.dialect.is_none()
+    fn replays(&self) -> Replays {
+        match self.dialect {
+            None => Replays::Always,
+            Some(_) => Replays::Never,
+        }
     }
 
     fn hear(&mut self, message: Message) -> Hearing {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Metrics;
 use crate::dispatch::Dispatcher;
 use crate::event::{self, Client, Detail, Event, Happening, Kind, Timestamp};
-use crate::mqtt::{Hearing, Listener, Message};
+use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Feed, Matcher};
 
 /// Listens to the messages of one feed.
@@ -15,14 +15,19 @@ pub struct Messages {
     matcher: Matcher,
     dispatcher: Dispatcher,
     metrics: Metrics,
-    /// Whether retained messages that come because of a subscription are events.
-    replays: bool,
+    /// Which retained messages that come because of a subscription are events.
+    replays: Replays,
 }
 
 impl Messages {
     /// Returns a listener that hands the feed's events to the dispatcher.
     #[must_use]
-    pub fn new(feed: Arc<Feed>, dispatcher: Dispatcher, metrics: Metrics, replays: bool) -> Self {
+    pub fn new(
+        feed: Arc<Feed>,
+        dispatcher: Dispatcher,
+        metrics: Metrics,
+        replays: Replays,
+    ) -> Self {
         Self {
             feed,
             matcher: Matcher::default(),
@@ -42,12 +47,12 @@ impl Listener for Messages {
         Vec::new()
     }
 
-    fn wants_replays(&self) -> bool {
+    fn replays(&self) -> Replays {
         self.replays
     }
 
     fn hear(&mut self, message: Message) -> Hearing {
-        if message.is_replay && !self.replays {
+        if message.is_replay && self.replays == Replays::Never {
             self.metrics.replay();
             message.ticket.settle();
             return Hearing::Taken;

@@ -21,7 +21,7 @@ use crate::mqtt::{self, Link, LinkEvent, Persistence, Protocol};
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
 
 /// How soon a probe that was not heard is repeated: the operator may have mended the ACL.
-const REPEAT_AFTER: Duration = Duration::from_secs(60);
+const REPEAT_AFTER: Duration = Duration::from_mins(1);
 
 /// Tests that the broker tells of its clients.
 pub struct Probe {
@@ -45,7 +45,8 @@ impl Probe {
     /// # Cancel safety
     /// Dropping the future ends the probe.
     pub async fn run(self, stop: CancellationToken) {
-        let _ = stop.run_until_cancelled(self.probe_for_ever()).await;
+        let probing = Box::pin(self.probe_for_ever());
+        let _ = stop.run_until_cancelled(probing).await;
     }
 
     async fn probe_for_ever(&self) {

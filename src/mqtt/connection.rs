@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::attempts::Attempts;
 use super::link::{Link, LinkEvent, Persistence, Publish};
-use super::subscriptions::{FILTERS_PER_SUBSCRIBE, Subscriptions};
+use super::subscriptions::{FILTERS_PER_SUBSCRIBE, Subscriptions, Verdict};
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
 use crate::ack::{Ledger, Ticket};
 use crate::event::TopicName;
@@ -174,7 +174,7 @@ impl<L: Listener> Connection<L> {
             if full {
                 self.listener.room().await;
             } else {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         let again = async {
@@ -198,7 +198,7 @@ impl<L: Listener> Connection<L> {
             }
         }
         for filters in filters.chunks(FILTERS_PER_SUBSCRIBE) {
-            link.subscribe(filters, self.listener.wants_replays());
+            link.subscribe(filters, self.listener.replays());
         }
         subscriptions.asked(&filters);
     }
@@ -207,14 +207,14 @@ impl<L: Listener> Connection<L> {
     fn follow(&mut self, subscriptions: &mut Subscriptions, protocol: Protocol) {
         match subscriptions.take_verdict() {
             None => {}
-            Some(None) => {
+            Some(Verdict::Accepted) => {
                 let (client_id, broker) = (self.client_id.as_str(), &self.config.url);
                 info!(client_id, %broker, %protocol, "subscribed at the broker");
                 self.metrics.subscribed();
                 self.status.send_replace(Status::Subscribed(protocol));
                 self.listener.subscribed();
             }
-            Some(Some(problem)) => {
+            Some(Verdict::Refused(problem)) => {
                 let (client_id, remedy) = (self.client_id.as_str(), problem.remedy());
                 if *self.status.borrow() != Status::Waiting(problem.clone()) {
                     warn!(client_id, remedy, "{problem}");

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rustls::ClientConfig;
 
-use super::{Config, Problem, Protocol, Transport, v4, v5};
+use super::{Config, Problem, Protocol, Replays, Transport, v4, v5};
 use crate::event::Reason;
 
 /// Capacity of the queue of packets that we ask to be sent: an acknowledgement for every packet
@@ -67,6 +67,10 @@ pub struct Subscribed {
 /// A connection, or an attempt at one.
 ///
 /// Once [`poll`](Self::poll) has failed, a link is only good for [`leftovers`](Self::leftovers).
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are a handful of links, and none is moved often"
+)]
 pub enum Link {
     /// MQTT 5.
     V5(v5::Link),
@@ -122,7 +126,7 @@ impl Link {
     }
 
     /// Asks for SUBSCRIBE at QoS 1 to be sent.
-    pub fn subscribe(&self, filters: &[String], replays: bool) {
+    pub fn subscribe(&self, filters: &[String], replays: Replays) {
         match self {
             Self::V5(link) => link.subscribe(filters, replays),
             Self::V4(link) => link.subscribe(filters),

@@ -86,7 +86,7 @@ impl Config {
             password: None,
             protocol: None,
             keep_alive: Duration::from_secs(30),
-            session_expiry: Duration::from_secs(24 * 60 * 60),
+            session_expiry: Duration::from_hours(24),
             receive_maximum: 1024,
             max_packet_size: 16 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),
@@ -124,6 +124,18 @@ pub enum Hearing {
     Resubscribe,
 }
 
+/// When the broker shall send retained messages because of a subscription: Retain Handling
+/// (MQTT 5, 3.8.3.1). A 3.1.1 broker always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replays {
+    /// Never.
+    Never,
+    /// When the session did not have the subscription, so not at every reconnect.
+    OnNewSubscription,
+    /// Whenever SUBSCRIBE is sent.
+    Always,
+}
+
 /// What a connection is for.
 pub trait Listener: Send + Sync {
     /// Returns the topic filters to subscribe to now.
@@ -132,8 +144,8 @@ pub trait Listener: Send + Sync {
     /// Returns topic filters that an earlier connection of the same session may have left subscribed.
     fn leftover_filters(&self) -> Vec<String>;
 
-    /// Returns whether retained messages are wanted when a subscription is made.
-    fn wants_replays(&self) -> bool;
+    /// Returns when retained messages are wanted because of a subscription.
+    fn replays(&self) -> Replays;
 
     /// Takes a message.
     fn hear(&mut self, message: Message) -> Hearing;

@@ -24,6 +24,13 @@ pub(super) struct Subscriptions {
     changed: bool,
 }
 
+/// What came of all SUBSCRIBEs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Accepted,
+    Refused(Problem),
+}
+
 impl Subscriptions {
     pub(super) fn asked(&mut self, filters: &[String]) {
         let packets = filters
@@ -56,7 +63,7 @@ impl Subscriptions {
     }
 
     /// Returns, once, what came of all SUBSCRIBEs when the last has been answered.
-    pub(super) fn take_verdict(&mut self) -> Option<Option<Problem>> {
+    pub(super) fn take_verdict(&mut self) -> Option<Verdict> {
         if !self.changed || !self.asked.is_empty() || !self.sent.is_empty() {
             return None;
         }
@@ -67,7 +74,10 @@ impl Subscriptions {
         } else {
             self.failures = 0;
         }
-        Some(self.refused.clone())
+        Some(match self.refused.clone() {
+            None => Verdict::Accepted,
+            Some(problem) => Verdict::Refused(problem),
+        })
     }
 }
 
@@ -89,9 +99,11 @@ mod tests {
         let mut refused = vec![None; 100];
         refused[3] = Some(crate::event::Reason::NotAuthorized);
         subscriptions.answered(answer(1, refused));
-        let verdict = subscriptions.take_verdict().expect("all are answered");
-        let problem = verdict.expect("one was refused");
-        assert_eq!(problem.detail, "`f/3`: not_authorized");
+        let refused = Problem::new(Cause::SubscribeRefused, "`f/3`: not_authorized");
+        assert_eq!(
+            subscriptions.take_verdict(),
+            Some(Verdict::Refused(refused))
+        );
         assert!(subscriptions.again_at.is_some());
         assert_eq!(subscriptions.take_verdict(), None);
     }

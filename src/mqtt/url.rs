@@ -68,7 +68,7 @@ pub enum BrokerUrlError {
     /// The port is not a number from 1 to 65535.
     #[error("its port is not a number from 1 to 65535")]
     Port,
-    /// A path has a meaning for WebSockets and Unix sockets only.
+    /// A path has a meaning for web sockets and Unix sockets only.
     #[error("it has a path, which means nothing here")]
     Path,
 }

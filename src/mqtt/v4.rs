@@ -10,7 +10,7 @@ use rumqttc::{
     Outgoing, Packet, Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
 };
 use rustls::ClientConfig;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 use super::link::{self, LinkEvent, Persistence, Subscribed};
 use super::{Cause, Config, Problem};
@@ -99,10 +99,7 @@ fn options(
         .set_inflight(link::OUTGOING_INFLIGHT)
         .set_max_packet_size(max_packet_size, max_packet_size);
     if let Some(username) = &config.username {
-        let password = config
-            .password
-            .as_ref()
-            .map(|secret| secret.expose_secret());
+        let password = config.password.as_ref().map(ExposeSecret::expose_secret);
         options.set_credentials(username, password.unwrap_or_default());
     }
     options
@@ -122,7 +119,7 @@ fn translate(event: Event) -> LinkEvent {
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {
             packet_id: suback.pkid,
-            refused: suback.return_codes.iter().map(refused).collect(),
+            refused: suback.return_codes.into_iter().map(refused).collect(),
         }),
         Event::Outgoing(Outgoing::Subscribe(packet_id)) => LinkEvent::Subscribing(packet_id),
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
@@ -130,7 +127,7 @@ fn translate(event: Event) -> LinkEvent {
     }
 }
 
-fn refused(code: &SubscribeReasonCode) -> Option<Reason> {
+fn refused(code: SubscribeReasonCode) -> Option<Reason> {
     match code {
         SubscribeReasonCode::Success(_) => None,
         SubscribeReasonCode::Failure => Some(Reason::UnspecifiedError),

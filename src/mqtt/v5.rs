@@ -12,10 +12,10 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rustls::ClientConfig;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 use super::link::{self, LinkEvent, Persistence, Subscribed};
-use super::{Cause, Config, Problem};
+use super::{Cause, Config, Problem, Replays};
 use crate::event::Reason;
 
 /// An attempt at a connection.
@@ -68,11 +68,11 @@ impl Link {
         self.events.state.events.drain(..).map(translate).collect()
     }
 
-    pub(super) fn subscribe(&self, filters: &[String], replays: bool) {
-        let retain_forward_rule = if replays {
-            RetainForwardRule::OnEverySubscribe
-        } else {
-            RetainForwardRule::Never
+    pub(super) fn subscribe(&self, filters: &[String], replays: Replays) {
+        let retain_forward_rule = match replays {
+            Replays::Never => RetainForwardRule::Never,
+            Replays::OnNewSubscription => RetainForwardRule::OnNewSubscribe,
+            Replays::Always => RetainForwardRule::OnEverySubscribe,
         };
         let filters = filters.iter().map(|filter| Filter {
             path: filter.clone(),
@@ -119,10 +119,7 @@ fn options(
         .set_outgoing_inflight_upper_limit(link::OUTGOING_INFLIGHT)
         .set_connect_properties(properties(config, persistence));
     if let Some(username) = &config.username {
-        let password = config
-            .password
-            .as_ref()
-            .map(|secret| secret.expose_secret());
+        let password = config.password.as_ref().map(ExposeSecret::expose_secret);
         options.set_credentials(username, password.unwrap_or_default());
     }
     options
@@ -153,7 +150,7 @@ fn translate(event: Event) -> LinkEvent {
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {
             packet_id: suback.pkid,
-            refused: suback.return_codes.iter().map(refused).collect(),
+            refused: suback.return_codes.into_iter().map(refused).collect(),
         }),
         Event::Outgoing(Outgoing::Subscribe(packet_id)) => LinkEvent::Subscribing(packet_id),
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
@@ -161,7 +158,7 @@ fn translate(event: Event) -> LinkEvent {
     }
 }
 
-fn refused(code: &SubscribeReasonCode) -> Option<Reason> {
+fn refused(code: SubscribeReasonCode) -> Option<Reason> {
     match code {
         SubscribeReasonCode::Success(_) => None,
         SubscribeReasonCode::NotAuthorized => Some(Reason::NotAuthorized),

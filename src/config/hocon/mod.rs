@@ -28,6 +28,7 @@ mod resolve;
 mod syntax;
 mod tree;
 
+use super::parsed::Parsed;
 use super::problem::Problem;
 use super::source::{SourceId, Sources};
 use super::value::Table;
@@ -53,15 +54,21 @@ pub fn parse(
     root: SourceId,
     outside: &dyn Outside,
 ) -> (Table, Vec<Problem>) {
+    read(sources, root, outside).into_parts()
+}
+
+/// Does what [`parse`] does, and keeps apart what is wrong with the text and with its values.
+pub(super) fn read(sources: &mut Sources, root: SourceId, outside: &dyn Outside) -> Parsed {
     let mut report = Report::default();
     let tree = tree::build(sources, root, outside, &mut report);
     let mut unresolved = Report::default();
     let table = resolve::resolve(&tree, outside, &mut unresolved);
-    // A key that a syntax error swallowed must not be reported as missing, too.
-    if !report.has_errors() {
-        report.append(unresolved);
+    Parsed {
+        table,
+        torn: report.torn().to_vec(),
+        syntax: report.into_problems(),
+        values: unresolved.into_problems(),
     }
-    (table, report.into_problems())
 }
 
 #[cfg(test)]

@@ -26,7 +26,11 @@ pub(super) fn parse(text: &str, source: SourceId, report: &mut Report) -> Object
         lost: false,
         values: 0,
     };
-    parser.file()
+    let object = parser.file();
+    if parser.lost {
+        report.tear(source);
+    }
+    object
 }
 
 /// A file that is being read.

@@ -1,6 +1,7 @@
 //! Collects problems: each once, in the order of their places, and not without end.
 
 use crate::config::problem::{Problem, Severity};
+use crate::config::source::SourceId;
 
 /// Most problems of one severity that are kept.
 const LIMIT: usize = 50;
@@ -11,6 +12,7 @@ pub(in crate::config) struct Report {
     problems: Vec<Problem>,
     errors: usize,
     warnings: usize,
+    torn: Vec<SourceId>,
 }
 
 impl Report {
@@ -26,14 +28,18 @@ impl Report {
         }
     }
 
-    /// Adds all problems of another report.
-    pub fn append(&mut self, other: Self) {
-        for problem in other.problems {
-            self.add(problem);
-        }
+    /// Notes that of a text, nobody knows which statement belongs to which braces.
+    pub fn tear(&mut self, source: SourceId) {
+        self.torn.push(source);
+    }
+
+    /// Returns the texts that were noted so.
+    pub fn torn(&self) -> &[SourceId] {
+        &self.torn
     }
 
     /// Returns whether the configuration cannot run.
+    #[cfg(test)]
     pub fn has_errors(&self) -> bool {
         self.errors > 0
     }

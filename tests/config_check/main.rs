@@ -1,0 +1,7 @@
+//! What `check` and start say about configuration files.
+
+mod files;
+mod fuzz;
+mod good;
+mod rendered;
+mod world;
