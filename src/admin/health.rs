@@ -42,19 +42,23 @@ impl Health {
         }
     }
 
-    /// Returns whether every connection is subscribed, and it is known how the broker tells.
+    /// Returns whether every connection is subscribed and, if a rule needs that, the broker tells of
+    /// its clients.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        let knows = |hearsay: &watch::Receiver<Hearsay>| hearsay.borrow().is_settled;
+        let tells = |hearsay: &watch::Receiver<Hearsay>| {
+            let hearsay = hearsay.borrow();
+            hearsay.is_settled && hearsay.advice.is_none()
+        };
         !self.closing.is_cancelled()
             && self
                 .connections
                 .iter()
                 .all(|connection| connection.status.borrow().is_ready())
-            && self.hearsay.as_ref().is_none_or(knows)
+            && self.hearsay.as_ref().is_none_or(tells)
     }
 
-    /// Waits until mqhook is ready.
+    /// Waits until mqhook is ready, or all but the broker's telling of its clients is.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

@@ -138,6 +138,8 @@ impl Quick {
                 .with_context(|| format!("cannot read {}", path.display()))?;
             config.broker.password = Some(SecretString::from(text.trim_end_matches(['\r', '\n'])));
         }
+        // Nobody remembers what an earlier command line subscribed to.
+        config.broker.clean_start = true;
         // Two of them on one host shall not fight for a port that nobody asked for.
         config.admin = Admin { listen: None };
         if let Some(url) = &self.post {

@@ -183,7 +183,7 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
         hocon::read(&mut sources, root, outside)
     };
     let directory = path.parent().unwrap_or(Path::new(""));
-    let secrets = secrets(&parsed.table);
+    let mut secrets = secrets(&parsed.table);
     for problem in &mut parsed.syntax {
         // What a reader says about a text quotes it.
         let is_at = |secret: &Span| problem.span.is_some_and(|span| span.touches(*secret));
@@ -191,7 +191,9 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
             problem.help = Some("put the value into quotes".to_owned());
         }
     }
+    let table = parsed.table.clone();
     let (config, mut problems) = understand(parsed, directory, outside);
+    secrets.extend(values_of_strange_keys(&table, &problems));
     problems.sort_by_key(|problem| problem.span.map(|span| (span.source, span.start)));
     Reading {
         config: (!has_error(&problems)).then_some(config),
@@ -251,6 +253,34 @@ fn secrets(table: &Table) -> Vec<Span> {
         }
     }
     secrets
+}
+
+/// Returns where the values of keys are written that are themselves the problem: `passwort` may be
+/// a password.
+fn values_of_strange_keys(table: &Table, problems: &[Problem]) -> Vec<Span> {
+    let mut values = Vec::new();
+    for entry in table.values() {
+        let is_strange = problems
+            .iter()
+            .any(|problem| problem.span == Some(entry.key_span));
+        match &entry.node.value {
+            Value::Table(table) if is_strange => values.extend(texts(table)),
+            Value::Table(table) => values.extend(values_of_strange_keys(table, problems)),
+            Value::String(_) if is_strange => values.push(entry.node.span),
+            _ => {}
+        }
+    }
+    values
+}
+
+/// Returns where the strings in a table are written.
+fn texts(table: &Table) -> Vec<Span> {
+    let spans = table.values().map(|entry| match &entry.node.value {
+        Value::Table(table) => texts(table),
+        Value::String(_) => vec![entry.node.span],
+        _ => Vec::new(),
+    });
+    spans.flatten().collect()
 }
 
 fn has_error(problems: &[Problem]) -> bool {

@@ -131,6 +131,9 @@ fn session(section: &mut Section<'_>, broker: &mut mqtt::Config) {
     if let Some(expiry) = section.duration("session_expiry", Duration::ZERO..=DAY * 365) {
         broker.session_expiry = expiry;
     }
+    if let Some(clean_start) = section.bool("clean_start") {
+        broker.clean_start = clean_start;
+    }
     if let Some(maximum) = section.integer("receive_maximum", 1..=65_535) {
         broker.receive_maximum = u16::try_from(maximum).unwrap_or(u16::MAX);
     }

@@ -254,6 +254,9 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
 /// A message that comes over a shared subscription and over another one comes twice, and one
 /// webhook would get it twice.
 fn report_mixed_shares(section: &Section<'_>, rules: &[(Rule, &Node)]) {
+    if rules.iter().all(|(rule, _)| rule.topic.group().is_none()) {
+        return;
+    }
     for (index, (rule, node)) in rules.iter().enumerate() {
         let overlap = rules[..index].iter().find(|(other, _)| {
             rule.kind == Kind::MessagePublish

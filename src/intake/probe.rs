@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 
 use super::{Hearsay, OwnClients};
 use crate::dialect::Name;
-use crate::mqtt::{self, Link, LinkEvent, Persistence, Protocol};
+use crate::mqtt::{self, Link, Persistence, Protocol};
 
 /// Longest time from the probe's connection to hearing of it.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
@@ -83,17 +83,9 @@ impl Probe {
     /// Connects and leaves again.
     async fn connect(&self, client_id: &str, protocol: Protocol) {
         let tls = self.tls.as_ref();
-        let mut link = Link::new(&self.config, client_id, protocol, Persistence::None, tls);
-        loop {
-            match link.poll().await {
-                Ok(LinkEvent::Connected { .. }) => link.disconnect(),
-                Ok(LinkEvent::Disconnecting) => return,
-                Ok(_) => {}
-                Err(problem) => {
-                    debug!(%problem, "the probe could not connect");
-                    return;
-                }
-            }
+        let link = Link::new(&self.config, client_id, protocol, Persistence::None, tls);
+        if let Err(problem) = link.visit().await {
+            debug!(%problem, "the probe could not connect");
         }
     }
 

@@ -59,7 +59,7 @@ impl<L: Listener> Connection<L> {
         loop {
             self.status.send_replace(Status::Connecting);
             let started = Instant::now();
-            let problem = match self.converse(attempts.protocol, &stop).await {
+            let problem = match self.converse(&mut attempts, &stop).await {
                 End::Stopped => break,
                 End::Failed(problem) => problem,
             };
@@ -96,14 +96,17 @@ impl<L: Listener> Connection<L> {
         }
     }
 
-    async fn converse(&mut self, protocol: Protocol, stop: &CancellationToken) -> End {
-        let mut link = Link::new(
-            &self.config,
-            &self.client_id,
-            protocol,
-            Persistence::Session,
-            self.tls.as_ref(),
-        );
+    async fn converse(&mut self, attempts: &mut Attempts, stop: &CancellationToken) -> End {
+        let protocol = attempts.protocol;
+        if self.config.clean_start && !attempts.is_clean {
+            let visit = self.link(protocol, Persistence::None).visit();
+            match stop.run_until_cancelled(Box::pin(visit)).await {
+                None => return End::Stopped,
+                Some(Err(problem)) => return problem.into(),
+                Some(Ok(())) => attempts.is_clean = true,
+            }
+        }
+        let mut link = self.link(protocol, Persistence::Session);
         let ledger = Ledger::new(link.acknowledger());
         let end = self.listen(&mut link, &ledger, stop).await;
         ledger.close();
@@ -116,6 +119,11 @@ impl<L: Listener> Connection<L> {
             }
         }
         end
+    }
+
+    fn link(&self, protocol: Protocol, persistence: Persistence) -> Link {
+        let tls = self.tls.as_ref();
+        Link::new(&self.config, &self.client_id, protocol, persistence, tls)
     }
 
     async fn listen(&mut self, link: &mut Link, ledger: &Ledger, stop: &CancellationToken) -> End {
@@ -131,7 +139,13 @@ impl<L: Listener> Connection<L> {
                 event = self.next(link, full, &subscriptions) => event,
             };
             match event {
-                Err(problem) => return problem.into(),
+                Err(problem) => {
+                    if problem.cause == Cause::Restart {
+                        // What is delivered shall not come again: its PUBACKs go out first.
+                        self.farewell(link).await;
+                    }
+                    return problem.into();
+                }
                 Ok(Next::Link(LinkEvent::Connected { session_present })) => {
                     self.status.send_replace(Status::Subscribing);
                     self.subscribe(link, session_present, &mut subscriptions);
@@ -249,8 +263,15 @@ impl<L: Listener> Connection<L> {
     /// Sends what was asked for, DISCONNECT last.
     async fn farewell(&self, link: &mut Link) -> End {
         link.disconnect();
-        let sent =
-            async { while !matches!(link.poll().await, Ok(LinkEvent::Disconnecting) | Err(_)) {} };
+        let sent = async {
+            loop {
+                match link.poll().await {
+                    Ok(LinkEvent::Disconnecting) | Err(_) => return,
+                    Ok(LinkEvent::Publish(publish)) => self.metrics.left(publish.qos),
+                    Ok(_) => {}
+                }
+            }
+        };
         let _ = tokio::time::timeout(FAREWELL, sent).await;
         End::Stopped
     }

@@ -125,6 +125,23 @@ impl Link {
         }
     }
 
+    /// Connects, and leaves again at once.
+    ///
+    /// # Errors
+    /// The connection failed before DISCONNECT was sent.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the connection.
+    pub async fn visit(mut self) -> Result<(), Problem> {
+        loop {
+            match self.poll().await? {
+                LinkEvent::Connected { .. } => self.disconnect(),
+                LinkEvent::Disconnecting => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+
     /// Asks for SUBSCRIBE at QoS 1 to be sent.
     pub fn subscribe(&self, filters: &[String], replays: Replays) {
         match self {

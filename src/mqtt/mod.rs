@@ -60,6 +60,9 @@ pub struct Config {
     /// For how long the broker keeps the session while mqhook is away; default 1 day. MQTT 5 only:
     /// a 3.1.1 broker decides by itself.
     pub session_expiry: Duration,
+    /// Whether to begin by dropping the session that an earlier run left behind, with its
+    /// subscriptions and what the broker kept for it; default false.
+    pub clean_start: bool,
     /// The most messages that the broker sends ahead of their PUBACKs, from 1 to 65535; default 1024.
     /// MQTT 5 only.
     pub receive_maximum: u16,
@@ -87,6 +90,7 @@ impl Config {
             protocol: None,
             keep_alive: Duration::from_secs(30),
             session_expiry: Duration::from_hours(24),
+            clean_start: false,
             receive_maximum: 1024,
             max_packet_size: 16 * 1024 * 1024,
             connect_timeout: Duration::from_secs(10),

@@ -8,7 +8,7 @@ mod expression;
 mod include;
 mod traps;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::MAX_DEPTH;
 use super::lexer::{Lexer, is_space};
@@ -116,7 +116,7 @@ impl Parser<'_, '_> {
 
     fn statements(&mut self) -> Object {
         let mut object = Object::default();
-        let mut scalars = HashMap::new();
+        let mut scalars = HashSet::new();
         while self.has_next() {
             if let Some(item) = self.statement() {
                 self.warn_of_duplicate(&item, &mut scalars);

@@ -7,13 +7,11 @@
 //! | `a = 1` and `a = 2` in the same braces | 2 |
 //! | `"http://${HOST}/"` | a dollar sign and braces |
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::Parser;
 use crate::config::hocon::lexer::is_space;
-use crate::config::hocon::syntax::{
-    Expression, Item, Operator, Piece, Term, dotted, excerpt, text_of,
-};
+use crate::config::hocon::syntax::{Expression, Item, Operator, Piece, Term, dotted, excerpt};
 use crate::config::problem::Problem;
 use crate::config::value::Value;
 
@@ -73,18 +71,15 @@ impl Parser<'_, '_> {
     }
 
     /// Warns if a statement overrides a scalar of the same braces; `scalars` holds those so far.
-    pub(super) fn warn_of_duplicate(&mut self, item: &Item, scalars: &mut HashMap<String, String>) {
+    pub(super) fn warn_of_duplicate(&mut self, item: &Item, scalars: &mut HashSet<String>) {
         let Item::Field(field) = item else { return };
         let name = dotted(field.path.iter().map(|key| &key.name));
-        let Some(value) = field
-            .value
-            .scalar()
-            .filter(|_| field.operator == Operator::Set)
-        else {
+        if field.operator != Operator::Set || field.value.scalar().is_none() {
             scalars.remove(&name);
             return;
-        };
-        if let Some(lost) = scalars.insert(name.clone(), excerpt(&text_of(value))) {
+        }
+        // The values stay unsaid: they may be secrets.
+        if !scalars.insert(name.clone()) {
             let span = field
                 .path
                 .iter()
@@ -92,7 +87,7 @@ impl Parser<'_, '_> {
             self.report.add(
                 Problem::warning(
                     span,
-                    format!("`{name}` is set twice, its first value `{lost}` is lost"),
+                    format!("`{name}` is set twice, and its first value is lost"),
                 )
                 .help("remove one of the two"),
             );

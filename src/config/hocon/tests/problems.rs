@@ -192,7 +192,7 @@ fn traps_are_warned_of() {
     check_warning(
         "a { qos = 1\n qos = 2 }",
         "qos",
-        "set twice, its first value `1`",
+        "set twice, and its first value",
         "remove",
     );
     check_warning(

@@ -1,0 +1,95 @@
+//! A minimal receiver of mqhook's webhooks, to copy and build on.
+//!
+//! ```text
+//! cargo run --example receiver                  # listens on 127.0.0.1:8080
+//! cargo run --example receiver -- 0.0.0.0:9000
+//! mqhook run --broker mqtt://127.0.0.1:1883 --post http://127.0.0.1:8080/hook
+//! ```
+//!
+//! It prints each event once. mqhook posts an event again when it cannot know whether the receiver
+//! has it, for example when the connection broke before the answer; the `webhook-id` header is then
+//! the same, so what was seen before is acknowledged and left alone.
+//!
+//! | answer | what mqhook does |
+//! |---|---|
+//! | 2xx | the event is delivered |
+//! | 408, 425, 429, 5xx, none in time | it posts the event again later |
+//! | anything else | it gives the event up |
+//!
+//! So answer 2xx only when the event is safe on your side, and 5xx if you could not store it.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use serde_json::Value;
+
+/// How many events are remembered. A real receiver keeps the ids beside what it stores, and lets
+/// its database refuse the second of two.
+const REMEMBERED: usize = 100_000;
+
+/// The largest body that is taken; base64 makes a payload a third larger.
+const MAX_BODY_BYTES: usize = 32 * 1024 * 1024;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("127.0.0.1:8080");
+    let listener = tokio::net::TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))?;
+    println!(
+        "waiting for events at http://{}/hook",
+        listener.local_addr()?
+    );
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let router = Router::new()
+        .route("/hook", post(take))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(seen);
+    Ok(axum::serve(listener, router).await?)
+}
+
+/// Takes one event.
+async fn take(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
+    let (Some(id), Ok(event)) = (id, serde_json::from_slice::<Value>(&body)) else {
+        return StatusCode::BAD_REQUEST;
+    };
+    if seen
+        .lock()
+        .expect("nothing panics with the lock")
+        .is_new(id)
+    {
+        println!("{id} {event}");
+    }
+    StatusCode::NO_CONTENT
+}
+
+/// The ids of the latest events.
+#[derive(Default)]
+struct Seen {
+    ids: HashSet<String>,
+    in_order: VecDeque<String>,
+}
+
+impl Seen {
+    /// Returns whether an id was not seen before, and remembers it.
+    fn is_new(&mut self, id: &str) -> bool {
+        if !self.ids.insert(id.to_owned()) {
+            return false;
+        }
+        self.in_order.push_back(id.to_owned());
+        if self.in_order.len() > REMEMBERED
+            && let Some(oldest) = self.in_order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+        true
+    }
+}
