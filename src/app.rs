@@ -333,6 +333,7 @@ impl<'a> Builder<'a> {
             config: Arc::clone(broker),
             tls: self.tls.clone(),
             client_id,
+            clean_start: broker.clean_start,
             listener,
             status,
             metrics: self.connections.of(name),

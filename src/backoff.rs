@@ -36,7 +36,7 @@ mod tests {
         let backoff = Backoff {
             initial: Duration::from_secs(1),
             factor: 2.0,
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
         };
         let check = |failures, random, expected_ms| {
             let delay = backoff.delay(failures, random);

@@ -159,8 +159,8 @@ mod tests {
     fn ledger() -> (Ledger, Arc<Mutex<Vec<u16>>>) {
         let sent = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&sent);
-        let send = move |id| log.lock().expect("no test panics here").push(id);
-        (Ledger::new(send), sent)
+        let ledger = Ledger::new(move |id| log.lock().expect("no test panics here").push(id));
+        (ledger, sent)
     }
 
     fn check(sent: &Mutex<Vec<u16>>, expected: &[u16]) {

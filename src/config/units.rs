@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn limits_show_as_they_would_be_written() {
         assert_eq!(show_duration(Duration::from_millis(1_500)), "1500ms");
-        assert_eq!(show_duration(Duration::from_secs(86_400)), "1d");
+        assert_eq!(show_duration(Duration::from_hours(24)), "1d");
         assert_eq!(show_duration(Duration::ZERO), "0s");
         assert_eq!(show_bytes(65_536), "64KiB");
         assert_eq!(show_bytes(100), "100B");

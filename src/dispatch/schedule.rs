@@ -102,7 +102,7 @@ mod tests {
         Schedule::new(Backoff {
             initial: Duration::from_secs(1),
             factor: 2.0,
-            max: Duration::from_secs(60),
+            max: Duration::from_mins(1),
         })
     }
 

@@ -21,8 +21,6 @@ pub(super) struct Attempts {
     pub(super) protocol: Protocol,
     /// Whether the version is ours to choose.
     automatic: bool,
-    /// Whether what an earlier run left at the broker has been dropped.
-    pub(super) is_clean: bool,
     /// Whether the next attempt is the first one in another version.
     pub(super) switched: bool,
     /// Whether both versions have been tried since a connection was accepted.
@@ -37,7 +35,6 @@ impl Attempts {
         Self {
             protocol: configured.unwrap_or(Protocol::V5),
             automatic: configured.is_none(),
-            is_clean: false,
             switched: false,
             tried_both: false,
             failures: 0,

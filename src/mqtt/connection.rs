@@ -27,6 +27,8 @@ pub struct Connection<L> {
     pub tls: Option<Arc<ClientConfig>>,
     /// This session's client identifier.
     pub client_id: String,
+    /// Whether to drop first what an earlier run left at the broker.
+    pub clean_start: bool,
     /// What to do with messages.
     pub listener: L,
     /// Where others see how the connection is.
@@ -98,12 +100,12 @@ impl<L: Listener> Connection<L> {
 
     async fn converse(&mut self, attempts: &mut Attempts, stop: &CancellationToken) -> End {
         let protocol = attempts.protocol;
-        if self.config.clean_start && !attempts.is_clean {
+        if self.clean_start {
             let visit = self.link(protocol, Persistence::None).visit();
             match stop.run_until_cancelled(Box::pin(visit)).await {
                 None => return End::Stopped,
                 Some(Err(problem)) => return problem.into(),
-                Some(Ok(())) => attempts.is_clean = true,
+                Some(Ok(())) => self.clean_start = false,
             }
         }
         let mut link = self.link(protocol, Persistence::Session);
@@ -135,14 +137,14 @@ impl<L: Listener> Connection<L> {
         loop {
             let event = tokio::select! {
                 biased;
-                () = &mut stopped => return self.farewell(link).await,
+                () = &mut stopped => return self.farewell(link, ledger).await,
                 event = self.next(link, full, &subscriptions) => event,
             };
             match event {
                 Err(problem) => {
                     if problem.cause == Cause::Restart {
                         // What is delivered shall not come again: its PUBACKs go out first.
-                        self.farewell(link).await;
+                        self.farewell(link, ledger).await;
                     }
                     return problem.into();
                 }
@@ -260,19 +262,21 @@ impl<L: Listener> Connection<L> {
         })
     }
 
-    /// Sends what was asked for, DISCONNECT last.
-    async fn farewell(&self, link: &mut Link) -> End {
+    /// Sends what was asked for, DISCONNECT last, and waits until the broker closes.
+    ///
+    /// Closing before would reset a connection over which messages still come, and a reset
+    /// discards what the broker has not read yet.
+    async fn farewell(&self, link: &mut Link, ledger: &Ledger) -> End {
+        ledger.close();
         link.disconnect();
-        let sent = async {
-            loop {
-                match link.poll().await {
-                    Ok(LinkEvent::Disconnecting) | Err(_) => return,
-                    Ok(LinkEvent::Publish(publish)) => self.metrics.left(publish.qos),
-                    Ok(_) => {}
+        let closed = async {
+            while let Ok(event) = link.poll().await {
+                if let LinkEvent::Publish(publish) = event {
+                    self.metrics.left(publish.qos);
                 }
             }
         };
-        let _ = tokio::time::timeout(FAREWELL, sent).await;
+        let _ = tokio::time::timeout(FAREWELL, closed).await;
         End::Stopped
     }
 }

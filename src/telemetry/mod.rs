@@ -43,11 +43,11 @@ mod tests {
 
     #[test]
     fn one_line_passes_per_interval() {
-        let mut throttle = Throttle::new(Duration::from_secs(60));
+        let mut throttle = Throttle::new(Duration::from_mins(1));
         let start = Instant::now();
         assert_eq!(throttle.pass(start), Some(0));
         assert_eq!(throttle.pass(start + Duration::from_secs(1)), None);
         assert_eq!(throttle.pass(start + Duration::from_secs(59)), None);
-        assert_eq!(throttle.pass(start + Duration::from_secs(60)), Some(2));
+        assert_eq!(throttle.pass(start + Duration::from_mins(1)), Some(2));
     }
 }
