@@ -13,6 +13,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Notify;
+
 /// Sends the acknowledgement of a packet identifier; must not block.
 type Send = Box<dyn Fn(u16) + std::marker::Send + Sync>;
 
@@ -22,6 +24,8 @@ pub struct Ledger(Arc<Inner>);
 
 struct Inner {
     owed: Mutex<Owed>,
+    /// Wakes who waits for nothing to be owed.
+    paid: Notify,
     send: Send,
 }
 
@@ -44,6 +48,7 @@ impl Ledger {
     pub fn new(send: impl Fn(u16) + std::marker::Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             owed: Mutex::default(),
+            paid: Notify::new(),
             send: Box::new(send),
         }))
     }
@@ -63,11 +68,31 @@ impl Ledger {
         })))
     }
 
+    /// Takes back the ticket that was opened last, for a message that nobody took: it stays
+    /// unacknowledged, and nothing waits for it.
+    pub fn withdraw(&self) {
+        self.0.lock().entries.pop_back();
+    }
+
     /// Ends the ledger: nothing is sent any more.
     pub fn close(&self) {
         let mut owed = self.0.lock();
         owed.closed = true;
         owed.entries.clear();
+    }
+
+    /// Waits until every message is acknowledged.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn paid(&self) {
+        loop {
+            let paid = self.0.paid.notified();
+            if self.owed() == 0 {
+                return;
+            }
+            paid.await;
+        }
     }
 
     /// Returns how many messages are not acknowledged yet.
@@ -87,6 +112,9 @@ impl Ledger {
             owed.first += 1;
             // Sent under the lock, so that the order holds.
             (self.0.send)(entry.packet_id);
+        }
+        if owed.entries.is_empty() {
+            self.0.paid.notify_waiters();
         }
     }
 }
@@ -154,6 +182,8 @@ impl Ticket {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn ledger() -> (Ledger, Arc<Mutex<Vec<u16>>>) {
@@ -202,6 +232,18 @@ mod tests {
         ledger.open(2).settle();
         check(&sent, &[]);
         assert_eq!(ledger.owed(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_withdrawn_ticket_is_not_waited_for() {
+        let (ledger, sent) = ledger();
+        let ticket = ledger.open(1);
+        drop(ledger.open(2));
+        ledger.withdraw();
+        assert_eq!(ledger.paid().now_or_never(), None);
+        ticket.settle();
+        ledger.paid().await;
+        check(&sent, &[1]);
     }
 
     #[test]

@@ -113,14 +113,18 @@ impl<L: Listener> Connection<L> {
         let end = self.listen(&mut link, &ledger, stop).await;
         ledger.close();
         for event in link.leftovers() {
-            // What has QoS 1 comes again.
-            if let LinkEvent::Publish(publish) = event
-                && publish.qos == 0
-            {
-                self.hear(publish, protocol, &ledger);
-            }
+            self.hear_out(event, protocol, &ledger);
         }
         end
+    }
+
+    /// Takes what still came over a connection that has ended: messages of QoS 0, as others come again.
+    fn hear_out(&mut self, event: LinkEvent, protocol: Protocol, ledger: &Ledger) {
+        if let LinkEvent::Publish(publish) = event
+            && publish.qos == 0
+        {
+            self.hear(publish, protocol, ledger);
+        }
     }
 
     fn link(&self, protocol: Protocol, persistence: Persistence) -> Link {
@@ -138,7 +142,7 @@ impl<L: Listener> Connection<L> {
             let event = tokio::select! {
                 biased;
                 () = &mut stopped => return self.farewell(link, ledger).await,
-                event = self.next(link, full, &subscriptions) => event,
+                event = self.next(link, full.then_some(ledger), &subscriptions) => event,
             };
             match event {
                 Err(problem) => {
@@ -153,13 +157,15 @@ impl<L: Listener> Connection<L> {
                     self.subscribe(link, session_present, &mut subscriptions);
                 }
                 Ok(Next::Link(LinkEvent::Publish(publish))) => {
-                    if full || self.closing.is_cancelled() {
-                        self.metrics.left(publish.qos);
+                    if full && publish.qos > 0 {
                         continue;
                     }
                     match self.hear(publish, protocol, ledger) {
                         Hearing::Taken => {}
-                        Hearing::Full => full = true,
+                        Hearing::Full => {
+                            ledger.withdraw();
+                            full = true;
+                        }
                         Hearing::Resubscribe => self.subscribe(link, true, &mut subscriptions),
                     }
                 }
@@ -176,21 +182,24 @@ impl<L: Listener> Connection<L> {
         }
     }
 
-    /// Waits for what comes first.
+    /// Waits for what comes first. After a message was not taken, `full` is the ledger: when all that
+    /// was taken is acknowledged, and there is room, the rest can come again, and nothing else does.
     async fn next(
         &self,
         link: &mut Link,
-        full: bool,
+        full: Option<&Ledger>,
         subscriptions: &Subscriptions,
     ) -> Result<Next, Problem> {
-        if !full && subscriptions.again_at.is_none() {
+        if full.is_none() && subscriptions.again_at.is_none() {
             return link.poll().await.map(Next::Link);
         }
         let room = async {
-            if full {
-                self.listener.room().await;
-            } else {
-                std::future::pending::<()>().await;
+            match full {
+                Some(ledger) => {
+                    ledger.paid().await;
+                    self.listener.room().await;
+                }
+                None => std::future::pending().await,
             }
         };
         let again = async {
@@ -241,6 +250,10 @@ impl<L: Listener> Connection<L> {
     }
 
     fn hear(&mut self, publish: Publish, protocol: Protocol, ledger: &Ledger) -> Hearing {
+        if self.closing.is_cancelled() {
+            self.metrics.left(publish.qos);
+            return Hearing::Taken;
+        }
         let ticket = match publish.qos {
             0 => Ticket::none(),
             _ => ledger.open(publish.packet_id),
@@ -266,14 +279,13 @@ impl<L: Listener> Connection<L> {
     ///
     /// Closing before would reset a connection over which messages still come, and a reset
     /// discards what the broker has not read yet.
-    async fn farewell(&self, link: &mut Link, ledger: &Ledger) -> End {
+    async fn farewell(&mut self, link: &mut Link, ledger: &Ledger) -> End {
         ledger.close();
         link.disconnect();
+        let protocol = link.protocol();
         let closed = async {
             while let Ok(event) = link.poll().await {
-                if let LinkEvent::Publish(publish) = event {
-                    self.metrics.left(publish.qos);
-                }
+                self.hear_out(event, protocol, ledger);
             }
         };
         let _ = tokio::time::timeout(FAREWELL, closed).await;

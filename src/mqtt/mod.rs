@@ -121,8 +121,8 @@ pub struct Message {
 pub enum Hearing {
     /// It took charge of the message and its ticket.
     Taken,
-    /// There is no room. The message stays unacknowledged, and so must all behind it;
-    /// the connection takes no more until there is room, then starts anew.
+    /// There is no room. The message stays unacknowledged, and so must all of QoS 1 behind it; when
+    /// all before it are acknowledged and there is room, the connection starts anew.
     Full,
     /// Taken, and the topic filters have changed because of it.
     Resubscribe,

@@ -29,5 +29,7 @@ pub mod http;
 pub mod mosquitto;
 pub mod port;
 pub mod receiver;
+pub mod scripted;
+pub mod setup;
 pub mod sidecar;
 mod wire;

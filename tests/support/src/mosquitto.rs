@@ -25,6 +25,7 @@ use tempfile::TempDir;
 pub use self::builder::Builder;
 use self::builder::Ports;
 use crate::child::{PATIENCE, POLL, Process};
+use crate::wire::bounded;
 
 /// How often a first start is tried on other ports when one was taken meanwhile.
 const ATTEMPTS: usize = 5;
@@ -125,6 +126,16 @@ impl Mosquitto {
     #[must_use]
     pub fn log(&self) -> String {
         read_log(self.directory.path())
+    }
+
+    /// Waits until its log, since it was last started, has a line that contains `part`.
+    pub async fn wait_for_log(&self, part: &str) {
+        let search = async {
+            while !self.log().contains(part) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        bounded(&format!("{part:?} in the broker's log"), search).await;
     }
 
     fn first_start(builder: Builder) -> Self {

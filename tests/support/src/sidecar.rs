@@ -66,13 +66,31 @@ impl Sidecar {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let file = directory.path().join(format!("mqhook.{extension}"));
         fs::write(&file, config).expect("write the configuration");
+        let file = file.display().to_string();
+        Self::spawn(
+            binary.as_ref(),
+            &["run", "-c", &file],
+            environment,
+            directory,
+        )
+    }
+
+    /// Runs it with these arguments in an empty directory.
+    #[must_use]
+    pub fn start_with_arguments(binary: impl AsRef<Path>, arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::spawn(binary.as_ref(), arguments, &[], directory)
+    }
+
+    fn spawn(
+        binary: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        directory: TempDir,
+    ) -> Self {
         let command = Invocation {
-            binary: binary.as_ref().to_owned(),
-            arguments: vec![
-                "run".to_owned(),
-                "-c".to_owned(),
-                file.display().to_string(),
-            ],
+            binary: binary.to_owned(),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
             environment: environment
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -99,8 +117,15 @@ impl Sidecar {
     }
 
     /// Replaces the configuration file, for a reload or the next start.
+    ///
+    /// # Panics
+    /// When it was started with arguments of the test's own.
     pub fn write_config(&self, config: &str) {
-        fs::write(&self.command.arguments[2], config).expect("write the configuration");
+        let arguments: Vec<&str> = self.command.arguments.iter().map(String::as_str).collect();
+        let ["run", "-c", file] = arguments[..] else {
+            panic!("expected a sidecar with a configuration file, got {arguments:?}")
+        };
+        fs::write(file, config).expect("write the configuration");
     }
 
     /// Returns the working directory, which holds the configuration.
@@ -179,7 +204,8 @@ impl Sidecar {
         value_of(&text, series).unwrap_or_else(|| panic!("expected the series {series} in\n{text}"))
     }
 
-    /// Waits until the series exists and fulfils `condition`, and returns its value.
+    /// Waits until the admin interface answers, and the series exists and fulfils `condition`;
+    /// returns its value.
     pub async fn wait_for_metric(
         &self,
         admin_port: u16,
@@ -189,7 +215,8 @@ impl Sidecar {
         let mut text = String::new();
         let asking = async {
             loop {
-                text = self.metrics(admin_port).await;
+                let answer = http::try_request(admin_port, "GET", "/metrics", "").await;
+                text = answer.map(|(_, text)| text).unwrap_or_default();
                 match value_of(&text, series) {
                     Some(value) if condition(value) => return value,
                     _ => sleep(ASK_AGAIN).await,
@@ -204,6 +231,11 @@ impl Sidecar {
     /// Sends SIGTERM; nothing when it has ended.
     pub fn terminate(&mut self) {
         self.process.signal(Signal::TERM);
+    }
+
+    /// Sends SIGINT; nothing when it has ended.
+    pub fn interrupt(&mut self) {
+        self.process.signal(Signal::INT);
     }
 
     /// Sends SIGHUP; nothing when it has ended.

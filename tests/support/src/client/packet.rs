@@ -54,7 +54,7 @@ impl Packet {
     }
 
     /// Takes the first packet out of `buffer` once it is complete.
-    pub(super) fn split_from(buffer: &mut BytesMut) -> Option<Self> {
+    pub(crate) fn split_from(buffer: &mut BytesMut) -> Option<Self> {
         let mut length = 0;
         for position in 1..=4 {
             let digit = *buffer.get(position)?;

@@ -19,6 +19,7 @@ pub struct Builder {
     lines: Vec<String>,
     passwords: Vec<(String, String)>,
     acl: Option<String>,
+    denied: Vec<String>,
     tls: Option<Tls>,
 }
 
@@ -54,6 +55,13 @@ impl Builder {
     /// Sets the text of the access control file.
     pub fn acl(mut self, text: &str) -> Self {
         self.acl = Some(text.to_owned());
+        self
+    }
+
+    /// Refuses subscriptions to this topic filter. An access control file cannot do that: it only
+    /// withholds messages.
+    pub fn deny_subscription(mut self, topic_filter: &str) -> Self {
+        self.denied.push(topic_filter.to_owned());
         self
     }
 
@@ -98,6 +106,10 @@ impl Builder {
         self.write_passwords(directory);
         if let Some(acl) = &self.acl {
             fs::write(directory.join("acl"), acl).expect("write the access control file");
+        }
+        if !self.denied.is_empty() {
+            fs::write(directory.join("security.json"), self.security())
+                .expect("write the dynamic security file");
         }
     }
 
@@ -155,7 +167,29 @@ impl Builder {
         if self.acl.is_some() {
             let _ = writeln!(text, "acl_file {}", directory.join("acl").display());
         }
+        if !self.denied.is_empty() {
+            let (plugin, file) = (plugin(), directory.join("security.json"));
+            let _ = writeln!(text, "plugin {}", plugin.display());
+            let _ = writeln!(text, "plugin_opt_config_file {}", file.display());
+        }
         text
+    }
+
+    /// Returns what the dynamic security plugin reads: everyone may do everything but this.
+    fn security(&self) -> String {
+        let rules: Vec<String> = self
+            .denied
+            .iter()
+            .map(|filter| {
+                format!(r#"{{"acltype":"subscribeLiteral","topic":"{filter}","allow":false}}"#)
+            })
+            .collect();
+        format!(
+            r#"{{"defaultACLAccess":{{"publishClientSend":true,"publishClientReceive":true,"subscribe":true,"unsubscribe":true}},
+            "clients":[],"anonymousGroup":"all","groups":[{{"groupname":"all","roles":[{{"rolename":"most"}}]}}],
+            "roles":[{{"rolename":"most","acls":[{}]}}]}}"#,
+            rules.join(",")
+        )
     }
 
     fn other_listeners(&self, ports: Ports) -> String {
@@ -195,6 +229,16 @@ impl Builder {
             );
         }
     }
+}
+
+/// Returns where Debian's package puts the dynamic security plugin.
+fn plugin() -> PathBuf {
+    fs::read_dir("/usr/lib")
+        .expect("there is a /usr/lib")
+        .filter_map(Result::ok)
+        .map(|entry| entry.path().join("mosquitto_dynamic_security.so"))
+        .find(|file| file.is_file())
+        .expect("expected mosquitto's dynamic security plugin to be installed")
 }
 
 #[derive(Clone, Copy, Debug)]

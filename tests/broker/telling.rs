@@ -1,0 +1,82 @@
+//! Brokers that tell of their clients, or do not: found out, and said with the remedy.
+
+use support::mosquitto::{Builder, Mosquitto};
+use support::setup::Setup;
+
+use super::{CLIENTS, MESSAGES, MQHOOK, is_not_ready, launch, passes, says};
+
+/// Starts at a broker that does not tell of its clients, and asserts what the operator is told.
+async fn check_advice(broker: Builder, keys: &str, advice: &[&str]) {
+    let setup = launch(broker.start(), &format!("{keys}{MESSAGES}{CLIENTS}"));
+    let silent = "the broker does not tell of its clients";
+    is_not_ready(&setup, &[&["not ready", silent], advice].concat()).await;
+    setup.sidecar.wait_for_log(silent).await;
+    says(&setup.sidecar.log(), advice);
+    passes(&setup, "messages are events all the same").await;
+}
+
+#[tokio::test]
+async fn mosquitto_is_found_out() {
+    let broker = Mosquitto::builder().log_topics();
+    let setup = Setup::start(MQHOOK, broker, CLIENTS).await;
+    let (status, text) = setup.readiness().await;
+    assert_eq!(status, 200);
+    says(
+        &text,
+        &[
+            "ready\n",
+            "lifecycle: subscribed over MQTT 5",
+            "dialect: mosquitto",
+        ],
+    );
+    assert!(!text.contains("does not tell"), "got {text}");
+}
+
+#[tokio::test]
+async fn a_missing_log_topic_is_advised_of() {
+    let advice = ["log_dest topic", "dialect: mosquitto"];
+    check_advice(Mosquitto::builder(), "", &advice[..1]).await;
+    check_advice(
+        Mosquitto::builder(),
+        "broker.dialect = \"mosquitto\"\n",
+        &advice[..1],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn an_acl_that_hides_the_log_is_advised_of() {
+    let broker = || Mosquitto::builder().log_topics();
+    let advice = ["topic read $SYS/broker/log/#"];
+    let hidden = "topic readwrite t\n";
+    check_advice(
+        broker().acl(hidden),
+        "broker.dialect = \"mosquitto\"\n",
+        &advice,
+    )
+    .await;
+    check_advice(broker().acl(hidden), "", &["$SYS/#", "ACL", advice[0]]).await;
+    let version = format!("{hidden}topic read $SYS/broker/version\n");
+    check_advice(broker().acl(&version), "", &advice).await;
+}
+
+#[tokio::test]
+async fn missing_connection_messages_are_advised_of() {
+    let broker = Mosquitto::builder().log_topics();
+    let broker = broker.line("connection_messages false");
+    check_advice(broker, "", &["connection_messages true"]).await;
+}
+
+#[tokio::test]
+async fn a_plain_broker_is_not_asked_about_its_clients() {
+    let config = format!("broker.dialect = \"plain\"\n{MESSAGES}{CLIENTS}");
+    let setup = Setup::start(MQHOOK, Mosquitto::builder().log_topics(), &config).await;
+    passes(&setup, "hello").await;
+    let log = setup.sidecar.log();
+    says(&log, &["on_client_connack", "plain", "mosquitto"]);
+    let broker = setup.broker.log();
+    assert!(
+        !broker.contains("mqhook-"),
+        "expected one connection:\n{broker}"
+    );
+}

@@ -1,0 +1,106 @@
+//! Ways to reach a broker.
+
+use support::certificates::Certificates;
+use support::mosquitto::Mosquitto;
+use support::setup::Setup;
+
+use super::{CLIENTS, MESSAGES, is_not_ready, launch, passes};
+
+/// Launches a sidecar at a URL with the keys of `broker.tls`.
+fn launch_at(broker: Mosquitto, url: &str, tls: &[String]) -> Setup {
+    let lines = tls.iter().flat_map(|key| ["broker.tls.", key, "\n"]);
+    let tls: String = lines.collect();
+    launch(broker, &format!("broker.url = \"{url}\"\n{tls}{MESSAGES}"))
+}
+
+async fn works(mut setup: Setup) {
+    setup.wait_ready().await;
+    passes(&setup, "hello").await;
+}
+
+fn key(name: &str, file: &std::path::Path) -> String {
+    format!("{name} = \"{}\"", file.display())
+}
+
+#[tokio::test]
+async fn mqtts_with_its_authority() {
+    let certificates = Certificates::new();
+    let broker = Mosquitto::builder().tls(&certificates).start();
+    let url = format!("mqtts://localhost:{}", broker.tls_port());
+    let ca = key("cacertfile", &certificates.ca());
+    works(launch_at(broker, &url, &[ca])).await;
+}
+
+#[tokio::test]
+async fn mqtts_with_a_client_certificate() {
+    let certificates = Certificates::new();
+    let broker = Mosquitto::builder().mutual_tls(&certificates).start();
+    let url = format!("mqtts://127.0.0.1:{}", broker.tls_port());
+    let tls = [
+        key("cacertfile", &certificates.ca()),
+        key("certfile", &certificates.client_certificate()),
+        key("keyfile", &certificates.client_key()),
+    ];
+    works(launch_at(broker, &url, &tls)).await;
+}
+
+#[tokio::test]
+async fn mqtts_without_verification() {
+    let certificates = Certificates::new();
+    let broker = Mosquitto::builder().tls(&certificates).start();
+    let url = format!("mqtts://localhost:{}", broker.tls_port());
+    works(launch_at(broker, &url, &["verify = false".to_owned()])).await;
+}
+
+#[tokio::test]
+async fn mqtts_with_another_authority_is_refused() {
+    let (certificates, others) = (Certificates::new(), Certificates::new());
+    let broker = Mosquitto::builder().tls(&certificates).start();
+    let url = format!("mqtts://localhost:{}", broker.tls_port());
+    let setup = launch_at(broker, &url, &[key("cacertfile", &others.ca())]);
+    setup
+        .sidecar
+        .wait_for_log("no secure connection to the broker")
+        .await;
+    is_not_ready(
+        &setup,
+        &[
+            "no secure connection to the broker",
+            "broker.tls.cacertfile",
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn mqtts_at_a_plain_listener_is_said() {
+    let broker = Mosquitto::builder().start();
+    let url = broker.url().replace("mqtt:", "mqtts:");
+    let setup = launch_at(broker, &url, &["verify = false".to_owned()]);
+    setup.sidecar.wait_for_log("WARN").await;
+    is_not_ready(&setup, &["messages: "]).await;
+}
+
+#[tokio::test]
+async fn websockets_carry_messages_and_clients() {
+    let broker = Mosquitto::builder().websockets().log_topics().start();
+    let url = format!("ws://127.0.0.1:{}", broker.ws_port());
+    let config = format!("broker.url = \"{url}\"\n{CLIENTS}{MESSAGES}");
+    let mut setup = launch(broker, &config);
+    setup.wait_ready().await;
+    setup.publish("t", "hello").await;
+    let mut targets = [setup.receiver.next().await, setup.receiver.next().await]
+        .map(|request| request.target().to_owned());
+    targets.sort_unstable();
+    assert_eq!(targets, ["/a", "/b"]);
+}
+
+#[tokio::test]
+async fn a_unix_socket_works() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let socket = directory.path().join("mqtt.sock");
+    let line = format!("listener 0 {}", socket.display());
+    let broker = Mosquitto::builder().line(&line).start();
+    let url = format!("unix://{}", socket.display());
+    works(launch_at(broker, &url, &[])).await;
+}
