@@ -254,12 +254,14 @@ impl<'a> Builder<'a> {
             tls = Some(config.broker.tls.client().map_err(Error::BrokerTls)?);
         }
         let rules = receivers.iter().map(|receiver| receiver.rules.as_slice());
+        let rules = Arc::new(Rules::compile(rules));
+        let groups = rules.feeds().iter().filter_map(|feed| feed.group());
         Ok(Self {
             config,
             broker: Arc::new(config.broker.clone()),
             tls,
-            rules: Arc::new(Rules::compile(rules)),
-            own: OwnClients::new(&config.broker.client_id),
+            own: OwnClients::new(&config.broker.client_id, groups),
+            rules: Arc::clone(&rules),
             intake: intake::Metrics::new(registry),
             connections: mqtt::MetricsFamily::new(registry),
             watched: Vec::new(),

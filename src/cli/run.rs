@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
@@ -20,6 +21,9 @@ use crate::http::Target;
 use crate::mqtt::BrokerUrl;
 use crate::rule::Rule;
 use crate::tls;
+
+/// How long tasks of the operating system's that cannot be cancelled may hold up the end.
+const LAST_TASKS: Duration = Duration::from_millis(100);
 
 /// The name of the webhook that the command line makes.
 const WEBHOOK: &str = "post";
@@ -186,11 +190,13 @@ fn start_log(arguments: &Arguments) -> Result<()> {
 
 fn run(config: &Config) -> Result<()> {
     tls::install_provider();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread carries more events than brokers send, for the least CPU; what takes long is done
+    // by others.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let app = App::new(config)?;
         if let Some(address) = app.admin_address() {
             info!(%address, "admin API: /live, /ready, /metrics");
@@ -205,7 +211,10 @@ fn run(config: &Config) -> Result<()> {
         app.run(stop).await?;
         info!("stopped");
         Ok(())
-    })
+    });
+    // A look-up that hangs shall not hold up the end.
+    runtime.shutdown_timeout(LAST_TASKS);
+    ended
 }
 
 /// Stops in order at the first SIGTERM or SIGINT, and at once at the second.

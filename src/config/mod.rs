@@ -16,6 +16,7 @@ mod parsed;
 pub mod problem;
 mod render;
 mod schema;
+mod secret;
 mod section;
 pub mod source;
 pub mod toml;
@@ -34,7 +35,6 @@ use hocon::Outside;
 use parsed::Parsed;
 use problem::{Problem, Severity};
 use source::{Sources, Span};
-use value::{Table, Value};
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -148,7 +148,7 @@ impl Reading {
     }
 
     /// Writes the problems for a person, each with its place in the file; asterisks stand for
-    /// passwords and the values of headers.
+    /// passwords, the values of headers, and what is secret in URLs.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let sources = self.sources.without(&self.secrets);
@@ -183,7 +183,7 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
         hocon::read(&mut sources, root, outside)
     };
     let directory = path.parent().unwrap_or(Path::new(""));
-    let mut secrets = secrets(&parsed.table);
+    let mut secrets = secret::credentials(&parsed.table);
     for problem in &mut parsed.syntax {
         // What a reader says about a text quotes it.
         let is_at = |secret: &Span| problem.span.is_some_and(|span| span.touches(*secret));
@@ -193,7 +193,10 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
     }
     let table = parsed.table.clone();
     let (config, mut problems) = understand(parsed, directory, outside);
-    secrets.extend(values_of_strange_keys(&table, &problems));
+    secrets.extend(secret::values_of_strange_keys(&table, &problems));
+    let in_urls = secret::in_urls(&table, &sources);
+    secret::unsay(&mut problems, &in_urls, &sources);
+    secrets.extend(in_urls);
     problems.sort_by_key(|problem| problem.span.map(|span| (span.source, span.start)));
     Reading {
         config: (!has_error(&problems)).then_some(config),
@@ -237,50 +240,6 @@ fn understand(
         !errors.iter().any(is_consequence)
     }));
     (config, problems)
-}
-
-/// Returns where passwords and the values of headers are written.
-fn secrets(table: &Table) -> Vec<Span> {
-    let mut secrets = Vec::new();
-    for (key, entry) in table {
-        match &entry.node.value {
-            Value::Table(headers) if key == "headers" => {
-                secrets.extend(headers.values().map(|entry| entry.node.span));
-            }
-            Value::Table(table) => secrets.extend(self::secrets(table)),
-            _ if key == "password" => secrets.push(entry.node.span),
-            _ => {}
-        }
-    }
-    secrets
-}
-
-/// Returns where the values of keys are written that are themselves the problem: `passwort` may be
-/// a password.
-fn values_of_strange_keys(table: &Table, problems: &[Problem]) -> Vec<Span> {
-    let mut values = Vec::new();
-    for entry in table.values() {
-        let is_strange = problems
-            .iter()
-            .any(|problem| problem.span == Some(entry.key_span));
-        match &entry.node.value {
-            Value::Table(table) if is_strange => values.extend(texts(table)),
-            Value::Table(table) => values.extend(values_of_strange_keys(table, problems)),
-            Value::String(_) if is_strange => values.push(entry.node.span),
-            _ => {}
-        }
-    }
-    values
-}
-
-/// Returns where the strings in a table are written.
-fn texts(table: &Table) -> Vec<Span> {
-    let spans = table.values().map(|entry| match &entry.node.value {
-        Value::Table(table) => texts(table),
-        Value::String(_) => vec![entry.node.span],
-        _ => Vec::new(),
-    });
-    spans.flatten().collect()
 }
 
 fn has_error(problems: &[Problem]) -> bool {

@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::section::{Problems, Section, text};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, nanomq, reason, webhook};
+use super::{Config, nanomq, reason, secret, webhook};
 use crate::event::{Kind, KindSet};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
 use crate::{dialect, tls};
@@ -58,6 +58,7 @@ pub(super) fn read(
         let problem = Problem::error(None, "no webhook is configured");
         root.report(problem.help("add a table `webhooks.<name>` with `url` and `events`"));
     }
+    report_small_share(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
     problems.extend(untold(&context.wanted.into_inner(), config.dialect));
@@ -150,7 +151,9 @@ fn broker_url(text: &str) -> Result<BrokerUrl, Complaint> {
         let complaint = Complaint::new(error.to_string());
         let guess = format!("mqtt://{text}");
         match error {
-            BrokerUrlError::Scheme if guess.parse::<BrokerUrl>().is_ok() => {
+            BrokerUrlError::Scheme
+                if !secret::is_in(text) && guess.parse::<BrokerUrl>().is_ok() =>
+            {
                 complaint.help(format!("did you mean `{guess}`?"))
             }
             _ => complaint,
@@ -294,6 +297,28 @@ fn spool(mut section: Section<'_>, config: &mut Config) {
         config.spool.max_bytes = usize::try_from(size).unwrap_or(usize::MAX);
     }
     section.finish();
+}
+
+/// Warns if one message may take half of what a webhook's deliveries may take, and somebody chose so.
+fn report_small_share(root: &Section<'_>, config: &Config) {
+    let share = config.spool.max_bytes / config.webhooks.len().max(1);
+    let largest = usize::try_from(config.broker.max_packet_size).unwrap_or(usize::MAX);
+    if share >= largest.saturating_mul(2) {
+        return;
+    }
+    let keys = [["spool", "max_bytes"], ["broker", "max_packet_size"]];
+    let written = keys
+        .into_iter()
+        .find_map(|key| Some((key.join("."), root.find(&key)?.node.span)));
+    if let Some((key, span)) = written
+        && !root.is_reported(span)
+    {
+        let message = format!(
+            "`{key}`: a message of the largest size would fill a webhook's share of the memory"
+        );
+        let help = "raise `spool.max_bytes` or lower `broker.max_packet_size`";
+        root.report(Problem::warning(span, message).help(help));
+    }
 }
 
 fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {

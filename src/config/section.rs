@@ -62,6 +62,12 @@ impl<'a> Section<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Returns whether something is wrong at this place.
+    pub(super) fn is_reported(&self, span: Span) -> bool {
+        let problems = self.problems.borrow();
+        problems.iter().any(|problem| problem.span == Some(span))
+    }
+
     /// Returns whether the key is written, without asking for it; `null` is as good as nothing.
     pub(super) fn has(&self, key: &str) -> bool {
         let entry = self.table.get(key);

@@ -50,6 +50,12 @@ impl Sources {
         hidden
     }
 
+    /// Returns every text with its id.
+    pub(super) fn texts(&self) -> impl Iterator<Item = (SourceId, &str)> {
+        let texts = self.0.iter().enumerate();
+        texts.map(|(index, source)| (SourceId(index), source.text.as_str()))
+    }
+
     /// Returns the main file; `None` if it could not be read.
     #[must_use]
     pub fn first(&self) -> Option<&Source> {

@@ -10,7 +10,7 @@ use super::schema::{self, Context, UseOfTls};
 use super::section::{Section, text};
 use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, nanomq, units};
+use super::{Webhook, nanomq, secret, units};
 use crate::backoff::Backoff;
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
@@ -69,7 +69,10 @@ fn target(text: &str) -> Result<Target, Complaint> {
     text.parse().map_err(|error: TargetError| {
         let complaint = Complaint::new(error.to_string());
         let guess = format!("http://{text}");
-        if !text.contains("://") && guess.parse::<Target>().is_ok() {
+        let is_without_scheme = !text.contains("://");
+        if is_without_scheme && secret::is_in(text) {
+            complaint.help("begin with http:// or https://")
+        } else if is_without_scheme && guess.parse::<Target>().is_ok() {
             complaint.help(format!("did you mean `{guess}`?"))
         } else {
             complaint

@@ -17,6 +17,10 @@ use super::told::About;
 use super::{Dialect, Heard, Unreadable};
 use crate::event::{Client, Connection, Happening, Kind, KindSet, Reason};
 
+/// Most subscriptions that one message may list. Aedes tells of each packet on its own; what lists
+/// more would become a flood of events.
+const MAX_SUBSCRIPTIONS: usize = 1_000;
+
 /// Reads what Aedes tells; needs no memory.
 #[derive(Debug, Default)]
 pub(super) struct Aedes;
@@ -93,6 +97,9 @@ fn about(id: ByteString) -> About {
 fn subscriptions(payload: &Bytes) -> Result<(About, Vec<Sub>), Unreadable> {
     let message: Message = serde_json::from_slice(payload)
         .map_err(|_| Unreadable("not an object with `clientId` and `subs`"))?;
+    if message.subs.len() > MAX_SUBSCRIPTIONS {
+        return Err(Unreadable("more than 1,000 subscriptions in one message"));
+    }
     Ok((about(message.client_id.into()), message.subs))
 }
 
@@ -125,11 +132,11 @@ mod tests {
     use super::*;
     use crate::event::{Timestamp, TopicName};
 
-    fn decode(topic: &'static str, payload: &'static [u8]) -> Result<Vec<Happening>, Unreadable> {
+    fn decode(topic: &'static str, payload: &[u8]) -> Result<Vec<Happening>, Unreadable> {
         let topic = TopicName::try_from(ByteString::from_static(topic)).expect("a topic name");
         let heard = Heard {
             topic: &topic,
-            payload: &Bytes::from_static(payload),
+            payload: &Bytes::copy_from_slice(payload),
             now: Timestamp::from_millis(0),
         };
         let mut told = Vec::new();
@@ -155,5 +162,24 @@ mod tests {
         let payload = br#"{"clientId":"c","subs":[{"topic":"a","qos":1},{"topic":"b","qos":0}]}"#;
         let told = decode("$SYS/b/new/subscribes", payload).expect("readable");
         assert_eq!(told.len(), 4);
+    }
+
+    #[test]
+    fn a_message_lists_a_thousand_subscriptions_at_most() {
+        let decode = |kind: &'static str, count: usize| {
+            let subs = vec![r#""a/b""#; count].join(",");
+            let payload = format!(r#"{{"clientId":"c","subs":[{subs}]}}"#);
+            decode(kind, payload.as_bytes())
+        };
+        for topic in ["$SYS/b/new/subscribes", "$SYS/b/new/unsubscribes"] {
+            let told = decode(topic, MAX_SUBSCRIPTIONS).expect("readable");
+            assert_eq!(told.len(), 2 * MAX_SUBSCRIPTIONS, "{topic}");
+            let refused = Unreadable("more than 1,000 subscriptions in one message");
+            assert_eq!(
+                decode(topic, MAX_SUBSCRIPTIONS + 1),
+                Err(refused),
+                "{topic}"
+            );
+        }
     }
 }

@@ -123,7 +123,11 @@ impl Lane {
                 done.tried.delivery.settle();
             }
             Outcome::Retry(_) => {
-                self.retries.put(done.tried, Instant::now(), rand::random());
+                let mut tried = done.tried;
+                if tried.failures == 0 {
+                    tried.delivery.event = Arc::new(tried.delivery.event.compact());
+                }
+                self.retries.put(tried, Instant::now(), rand::random());
             }
         }
     }

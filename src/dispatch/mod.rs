@@ -55,6 +55,7 @@ pub struct Dispatcher {
 struct Entrance {
     /// The lane takes deliveries off at the other end. The spool bounds how many there are.
     fresh: mpsc::UnboundedSender<Delivery>,
+    concurrency: usize,
     metrics: Metrics,
 }
 
@@ -69,9 +70,13 @@ impl Dispatcher {
             .into_iter()
             .map(|(config, sink)| {
                 let (fresh, queue) = mpsc::unbounded_channel();
-                let metrics = metrics.of(&config.name);
-                let lane = Lane::new(config, sink, queue, metrics.clone());
-                (Entrance { fresh, metrics }, lane)
+                let entrance = Entrance {
+                    fresh,
+                    concurrency: config.concurrency,
+                    metrics: metrics.of(&config.name),
+                };
+                let lane = Lane::new(config, sink, queue, entrance.metrics.clone());
+                (entrance, lane)
             })
             .unzip();
         let dispatcher = Self {
@@ -81,38 +86,42 @@ impl Dispatcher {
         (dispatcher, lanes)
     }
 
+    /// Returns whether every one of these webhooks has room for an event of about this many bytes.
+    /// What is awaited must not be accepted without.
+    #[must_use]
+    pub fn has_room(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
+        self.spool.has_room(webhooks, size)
+    }
+
     /// Hands an event to these webhooks, and settles the ticket when all have dealt with it.
     ///
     /// An event that nobody would send again is dropped, and counted, for each webhook that has
     /// no room.
-    ///
-    /// # Errors
-    /// A webhook has no room and the ticket is awaited: nothing was done, and the ticket dropped.
-    pub fn accept(
-        &self,
-        event: Event,
-        webhooks: &[WebhookIndex],
-        ticket: Ticket,
-    ) -> Result<(), Full> {
-        if ticket.is_awaited() && !self.spool.has_room(webhooks, &event) {
-            return Err(Full);
-        }
+    pub fn accept(&self, event: Event, webhooks: &[WebhookIndex], ticket: Ticket) {
         if !webhooks.is_empty() {
-            let event = Arc::new(event);
+            let event = if webhooks.iter().any(|&webhook| self.is_behind(webhook)) {
+                Arc::new(event.compact())
+            } else {
+                Arc::new(event)
+            };
             for &webhook in webhooks {
                 self.enter(webhook, &event, ticket.share());
             }
         }
         ticket.settle();
-        Ok(())
     }
 
-    /// Waits until there is room again, after [`accept`](Self::accept) has found none.
+    /// Waits until half the share of each of these webhooks is free.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn room(&self) {
-        self.spool.room().await;
+    pub async fn room(&self, webhooks: &[WebhookIndex]) {
+        self.spool.room(webhooks).await;
+    }
+
+    /// Returns whether a further delivery would have to wait.
+    fn is_behind(&self, webhook: WebhookIndex) -> bool {
+        self.spool.waiting_for(webhook) >= self.lanes[webhook].concurrency
     }
 
     fn enter(&self, webhook: WebhookIndex, event: &Arc<Event>, ticket: Ticket) {

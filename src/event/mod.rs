@@ -71,7 +71,39 @@ impl Event {
             Detail::Subscription(subscription) => subscription.topic_filter.len(),
             Detail::Connection(_) | Detail::End(_) => 0,
         };
-        size_of::<Self>() + client + detail
+        Self::size_with(client + detail)
+    }
+
+    /// Returns about how many bytes of memory an event with so many bytes of text and payload holds.
+    #[must_use]
+    pub const fn size_with(bytes: usize) -> usize {
+        size_of::<Self>() + bytes
+    }
+
+    /// Returns the event without a hold on the packet that it came in.
+    ///
+    /// The parts of an event are slices of the buffer that the packet was read into, which is
+    /// larger than a small packet. An event that waits must not keep that.
+    #[must_use]
+    pub fn compact(&self) -> Self {
+        let copy = |text: &ByteString| ByteString::from(&**text);
+        let detail = match &self.detail {
+            Detail::Message(message) => Detail::Message(message.compact()),
+            Detail::Subscription(subscription) => Detail::Subscription(Subscription {
+                topic_filter: copy(&subscription.topic_filter),
+                qos: subscription.qos,
+            }),
+            other => other.clone(),
+        };
+        Self {
+            client: Client {
+                id: self.client.id.as_ref().map(copy),
+                username: self.client.username.as_ref().map(copy),
+                address: self.client.address.as_ref().map(copy),
+            },
+            detail,
+            ..*self
+        }
     }
 }
 
@@ -141,6 +173,16 @@ pub struct Subscription {
     pub topic_filter: ByteString,
     /// The maximum quality of service, if the broker told.
     pub qos: Option<u8>,
+}
+
+impl Message {
+    fn compact(&self) -> Self {
+        Self {
+            topic: self.topic.compact(),
+            payload: Bytes::copy_from_slice(&self.payload),
+            ..*self
+        }
+    }
 }
 
 /// A message that was published.

@@ -60,6 +60,11 @@ impl TopicName {
         self.0.split('/')
     }
 
+    /// Returns the name in a buffer of its own.
+    pub(super) fn compact(&self) -> Self {
+        Self(ByteString::from(self.as_str()))
+    }
+
     /// Returns whether the name is reserved for the broker, so that no leading wildcard matches it (4.7.2).
     #[must_use]
     pub fn is_reserved(&self) -> bool {

@@ -1,8 +1,9 @@
 //! Making connections: look-up, TCP, TLS.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tower_service::Service;
 
 use super::{Config, outcome};
@@ -38,7 +40,7 @@ enum Transport {
 
 impl Connector {
     pub(super) fn new(config: &Config) -> Result<Self, tls::Error> {
-        let mut tcp = HttpConnector::new_with_resolver(Resolver);
+        let mut tcp = HttpConnector::new_with_resolver(Resolver::default());
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(config.connect_timeout));
         let transport = if config.url.is_https() {
@@ -90,8 +92,22 @@ impl Connector {
 pub(super) struct LookUpError(#[source] io::Error);
 
 /// The system's resolver, with an error of its own type.
-#[derive(Debug, Clone, Copy)]
-struct Resolver;
+///
+/// A look-up cannot be cancelled and may hang, holding a thread; so there is one at a time, and
+/// webhooks whose names cannot be looked up do not take the threads of the others.
+#[derive(Debug, Clone)]
+struct Resolver {
+    /// Held by a look-up until the system has answered, even if nobody waits any more.
+    permit: Arc<Semaphore>,
+}
+
+impl Default for Resolver {
+    fn default() -> Self {
+        Self {
+            permit: Arc::new(Semaphore::new(1)),
+        }
+    }
+}
 
 impl Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -103,11 +119,22 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
+        let permit = Arc::clone(&self.permit);
         Box::pin(async move {
-            let addresses = tokio::net::lookup_host((name.as_str(), 0))
+            let permit = permit
+                .acquire_owned()
                 .await
-                .map_err(LookUpError)?;
-            Ok(addresses.collect::<Vec<_>>().into_iter())
+                .expect("the semaphore is never closed");
+            let looked_up = tokio::task::spawn_blocking(move || {
+                let addresses = (name.as_str(), 0).to_socket_addrs();
+                drop(permit);
+                addresses
+            });
+            looked_up
+                .await
+                .map_err(io::Error::other)
+                .flatten()
+                .map_err(LookUpError)
         })
     }
 }

@@ -16,12 +16,12 @@ mod outcome;
 mod pool;
 mod target;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 
 use crate::envelope;
@@ -90,7 +90,9 @@ pub struct Client {
     timeout: Duration,
     path: http::Uri,
     /// The headers that do not change from request to request.
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// The last `webhook-timestamp`, and the second that it names: making one costs more than a copy.
+    timestamp: Mutex<(u64, HeaderValue)>,
     pool: Pool,
 }
 
@@ -108,13 +110,17 @@ impl Client {
             body: config.body,
             timeout: config.timeout,
             headers,
+            timestamp: Mutex::new((0, HeaderValue::from(0))),
         })
     }
 
     async fn attempt(&self, event: &Arc<Event>) -> Outcome {
-        let body = self.body(event).await;
-        let request = self.request(event, body, Timestamp::now());
-        match tokio::time::timeout(self.timeout, self.pool.send(request)).await {
+        let exchange = async {
+            let body = self.body(event).await;
+            let request = self.request(event, body, Timestamp::now());
+            self.pool.send(request).await
+        };
+        match tokio::time::timeout(self.timeout, exchange).await {
             Ok(Ok(status)) => outcome::of_status(status),
             Ok(Err(failure)) => Outcome::Retry(failure),
             Err(_elapsed) => Outcome::Retry(Class::Timeout.into()),
@@ -137,11 +143,26 @@ impl Client {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
         let headers = request.headers_mut();
-        *headers = self.headers.clone();
+        // Room for hyper's `content-length`, too: a copied map would have to grow for it.
+        headers.reserve(self.headers.len() + 3);
+        for (name, value) in &self.headers {
+            headers.append(name, value.clone());
+        }
         let id = HeaderValue::from_bytes(&event.id.digits()).expect("base62 digits are ASCII");
         headers.insert(WEBHOOK_ID, id);
-        headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(now.as_secs()));
+        headers.insert(WEBHOOK_TIMESTAMP, self.timestamp(now));
         request
+    }
+
+    fn timestamp(&self, now: Timestamp) -> HeaderValue {
+        let mut last = self
+            .timestamp
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if last.0 != now.as_secs() {
+            *last = (now.as_secs(), HeaderValue::from(now.as_secs()));
+        }
+        last.1.clone()
     }
 }
 
@@ -151,20 +172,17 @@ impl Sink for Client {
     }
 }
 
-fn fixed_headers(config: &Config) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(HOST, config.url.host_header());
-    headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    let content_type = envelope::Config::CONTENT_TYPE;
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    let mut configured = HeaderMap::new();
-    for (name, value) in &config.headers {
-        configured.append(name, value.clone());
-    }
-    // Extending replaces what has the same name.
-    headers.extend(configured);
-    // Placeholders: a request then replaces values, and its map need not grow.
-    headers.insert(WEBHOOK_ID, HeaderValue::from_static(""));
-    headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from_static(""));
-    headers
+/// Returns mqhook's own headers, but those that are configured, and behind them the configured ones.
+fn fixed_headers(config: &Config) -> Vec<(HeaderName, HeaderValue)> {
+    let content_type = HeaderValue::from_static(envelope::Config::CONTENT_TYPE);
+    let own = [
+        (HOST, config.url.host_header()),
+        (USER_AGENT, HeaderValue::from_static(AGENT)),
+        (CONTENT_TYPE, content_type),
+    ];
+    let is_configured = |name: &HeaderName| config.headers.iter().any(|(other, _)| other == name);
+    own.into_iter()
+        .filter(|(name, _)| !is_configured(name))
+        .chain(config.headers.iter().cloned())
+        .collect()
 }

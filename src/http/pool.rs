@@ -63,36 +63,40 @@ impl Pool {
         &self,
         mut request: Request<Full<Bytes>>,
     ) -> Result<StatusCode, Failure> {
-        while let Some(mut connection) = self.take_idle() {
+        loop {
+            let idle = self.take_idle();
+            let is_new = idle.is_none();
+            let mut connection = match idle {
+                Some(connection) => connection,
+                // Seldom needed, and large: it shall not make every attempt's future large.
+                None => Box::pin(self.connect()).await?,
+            };
             // Its task may not have seen yet that the last answer has ended.
-            if connection.requests.ready().await.is_err() {
+            if connection.requests.ready().await.is_err() && !is_new {
                 continue;
             }
             match connection.requests.try_send_request(request).await {
                 Ok(answer) => return self.finish(connection, answer).await,
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(outcome::of_exchange(error.error())),
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => return Err(outcome::of_exchange(error.error())),
                 },
             }
-        }
-        let mut connection = self.connect().await?;
-        match connection.requests.send_request(request).await {
-            Ok(answer) => self.finish(connection, answer).await,
-            Err(error) => Err(outcome::of_exchange(&error)),
         }
     }
 
     /// Takes the idle connection that was used last, and closes those that idled for too long.
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |connection: &Connection| {
-            connection.idle_since.elapsed() < self.idle_timeout && !connection.requests.is_closed()
+        let now = Instant::now();
+        let is_stale = |connection: &Connection| {
+            now.duration_since(connection.idle_since) >= self.idle_timeout
         };
+        if idle.first().is_some_and(is_stale) {
+            idle.retain(|connection| !is_stale(connection));
+        }
         while let Some(connection) = idle.pop() {
-            if fresh(&connection) {
-                let stale = idle.partition_point(|connection| !fresh(connection));
-                idle.drain(..stale);
+            if !connection.requests.is_closed() {
                 return Some(connection);
             }
         }

@@ -7,8 +7,9 @@ use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use thiserror::Error;
 
-/// An absolute `http` or `https` URL without user information.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An absolute `http` or `https` URL without user information; neither `Display` nor `Debug` show its
+/// query, which may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Target {
     origin: Uri,
     path: Uri,
@@ -95,11 +96,17 @@ impl FromStr for Target {
 }
 
 impl fmt::Display for Target {
-    /// Writes the URL without its query, which may hold a secret.
+    /// Writes the URL without its query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = self.origin.scheme_str().unwrap_or_default();
         let host = self.host.to_str().unwrap_or_default();
         write!(f, "{scheme}://{host}{}", self.path.path())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
     }
 }
 
@@ -138,5 +145,6 @@ mod tests {
     fn the_query_is_not_shown() {
         let target: Target = "http://h/a?token=secret".parse().expect("a URL");
         assert_eq!(target.to_string(), "http://h/a");
+        assert_eq!(format!("{target:?}"), "Target(http://h/a)");
     }
 }

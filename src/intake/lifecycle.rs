@@ -14,8 +14,7 @@ use crate::dialect::{self, Dialect, Heard, Name};
 use crate::dispatch::Dispatcher;
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
-use crate::rule::Rules;
-use crate::spool::Full;
+use crate::rule::{Rules, WebhookIndex};
 use crate::telemetry::Throttle;
 
 /// Matches whatever any broker tells of itself.
@@ -23,6 +22,9 @@ const EVERYTHING: &str = "$SYS/#";
 
 /// How often the log may say that something could not be read.
 const UNREADABLE_LOG_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Happenings that there is always room for; a message that tells more makes more.
+const TOLD_KEPT: usize = 64;
 
 /// What is known of how the broker tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct Hearsay {
 pub struct Lifecycle {
     dialect: Option<Box<dyn Dialect>>,
     rules: Arc<Rules>,
+    /// The webhooks that want any of what is told.
+    webhooks: Vec<WebhookIndex>,
     dispatcher: Dispatcher,
     own: OwnClients,
     metrics: Metrics,
@@ -69,6 +73,7 @@ impl Lifecycle {
         };
         Self {
             dialect: dialect.map(Name::decoder),
+            webhooks: rules.lifecycle_webhooks(),
             rules,
             dispatcher,
             own,
@@ -115,7 +120,7 @@ impl Lifecycle {
         if let Err(error) = dialect.decode(heard, &mut self.told) {
             self.metrics.unreadable();
             if let Some(held_back) = self.unreadable_log.pass(Instant::now()) {
-                warn!(topic = %heard.topic, %error, held_back, "cannot read what the broker tells");
+                warn!(topic = ?heard.topic.as_str(), %error, held_back, "cannot read what the broker tells");
             }
         }
         if !self.hearsay.borrow().heard {
@@ -123,22 +128,24 @@ impl Lifecycle {
         }
     }
 
-    /// Hands on what was told.
-    fn hand_on(&mut self, ticket: &Ticket, now: Timestamp) -> Result<(), Full> {
-        let mut told = std::mem::take(&mut self.told);
-        let handed_on = told
-            .drain(..)
-            .try_for_each(|happening| self.hand_on_one(happening, ticket, now));
-        self.told = told;
-        handed_on
+    /// Returns whether there is room for what a message may tell. Decoding changes what the dialect
+    /// knows, so a message must not be decoded and then come again.
+    fn has_room(&self, message: &Message) -> bool {
+        let size = 2 * Event::size_with(message.payload.len());
+        !message.ticket.is_awaited() || self.dispatcher.has_room(&self.webhooks, size)
     }
 
-    fn hand_on_one(
-        &self,
-        happening: Happening,
-        ticket: &Ticket,
-        now: Timestamp,
-    ) -> Result<(), Full> {
+    /// Hands on what was told.
+    fn hand_on(&mut self, ticket: &Ticket, now: Timestamp) {
+        let mut told = std::mem::take(&mut self.told);
+        for happening in told.drain(..) {
+            self.hand_on_one(happening, ticket, now);
+        }
+        told.shrink_to(TOLD_KEPT);
+        self.told = told;
+    }
+
+    fn hand_on_one(&self, happening: Happening, ticket: &Ticket, now: Timestamp) {
         if let Some(id) = happening.client.id.as_deref()
             && self.own.contains(id)
         {
@@ -146,15 +153,15 @@ impl Lifecycle {
                 let id = Some(id.to_owned());
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
             }
-            return Ok(());
+            return;
         }
         let webhooks = self.rules.webhooks_for(happening.kind);
         if webhooks.is_empty() {
-            return Ok(());
+            return;
         }
         self.metrics.event(happening.kind);
         let event = Event::new(happening, now);
-        self.dispatcher.accept(event, webhooks, ticket.share())
+        self.dispatcher.accept(event, webhooks, ticket.share());
     }
 }
 
@@ -200,12 +207,13 @@ impl Listener for Lifecycle {
             payload: &message.payload,
             now,
         };
+        if !self.has_room(&message) {
+            return Hearing::Full;
+        }
         let recognised = self.recognise(&heard);
         if !message.retain {
             self.decode(&heard);
-            if self.hand_on(&message.ticket, now) == Err(Full) {
-                return Hearing::Full;
-            }
+            self.hand_on(&message.ticket, now);
         }
         message.ticket.settle();
         if recognised {
@@ -220,7 +228,7 @@ impl Listener for Lifecycle {
     }
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.dispatcher.room())
+        Box::pin(self.dispatcher.room(&self.webhooks))
     }
 }
 

@@ -7,7 +7,7 @@ use super::Metrics;
 use crate::dispatch::Dispatcher;
 use crate::event::{self, Client, Detail, Event, Happening, Kind, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
-use crate::rule::{Feed, Matcher};
+use crate::rule::{Feed, Matcher, WebhookIndex};
 
 /// Listens to the messages of one feed.
 pub struct Messages {
@@ -15,6 +15,8 @@ pub struct Messages {
     matcher: Matcher,
     dispatcher: Dispatcher,
     metrics: Metrics,
+    /// The webhooks of the last message that was not taken.
+    short_of_room: Vec<WebhookIndex>,
     /// Which retained messages that come because of a subscription are events.
     replays: Replays,
 }
@@ -33,6 +35,7 @@ impl Messages {
             matcher: Matcher::default(),
             dispatcher,
             metrics,
+            short_of_room: Vec::new(),
             replays,
         }
     }
@@ -62,6 +65,11 @@ impl Listener for Messages {
             message.ticket.settle();
             return Hearing::Taken;
         }
+        let size = Event::size_with(message.topic.as_str().len() + message.payload.len());
+        if message.ticket.is_awaited() && !self.dispatcher.has_room(webhooks, size) {
+            self.short_of_room = webhooks.to_vec();
+            return Hearing::Full;
+        }
         let happening = Happening {
             kind: Kind::MessagePublish,
             time: None,
@@ -75,15 +83,13 @@ impl Listener for Messages {
         };
         let event = Event::new(happening, Timestamp::now());
         self.metrics.event(Kind::MessagePublish);
-        match self.dispatcher.accept(event, webhooks, message.ticket) {
-            Ok(()) => Hearing::Taken,
-            Err(crate::spool::Full) => Hearing::Full,
-        }
+        self.dispatcher.accept(event, webhooks, message.ticket);
+        Hearing::Taken
     }
 
     fn subscribed(&mut self) {}
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.dispatcher.room())
+        Box::pin(self.dispatcher.room(&self.short_of_room))
     }
 }

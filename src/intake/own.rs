@@ -1,23 +1,33 @@
 //! mqhook's own client identifiers.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Probes whose traces may still be on their way.
+const PROBES_KEPT: usize = 8;
+
 /// The client identifiers of mqhook's connections, all of which begin with the configured one.
+///
+/// Only these are mqhook: another client that takes a name of this kind makes events like any other.
 #[derive(Debug, Clone)]
 pub struct OwnClients {
     base: String,
-    probe_prefix: String,
     lifecycle: String,
-    share_prefix: String,
+    shares: Vec<String>,
+    /// The identifiers of the last probes, the latest at the end; shared by all clones.
+    probes: Arc<Mutex<VecDeque<String>>>,
 }
 
 impl OwnClients {
-    /// Returns the identifiers that go with a configured one.
+    /// Returns the identifiers that go with a configured one and these share groups.
     #[must_use]
-    pub fn new(client_id: &str) -> Self {
+    pub fn new<'a>(client_id: &str, groups: impl IntoIterator<Item = &'a str>) -> Self {
+        let share = |group| share(client_id, group);
         Self {
             base: client_id.to_owned(),
             lifecycle: format!("{client_id}-lifecycle"),
-            share_prefix: format!("{client_id}-share-"),
-            probe_prefix: format!("{client_id}-probe-"),
+            shares: groups.into_iter().map(share).collect(),
+            probes: Arc::default(),
         }
     }
 
@@ -26,7 +36,7 @@ impl OwnClients {
     pub fn messages(&self, group: Option<&str>) -> String {
         match group {
             None => self.base.clone(),
-            Some(group) => format!("{}{group}", self.share_prefix),
+            Some(group) => share(&self.base, group),
         }
     }
 
@@ -39,17 +49,32 @@ impl OwnClients {
     /// Returns a fresh identifier for a probe.
     #[must_use]
     pub fn probe(&self) -> String {
-        format!("{}{:08x}", self.probe_prefix, rand::random::<u32>())
+        let id = format!("{}-probe-{:08x}", self.base, rand::random::<u32>());
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        if probes.len() == PROBES_KEPT {
+            probes.pop_front();
+        }
+        probes.push_back(id.clone());
+        id
     }
 
     /// Returns whether a client is mqhook itself.
     #[must_use]
     pub fn contains(&self, client_id: &str) -> bool {
+        let is_it = |own: &String| own == client_id;
+        if !client_id.starts_with(&self.base) {
+            return false;
+        }
+        let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
         client_id == self.base
             || client_id == self.lifecycle
-            || client_id.starts_with(&self.share_prefix)
-            || client_id.starts_with(&self.probe_prefix)
+            || self.shares.iter().any(is_it)
+            || probes.iter().any(is_it)
     }
+}
+
+fn share(client_id: &str, group: &str) -> String {
+    format!("{client_id}-share-{group}")
 }
 
 #[cfg(test)]
@@ -58,12 +83,19 @@ mod tests {
 
     #[test]
     fn own_identifiers_are_told_from_others() {
-        let own = OwnClients::new("mqhook");
+        let own = OwnClients::new("mqhook", ["g"]);
         for id in [own.messages(None), own.messages(Some("g")), own.probe()] {
             assert!(own.contains(&id), "{id}");
         }
         assert!(own.contains(own.lifecycle()));
-        for id in ["mqhook2", "mqhoo", "mqhook-", "", "dev"] {
+        for id in [
+            "mqhook2",
+            "mqhoo",
+            "mqhook-probe-x",
+            "mqhook-share-h",
+            "",
+            "dev",
+        ] {
             assert!(!own.contains(id), "{id}");
         }
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::{Hearsay, OwnClients};
 use crate::dialect::Name;
-use crate::mqtt::{self, Link, Persistence, Protocol};
+use crate::mqtt::{self, Link, Persistence, Problem, Protocol};
 
 /// Longest time from the probe's connection to hearing of it.
 const HEARD_WITHIN: Duration = Duration::from_secs(3);
@@ -71,28 +71,37 @@ impl Probe {
         }
         let client_id = self.own.probe();
         let mut hearsay = self.hearsay.subscribe();
-        let heard = async {
-            let is_it = |hearsay: &Hearsay| hearsay.probe.as_deref() == Some(client_id.as_str());
-            let heard = async { hearsay.wait_for(is_it).await.is_ok() };
-            tokio::join!(heard, self.connect(&client_id, protocol)).0
+        let is_it = |hearsay: &Hearsay| hearsay.probe.as_deref() == Some(client_id.as_str());
+        let trial = async {
+            self.visit(&client_id, protocol).await?;
+            // It fails only when the listener is gone, and then the probe ends, too.
+            let _ = hearsay.wait_for(is_it).await;
+            Ok::<(), Problem>(())
         };
-        let was_heard = tokio::time::timeout(HEARD_WITHIN, heard).await == Ok(true);
-        self.conclude(was_heard);
-    }
-
-    /// Connects and leaves again.
-    async fn connect(&self, client_id: &str, protocol: Protocol) {
-        let tls = self.tls.as_ref();
-        let link = Link::new(&self.config, client_id, protocol, Persistence::None, tls);
-        if let Err(problem) = link.visit().await {
-            debug!(%problem, "the probe could not connect");
+        let was_heard = match tokio::time::timeout(HEARD_WITHIN, Box::pin(trial)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(problem)) => Err(format!(
+                "a client that tests this cannot connect: {problem}"
+            )),
+            Err(_elapsed) => Err(advice(&self.hearsay.borrow())),
+        };
+        // If the broker went away meanwhile, that says nothing; there will be another probe.
+        let is_connected = self.status.borrow().is_ready();
+        if is_connected {
+            self.conclude(was_heard.err());
         }
     }
 
+    /// Connects and leaves again.
+    async fn visit(&self, client_id: &str, protocol: Protocol) -> Result<(), Problem> {
+        let tls = self.tls.as_ref();
+        let link = Link::new(&self.config, client_id, protocol, Persistence::None, tls);
+        link.visit().await
+    }
+
     /// Says what came of it, if that is news.
-    fn conclude(&self, was_heard: bool) {
+    fn conclude(&self, advice: Option<String>) {
         let known = self.hearsay.borrow().clone();
-        let advice = (!was_heard).then(|| advice(&known));
         match (&advice, &known.advice) {
             (Some(advice), said) if said.as_ref() != Some(advice) => {
                 warn!("the broker does not tell of its clients: {advice}");

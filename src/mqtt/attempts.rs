@@ -1,4 +1,10 @@
 //! Which version of MQTT to try next, and when. Pure: time and chance come from outside.
+//!
+//! A broker that does not know MQTT 5 may say so, or answer something else, or close, or say
+//! nothing; the last two also happen when nothing is wrong but the moment. So they make 3.1.1 the
+//! version of one connection only: the next one begins with 5 again, and if that fails as before,
+//! 3.1.1 follows without a delay. After a broker has accepted 5, or has said that it refuses 5,
+//! they mean nothing.
 
 use std::time::Duration;
 
@@ -21,6 +27,9 @@ pub(super) struct Attempts {
     pub(super) protocol: Protocol,
     /// Whether the version is ours to choose.
     automatic: bool,
+    /// The version that the broker speaks: 5 once it accepted that, otherwise the one that is left
+    /// since it refused the other; `None` while a doubt is left.
+    spoken: Option<Protocol>,
     /// Whether the next attempt is the first one in another version.
     pub(super) switched: bool,
     /// Whether both versions have been tried since a connection was accepted.
@@ -35,11 +44,20 @@ impl Attempts {
         Self {
             protocol: configured.unwrap_or(Protocol::V5),
             automatic: configured.is_none(),
+            spoken: None,
             switched: false,
             tried_both: false,
             failures: 0,
             reported: None,
         }
+    }
+
+    /// Notes that the broker has accepted a connection in this version.
+    pub(super) fn accepted(&mut self) {
+        if self.protocol == Protocol::V5 {
+            self.spoken = Some(Protocol::V5);
+        }
+        self.tried_both = false;
     }
 
     /// Returns how long to wait before the next attempt.
@@ -51,6 +69,9 @@ impl Attempts {
         random: f64,
     ) -> Duration {
         let connected = *last != Status::Connecting;
+        if connected {
+            self.accepted();
+        }
         if problem.cause == Cause::Restart {
             return Duration::ZERO;
         }
@@ -58,32 +79,46 @@ impl Attempts {
             self.failures = 0;
             self.reported = None;
         }
+        let next = if !self.automatic {
+            self.protocol
+        } else if connected {
+            self.spoken.unwrap_or(Protocol::V5)
+        } else {
+            self.after(problem.cause)
+        };
+        self.switch(next, connected);
+        if self.switched {
+            return Duration::ZERO;
+        }
         self.failures += 1;
-        self.switch(connected, problem);
         BACKOFF.delay(self.failures, random)
     }
 
-    /// Chooses the other version, if that may help; the first time is not worth a warning.
-    fn switch(&mut self, connected: bool, problem: &Problem) {
+    /// Returns the version to try after one was not accepted.
+    fn after(&mut self, cause: Cause) -> Protocol {
         let other = match self.protocol {
             Protocol::V5 => Protocol::V4,
             Protocol::V4 => Protocol::V5,
         };
-        let may_help = self.automatic && !connected && speaks_another_version(problem);
-        self.switched = may_help && !self.tried_both;
-        self.tried_both = may_help && (self.tried_both || self.switched);
-        if may_help {
-            self.protocol = other;
+        match cause {
+            Cause::ProtocolVersion => {
+                self.spoken = Some(other);
+                other
+            }
+            Cause::Protocol => other,
+            Cause::Closed | Cause::Timeout => self.spoken.unwrap_or(other),
+            _ => self.protocol,
         }
     }
-}
 
-/// Returns whether a broker that speaks only another version may have failed like this.
-fn speaks_another_version(problem: &Problem) -> bool {
-    matches!(
-        problem.cause,
-        Cause::ProtocolVersion | Cause::Protocol | Cause::Closed | Cause::Timeout
-    )
+    /// Turns to a version. The first time that one was not accepted is not worth a warning, nor
+    /// a delay.
+    fn switch(&mut self, next: Protocol, connected: bool) {
+        let tries_other = !connected && next != self.protocol;
+        self.switched = tries_other && !self.tried_both;
+        self.tried_both = tries_other;
+        self.protocol = next;
+    }
 }
 
 #[cfg(test)]
@@ -143,7 +178,82 @@ mod tests {
         };
         check(Status::Connecting, true);
         check(Status::Connecting, false);
-        check(Status::Subscribed(Protocol::V5), false);
+        check(Status::Connecting, false);
+        check(Status::Subscribed(Protocol::V4), false);
         check(Status::Connecting, true);
+    }
+
+    /// Feeds failures, each with the version that is expected to be tried after it.
+    fn check_versions(failures: &[(Cause, Status, Protocol)]) {
+        let mut attempts = Attempts::new(None);
+        for (step, (cause, last, expected)) in failures.iter().enumerate() {
+            failed(&mut attempts, *cause, last, 0);
+            assert_eq!(attempts.protocol, *expected, "step {step}: {cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_accepted_5_is_not_downgraded_by_a_bad_moment() {
+        check_versions(&[
+            (Cause::Closed, Status::Subscribing, Protocol::V5),
+            (Cause::Closed, Status::Connecting, Protocol::V5),
+            (Cause::Timeout, Status::Connecting, Protocol::V5),
+            (Cause::Protocol, Status::Connecting, Protocol::V4),
+            (Cause::Closed, Status::Connecting, Protocol::V5),
+            (Cause::ProtocolVersion, Status::Connecting, Protocol::V4),
+            (Cause::Closed, Status::Connecting, Protocol::V4),
+        ]);
+    }
+
+    #[test]
+    fn a_bad_moment_at_the_start_is_made_up_for() {
+        check_versions(&[
+            (Cause::Closed, Status::Connecting, Protocol::V4),
+            (Cause::Closed, Status::Subscribing, Protocol::V5),
+            (Cause::Unreachable, Status::Connecting, Protocol::V5),
+            (Cause::Closed, Status::Subscribing, Protocol::V5),
+            (Cause::Closed, Status::Connecting, Protocol::V5),
+        ]);
+    }
+
+    #[test]
+    fn a_version_that_was_refused_is_not_tried_again() {
+        let subscribed = || Status::Subscribed(Protocol::V4);
+        check_versions(&[
+            (Cause::ProtocolVersion, Status::Connecting, Protocol::V4),
+            (Cause::Timeout, Status::Connecting, Protocol::V4),
+            (Cause::Closed, subscribed(), Protocol::V4),
+            (Cause::ProtocolVersion, Status::Connecting, Protocol::V5),
+        ]);
+    }
+
+    #[test]
+    fn a_broker_that_closes_on_5_costs_neither_time_nor_a_warning() {
+        let mut attempts = Attempts::new(None);
+        let subscribed = Status::Subscribed(Protocol::V4);
+        for _ in 0..3 {
+            let delay = failed(&mut attempts, Cause::Closed, &Status::Connecting, 0);
+            assert_eq!(delay, Duration::ZERO);
+            assert!(attempts.switched, "expected no warning");
+            assert_eq!(attempts.protocol, Protocol::V4);
+            let delay = failed(&mut attempts, Cause::Closed, &subscribed, 60);
+            assert_eq!(delay, BACKOFF.initial);
+            assert_eq!(attempts.protocol, Protocol::V5);
+        }
+    }
+
+    #[test]
+    fn a_version_that_does_not_help_either_is_no_busy_loop() {
+        let mut attempts = Attempts::new(None);
+        let mut check = |cause, expected_ms| {
+            let delay = failed(&mut attempts, cause, &Status::Connecting, 0);
+            assert_eq!(delay, Duration::from_millis(expected_ms), "{cause:?}");
+        };
+        check(Cause::Closed, 0);
+        check(Cause::Closed, 500);
+        check(Cause::Closed, 1_000);
+        check(Cause::Unreachable, 2_000);
+        check(Cause::Closed, 0);
+        check(Cause::Unreachable, 4_000);
     }
 }

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::attempts::Attempts;
 use super::link::{Link, LinkEvent, Persistence, Publish};
-use super::subscriptions::{FILTERS_PER_SUBSCRIBE, Subscriptions, Verdict};
+use super::subscriptions::{Request, Subscriptions, Verdict};
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
 use crate::ack::{Ledger, Ticket};
 use crate::event::TopicName;
@@ -65,7 +65,9 @@ impl<L: Listener> Connection<L> {
                 End::Stopped => break,
                 End::Failed(problem) => problem,
             };
-            self.metrics.failed();
+            if problem.cause != Cause::Restart {
+                self.metrics.failed();
+            }
             let spoke = self.status.borrow().clone();
             let delay = attempts.failed(&problem, &spoke, started.elapsed(), rand::random());
             self.report(&problem, delay, &mut attempts);
@@ -105,7 +107,10 @@ impl<L: Listener> Connection<L> {
             match stop.run_until_cancelled(Box::pin(visit)).await {
                 None => return End::Stopped,
                 Some(Err(problem)) => return problem.into(),
-                Some(Ok(())) => self.clean_start = false,
+                Some(Ok(())) => {
+                    self.clean_start = false;
+                    attempts.accepted();
+                }
             }
         }
         let mut link = self.link(protocol, Persistence::Session);
@@ -133,16 +138,17 @@ impl<L: Listener> Connection<L> {
     }
 
     async fn listen(&mut self, link: &mut Link, ledger: &Ledger, stop: &CancellationToken) -> End {
-        let protocol = link.protocol();
-        let mut subscriptions = Subscriptions::default();
-        let mut full = false;
+        let mut progress = Progress {
+            subscriptions: Subscriptions::new(self.config.connect_timeout),
+            full: false,
+        };
         let stopped = stop.cancelled();
         tokio::pin!(stopped);
         loop {
             let event = tokio::select! {
                 biased;
                 () = &mut stopped => return self.farewell(link, ledger).await,
-                event = self.next(link, full.then_some(ledger), &subscriptions) => event,
+                event = self.next(link, ledger, &progress) => event,
             };
             match event {
                 Err(problem) => {
@@ -152,58 +158,70 @@ impl<L: Listener> Connection<L> {
                     }
                     return problem.into();
                 }
-                Ok(Next::Link(LinkEvent::Connected { session_present })) => {
-                    self.status.send_replace(Status::Subscribing);
-                    self.subscribe(link, session_present, &mut subscriptions);
-                }
-                Ok(Next::Link(LinkEvent::Publish(publish))) => {
-                    if full && publish.qos > 0 {
-                        continue;
-                    }
-                    match self.hear(publish, protocol, ledger) {
-                        Hearing::Taken => {}
-                        Hearing::Full => {
-                            ledger.withdraw();
-                            full = true;
-                        }
-                        Hearing::Resubscribe => self.subscribe(link, true, &mut subscriptions),
-                    }
-                }
-                Ok(Next::Link(LinkEvent::Subscribing(packet_id))) => {
-                    subscriptions.sent(packet_id);
-                }
-                Ok(Next::Link(LinkEvent::Subscribed(subscribed))) => {
-                    subscriptions.answered(subscribed);
-                }
-                Ok(Next::Link(LinkEvent::Disconnecting | LinkEvent::Other)) => {}
-                Ok(Next::SubscribeAgain) => self.subscribe(link, false, &mut subscriptions),
+                Ok(Next::Link(event)) => self.take(event, link.protocol(), ledger, &mut progress),
+                Ok(Next::SubscribeAgain) => self.subscribe(false, &mut progress.subscriptions),
             }
-            self.follow(&mut subscriptions, protocol);
+            self.follow(link, &mut progress.subscriptions);
         }
     }
 
-    /// Waits for what comes first. After a message was not taken, `full` is the ledger: when all that
-    /// was taken is acknowledged, and there is room, the rest can come again, and nothing else does.
+    fn take(
+        &mut self,
+        event: LinkEvent,
+        protocol: Protocol,
+        ledger: &Ledger,
+        progress: &mut Progress,
+    ) {
+        let subscriptions = &mut progress.subscriptions;
+        match event {
+            LinkEvent::Connected { session_present } => {
+                self.status.send_replace(Status::Subscribing);
+                self.subscribe(session_present, subscriptions);
+            }
+            LinkEvent::Publish(publish) if progress.full && publish.qos > 0 => {}
+            LinkEvent::Publish(publish) => match self.hear(publish, protocol, ledger) {
+                Hearing::Taken => {}
+                Hearing::Full => {
+                    ledger.withdraw();
+                    progress.full = true;
+                    let client_id = self.client_id.as_str();
+                    warn!(
+                        client_id,
+                        "no room for more events; the broker keeps those of QoS 1"
+                    );
+                    self.status.send_replace(Status::Full);
+                }
+                Hearing::Resubscribe => self.subscribe(true, subscriptions),
+            },
+            LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
+            LinkEvent::Subscribed(subscribed) => subscriptions.subscribed(subscribed),
+            LinkEvent::Unsubscribed(packet_id) => subscriptions.unsubscribed(packet_id),
+            LinkEvent::Disconnecting | LinkEvent::Other => {}
+        }
+    }
+
+    /// Waits for what comes first. After a message was not taken, that may also be that all that
+    /// was taken is acknowledged, and there is room: then the rest can come again, and nothing else
+    /// does.
     async fn next(
         &self,
         link: &mut Link,
-        full: Option<&Ledger>,
-        subscriptions: &Subscriptions,
+        ledger: &Ledger,
+        progress: &Progress,
     ) -> Result<Next, Problem> {
-        if full.is_none() && subscriptions.again_at.is_none() {
+        let wake_at = progress.subscriptions.wake_at();
+        if !progress.full && wake_at.is_none() {
             return link.poll().await.map(Next::Link);
         }
         let room = async {
-            match full {
-                Some(ledger) => {
-                    ledger.paid().await;
-                    self.listener.room().await;
-                }
-                None => std::future::pending().await,
+            if !progress.full {
+                std::future::pending::<()>().await;
             }
+            ledger.paid().await;
+            self.listener.room().await;
         };
-        let again = async {
-            match subscriptions.again_at {
+        let wake = async {
+            match wake_at {
                 Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
@@ -211,26 +229,28 @@ impl<L: Listener> Connection<L> {
         tokio::select! {
             event = link.poll() => event.map(Next::Link),
             () = room => Err(Problem::new(Cause::Restart, "")),
-            () = again => Ok(Next::SubscribeAgain),
+            () = wake => progress.subscriptions.wake().map(|()| Next::SubscribeAgain),
         }
     }
 
-    fn subscribe(&self, link: &Link, session_present: bool, subscriptions: &mut Subscriptions) {
-        let filters = self.listener.topic_filters();
-        if session_present {
-            for filter in self.listener.leftover_filters() {
-                link.unsubscribe(&filter);
-            }
-        }
-        for filters in filters.chunks(FILTERS_PER_SUBSCRIBE) {
-            link.subscribe(filters, self.listener.replays());
-        }
-        subscriptions.asked(&filters);
+    fn subscribe(&self, session_present: bool, subscriptions: &mut Subscriptions) {
+        let leftovers = if session_present {
+            self.listener.leftover_filters()
+        } else {
+            Vec::new()
+        };
+        subscriptions.ask(&self.listener.topic_filters(), leftovers);
     }
 
-    /// Tells others when every SUBSCRIBE has been answered.
-    fn follow(&mut self, subscriptions: &mut Subscriptions, protocol: Protocol) {
-        match subscriptions.take_verdict() {
+    /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
+    fn follow(&mut self, link: &Link, subscriptions: &mut Subscriptions) {
+        let (now, protocol) = (Instant::now(), link.protocol());
+        match subscriptions.send(now) {
+            None => {}
+            Some(Request::Subscribe(filters)) => link.subscribe(filters, self.listener.replays()),
+            Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
+        }
+        match subscriptions.take_verdict(now, rand::random()) {
             None => {}
             Some(Verdict::Accepted) => {
                 let (client_id, broker) = (self.client_id.as_str(), &self.config.url);
@@ -291,6 +311,13 @@ impl<L: Listener> Connection<L> {
         let _ = tokio::time::timeout(FAREWELL, closed).await;
         End::Stopped
     }
+}
+
+/// How far a conversation with the broker has come.
+struct Progress {
+    subscriptions: Subscriptions,
+    /// Whether a message was not taken for lack of room.
+    full: bool,
 }
 
 enum Next {

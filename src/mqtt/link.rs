@@ -35,10 +35,12 @@ pub enum LinkEvent {
     },
     /// PUBLISH.
     Publish(Publish),
-    /// A SUBSCRIBE went out under this packet identifier.
-    Subscribing(u16),
+    /// A SUBSCRIBE or UNSUBSCRIBE went out under this packet identifier.
+    Asked(u16),
     /// SUBACK.
     Subscribed(Subscribed),
+    /// UNSUBACK, with its packet identifier.
+    Unsubscribed(u16),
     /// DISCONNECT went out.
     Disconnecting,
     /// Anything else.
@@ -175,11 +177,14 @@ impl Link {
     }
 }
 
-/// Returns rumqttc's host argument: of a WebSocket it wants the URL.
+/// Returns rumqttc's host argument: of a WebSocket it wants the URL, for TLS the name that the
+/// certificate shall have. It appends the port to the latter before it looks the address up, and
+/// the look-up takes what is behind the last colon for the port, brackets or not.
 pub(super) fn host(config: &Config) -> String {
     match config.url.transport {
-        Transport::WebSocket | Transport::SecureWebSocket => config.url.to_string(),
-        _ => config.url.bracketed_host(),
+        Transport::WebSocket | Transport::SecureWebSocket => config.url.request_url(),
+        Transport::Tls | Transport::Unix => config.url.host.clone(),
+        Transport::Tcp => config.url.bracketed_host(),
     }
 }
 

@@ -50,7 +50,7 @@ impl MetricsFamily {
         );
         registry.register(
             "untaken_messages",
-            "QoS 0 messages lost while a connection took none",
+            "QoS 0 messages left out while shutting down",
             family.left.clone(),
         );
         family

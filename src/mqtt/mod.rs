@@ -69,7 +69,7 @@ pub struct Config {
     /// The largest packet that is taken, in bytes; default 16 MiB. MQTT 5 brokers do not send
     /// larger ones; with 3.1.1 a larger one ends the connection.
     pub max_packet_size: u32,
-    /// Longest time from connect to CONNACK; default 10 s.
+    /// Longest time from connect to CONNACK, and from SUBSCRIBE to SUBACK; default 10 s.
     pub connect_timeout: Duration,
     /// Whom to trust behind `mqtts` and `wss`.
     pub tls: tls::Config,

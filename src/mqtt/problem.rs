@@ -1,6 +1,7 @@
 //! Why a connection failed, and what the operator can do about it.
 
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
 
 use crate::event::Reason;
 
@@ -9,7 +10,7 @@ use crate::event::Reason;
 pub struct Problem {
     /// The kind of problem.
     pub cause: Cause,
-    /// What the broker or the operating system said; may be empty.
+    /// What the broker or the operating system said, control characters escaped; may be empty.
     pub detail: String,
 }
 
@@ -22,6 +23,8 @@ pub enum Cause {
     Timeout,
     /// No secure connection could be made.
     Tls,
+    /// The HTTP request for a WebSocket failed.
+    WebSocketRefused,
     /// The broker does not speak this version of MQTT.
     ProtocolVersion,
     /// The broker refused the connection.
@@ -41,12 +44,21 @@ pub enum Cause {
 }
 
 impl Problem {
-    /// Returns a problem of this kind with nothing more to say.
+    /// Returns a problem of this kind; `detail` may come from the broker.
     #[must_use]
     pub fn new(cause: Cause, detail: impl fmt::Display) -> Self {
         Self {
             cause,
-            detail: detail.to_string(),
+            detail: escaped(&detail.to_string()),
+        }
+    }
+
+    /// Returns why no WebSocket could be made. Its errors cannot be named here, their causes can.
+    pub(super) fn of_websocket(error: &(dyn Error + 'static)) -> Self {
+        if is_of_tls(error) {
+            Self::new(Cause::Tls, error)
+        } else {
+            Self::new(Cause::WebSocketRefused, error)
         }
     }
 
@@ -59,6 +71,9 @@ impl Problem {
                 "check the network, and that broker.url is the address of an MQTT listener"
             }
             Cause::Tls => "check broker.tls.cacertfile, and that the listener speaks TLS",
+            Cause::WebSocketRefused => {
+                "check the path in broker.url, and that its port is that of a WebSocket listener"
+            }
             Cause::ProtocolVersion => "set broker.protocol to what the broker speaks",
             Cause::Refused(Reason::BadUsernameOrPassword | Reason::NotAuthorized) => {
                 "check broker.username and broker.password_file, and that the broker knows this user"
@@ -89,6 +104,7 @@ impl fmt::Display for Problem {
             Cause::Unreachable => f.write_str("the broker cannot be reached")?,
             Cause::Timeout => f.write_str("the broker does not answer in time")?,
             Cause::Tls => f.write_str("no secure connection to the broker")?,
+            Cause::WebSocketRefused => f.write_str("the broker opens no WebSocket")?,
             Cause::ProtocolVersion => f.write_str("the broker refuses this version of MQTT")?,
             Cause::Refused(reason) => write!(f, "the broker refuses the connection: {reason}")?,
             Cause::Ended(reason) => write!(f, "the broker ended the connection: {reason}")?,
@@ -103,5 +119,54 @@ impl fmt::Display for Problem {
         } else {
             write!(f, " ({})", self.detail)
         }
+    }
+}
+
+/// Returns a text that forges no line of a log: only what can be printed is left as it is.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' => escaped.push(character),
+            _ => escaped.extend(character.escape_debug()),
+        }
+    }
+    escaped
+}
+
+/// Returns whether an error or one of its causes is of TLS. An I/O error that wraps another passes
+/// its inner error's source off as its own, so the inner error must be asked for.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    let cause = match inner {
+        Some(inner) => Some(inner as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    error.is::<rustls::Error>() || cause.is_some_and(is_of_tls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_broker_forges_no_line_of_the_log() {
+        let check = |detail: &str, expected: &str| {
+            assert_eq!(Problem::new(Cause::Closed, detail).detail, expected);
+        };
+        check("bye\r\nWARN \u{1b}[0m", "bye\\r\\nWARN \\u{1b}[0m");
+        check("\u{202e}\0", "\\u{202e}\\0");
+        check("`größe`: it's \"no\"", "`größe`: it's \"no\"");
+    }
+
+    #[test]
+    fn an_error_of_tls_is_found_where_io_hides_it() {
+        let tls = rustls::Error::DecryptError;
+        let error = io::Error::other(io::Error::other(tls));
+        assert_eq!(Problem::of_websocket(&error).cause, Cause::Tls);
+        let error = io::Error::from(io::ErrorKind::ConnectionReset);
+        assert_eq!(Problem::of_websocket(&error).cause, Cause::WebSocketRefused);
     }
 }

@@ -32,6 +32,8 @@ pub enum Status {
     Subscribing,
     /// Everything that was asked for is subscribed to.
     Subscribed(Protocol),
+    /// A webhook has no room for more events, and the broker keeps those of QoS 1 meanwhile.
+    Full,
     /// It failed and will be tried again.
     Waiting(Problem),
     /// It was ended on purpose.
@@ -52,6 +54,9 @@ impl fmt::Display for Status {
             Self::Connecting => f.write_str("connecting"),
             Self::Subscribing => f.write_str("subscribing"),
             Self::Subscribed(protocol) => write!(f, "subscribed over MQTT {protocol}"),
+            Self::Full => f.write_str(
+                "no room for more events, the broker keeps those of QoS 1; see which webhook does not take events, or raise spool.max_bytes",
+            ),
             Self::Waiting(problem) => write!(f, "{problem}; {}", problem.remedy()),
             Self::Stopped => f.write_str("stopped"),
         }

@@ -1,27 +1,51 @@
-//! The SUBSCRIBEs of one connection and what was answered to them.
+//! The SUBSCRIBEs and UNSUBSCRIBEs of one connection and what was answered to them. Pure: time
+//! comes from outside.
+//!
+//! One goes out at a time. rumqttc begins again with packet identifier 1 after a few packets, and
+//! does not look whether an earlier SUBSCRIBE still uses it.
 
 use std::collections::VecDeque;
+use std::iter::repeat;
 
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::attempts::BACKOFF;
 use super::link::Subscribed;
 use super::{Cause, Problem};
+use crate::event::Reason;
 
 /// Most topic filters of one SUBSCRIBE.
-pub(super) const FILTERS_PER_SUBSCRIBE: usize = 100;
+const FILTERS_PER_SUBSCRIBE: usize = 100;
 
-/// The SUBSCRIBEs of one connection and what was answered to them.
-#[derive(Debug, Default)]
+/// What is asked of the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Request {
+    Subscribe(Vec<String>),
+    Unsubscribe(String),
+}
+
+/// The SUBSCRIBEs and UNSUBSCRIBEs of one connection and what was answered to them.
+#[derive(Debug)]
 pub(super) struct Subscriptions {
-    /// What was asked for and not yet sent, per SUBSCRIBE.
-    asked: VecDeque<Vec<String>>,
-    sent: Vec<(u16, Vec<String>)>,
+    /// Longest time from asking to the answer.
+    patience: Duration,
+    /// What is still to be sent.
+    waiting: VecDeque<Request>,
+    sent: Option<Sent>,
     refused: Option<Problem>,
     failures: u32,
     /// When to ask again for what was refused.
-    pub(super) again_at: Option<Instant>,
+    again_at: Option<Instant>,
     changed: bool,
+}
+
+/// What the broker has to answer.
+#[derive(Debug)]
+struct Sent {
+    request: Request,
+    /// Known as soon as the packet is made.
+    packet_id: Option<u16>,
+    deadline: Instant,
 }
 
 /// What came of all SUBSCRIBEs.
@@ -32,52 +56,116 @@ pub(super) enum Verdict {
 }
 
 impl Subscriptions {
-    pub(super) fn asked(&mut self, filters: &[String]) {
-        let packets = filters
+    /// Returns those of a connection that has just been made; every answer must come within
+    /// `patience`.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            patience,
+            waiting: VecDeque::new(),
+            sent: None,
+            refused: None,
+            failures: 0,
+            again_at: None,
+            changed: false,
+        }
+    }
+
+    /// Replaces what is still to be sent.
+    pub(super) fn ask(&mut self, filters: &[String], leftovers: Vec<String>) {
+        let subscribes = filters
             .chunks(FILTERS_PER_SUBSCRIBE)
-            .map(<[String]>::to_vec);
-        self.asked.extend(packets);
+            .map(|filters| Request::Subscribe(filters.to_vec()));
+        let unsubscribes = leftovers.into_iter().map(Request::Unsubscribe);
+        self.waiting = unsubscribes.chain(subscribes).collect();
         self.refused = None;
         self.again_at = None;
         self.changed = true;
     }
 
+    /// Returns what is to be sent now: nothing, as long as an answer is due.
+    pub(super) fn send(&mut self, now: Instant) -> Option<&Request> {
+        if self.sent.is_some() {
+            return None;
+        }
+        let sent = self.sent.insert(Sent {
+            request: self.waiting.pop_front()?,
+            packet_id: None,
+            deadline: now + self.patience,
+        });
+        Some(&sent.request)
+    }
+
+    /// Notes the packet identifier of what was sent.
     pub(super) fn sent(&mut self, packet_id: u16) {
-        if let Some(filters) = self.asked.pop_front() {
-            self.sent.push((packet_id, filters));
+        if let Some(sent) = &mut self.sent {
+            sent.packet_id = Some(packet_id);
         }
     }
 
-    pub(super) fn answered(&mut self, answer: Subscribed) {
-        let Some(index) = self.sent.iter().position(|(id, _)| *id == answer.packet_id) else {
+    /// Takes a SUBACK; a topic filter that it says nothing about counts as refused.
+    pub(super) fn subscribed(&mut self, answer: Subscribed) {
+        let answered = self.answered(answer.packet_id, |request| {
+            matches!(request, Request::Subscribe(_))
+        });
+        let Some(Request::Subscribe(filters)) = answered else {
             return;
         };
-        let (_, filters) = self.sent.swap_remove(index);
-        for (filter, refused) in filters.iter().zip(answer.refused) {
+        let unsaid = repeat(Some(Reason::UnspecifiedError));
+        for (filter, refused) in filters.iter().zip(answer.refused.into_iter().chain(unsaid)) {
             if let Some(reason) = refused {
                 let detail = format_args!("`{filter}`: {reason}");
                 self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
             }
         }
+    }
+
+    /// Takes an UNSUBACK; what it says does not matter.
+    pub(super) fn unsubscribed(&mut self, packet_id: u16) {
+        self.answered(packet_id, |request| {
+            matches!(request, Request::Unsubscribe(_))
+        });
+    }
+
+    fn answered(&mut self, packet_id: u16, is_of: fn(&Request) -> bool) -> Option<Request> {
+        let sent = self
+            .sent
+            .take_if(|sent| sent.packet_id == Some(packet_id) && is_of(&sent.request))?;
         self.changed = true;
+        Some(sent.request)
     }
 
     /// Returns, once, what came of all SUBSCRIBEs when the last has been answered.
-    pub(super) fn take_verdict(&mut self) -> Option<Verdict> {
-        if !self.changed || !self.asked.is_empty() || !self.sent.is_empty() {
+    pub(super) fn take_verdict(&mut self, now: Instant, random: f64) -> Option<Verdict> {
+        if !self.changed || !self.waiting.is_empty() || self.sent.is_some() {
             return None;
         }
         self.changed = false;
-        if self.refused.is_some() {
-            self.failures += 1;
-            self.again_at = Some(Instant::now() + BACKOFF.delay(self.failures, rand::random()));
-        } else {
+        let Some(problem) = self.refused.clone() else {
             self.failures = 0;
+            return Some(Verdict::Accepted);
+        };
+        self.failures += 1;
+        self.again_at = Some(now + BACKOFF.delay(self.failures, random));
+        Some(Verdict::Refused(problem))
+    }
+
+    /// Returns when [`wake`](Self::wake) has something to say, if nothing happens before.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        self.sent
+            .as_ref()
+            .map_or(self.again_at, |sent| Some(sent.deadline))
+    }
+
+    /// Returns that it is time to ask again for what was refused.
+    ///
+    /// # Errors
+    /// The broker has not answered.
+    pub(super) fn wake(&self) -> Result<(), Problem> {
+        match self.sent.as_ref().map(|sent| &sent.request) {
+            None => Ok(()),
+            Some(Request::Subscribe(_)) => Err(Problem::new(Cause::Timeout, "no SUBACK")),
+            Some(Request::Unsubscribe(_)) => Err(Problem::new(Cause::Timeout, "no UNSUBACK")),
         }
-        Some(match self.refused.clone() {
-            None => Verdict::Accepted,
-            Some(problem) => Verdict::Refused(problem),
-        })
     }
 }
 
@@ -85,26 +173,96 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
+    fn asked(filters: usize, leftovers: &[&str]) -> Subscriptions {
+        let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+        let filters: Vec<String> = (0..filters).map(|i| format!("f/{i}")).collect();
+        subscriptions.ask(
+            &filters,
+            leftovers.iter().map(ToString::to_string).collect(),
+        );
+        subscriptions
+    }
+
+    fn send(subscriptions: &mut Subscriptions, packet_id: u16) -> usize {
+        let request = subscriptions.send(Instant::now()).cloned();
+        subscriptions.sent(packet_id);
+        match request {
+            None => 0,
+            Some(Request::Unsubscribe(_)) => 1,
+            Some(Request::Subscribe(filters)) => filters.len(),
+        }
+    }
+
+    fn answer(packet_id: u16, refused: Vec<Option<Reason>>) -> Subscribed {
+        Subscribed { packet_id, refused }
+    }
+
+    fn verdict(subscriptions: &mut Subscriptions) -> Option<Verdict> {
+        subscriptions.take_verdict(Instant::now(), 0.0)
+    }
+
+    fn refusal(detail: &str) -> Verdict {
+        Verdict::Refused(Problem::new(Cause::SubscribeRefused, detail))
+    }
+
     #[test]
     fn the_verdict_waits_for_every_suback() {
-        let mut subscriptions = Subscriptions::default();
-        let filters: Vec<String> = (0..150).map(|i| format!("f/{i}")).collect();
-        subscriptions.asked(&filters);
-        assert_eq!(subscriptions.take_verdict(), None);
-        subscriptions.sent(1);
-        subscriptions.sent(2);
-        let answer = |packet_id, refused| Subscribed { packet_id, refused };
-        subscriptions.answered(answer(2, vec![None; 50]));
-        assert_eq!(subscriptions.take_verdict(), None);
+        let mut subscriptions = asked(150, &[]);
+        assert_eq!(verdict(&mut subscriptions), None);
+        assert_eq!(send(&mut subscriptions, 1), 100);
         let mut refused = vec![None; 100];
-        refused[3] = Some(crate::event::Reason::NotAuthorized);
-        subscriptions.answered(answer(1, refused));
-        let refused = Problem::new(Cause::SubscribeRefused, "`f/3`: not_authorized");
+        refused[3] = Some(Reason::NotAuthorized);
+        subscriptions.subscribed(answer(1, refused));
+        assert_eq!(verdict(&mut subscriptions), None);
+        assert_eq!(send(&mut subscriptions, 2), 50);
+        subscriptions.subscribed(answer(2, vec![None; 50]));
         assert_eq!(
-            subscriptions.take_verdict(),
-            Some(Verdict::Refused(refused))
+            verdict(&mut subscriptions),
+            Some(refusal("`f/3`: not_authorized"))
         );
-        assert!(subscriptions.again_at.is_some());
-        assert_eq!(subscriptions.take_verdict(), None);
+        assert!(subscriptions.wake_at().is_some());
+        assert_eq!(subscriptions.wake(), Ok(()));
+        assert_eq!(verdict(&mut subscriptions), None);
+    }
+
+    #[test]
+    fn one_is_sent_at_a_time() {
+        let mut subscriptions = asked(1, &["old"]);
+        assert_eq!(send(&mut subscriptions, 7), 1);
+        assert_eq!(subscriptions.send(Instant::now()), None);
+        subscriptions.subscribed(answer(7, vec![None]));
+        subscriptions.unsubscribed(8);
+        assert_eq!(subscriptions.send(Instant::now()), None);
+        subscriptions.unsubscribed(7);
+        assert_eq!(send(&mut subscriptions, 8), 1);
+        assert_eq!(verdict(&mut subscriptions), None);
+        subscriptions.subscribed(answer(8, vec![None]));
+        assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
+        assert_eq!(subscriptions.wake_at(), None);
+    }
+
+    #[test]
+    fn a_missing_answer_has_a_deadline() {
+        let mut subscriptions = asked(1, &["old"]);
+        let now = Instant::now();
+        subscriptions.send(now);
+        subscriptions.sent(1);
+        assert_eq!(subscriptions.wake_at(), Some(now + Duration::from_secs(10)));
+        let problem = |detail| Err(Problem::new(Cause::Timeout, detail));
+        assert_eq!(subscriptions.wake(), problem("no UNSUBACK"));
+        subscriptions.unsubscribed(1);
+        send(&mut subscriptions, 2);
+        assert_eq!(subscriptions.wake(), problem("no SUBACK"));
+    }
+
+    #[test]
+    fn a_filter_without_a_code_is_refused() {
+        let mut subscriptions = asked(2, &[]);
+        send(&mut subscriptions, 1);
+        subscriptions.subscribed(answer(1, vec![None]));
+        assert_eq!(
+            verdict(&mut subscriptions),
+            Some(refusal("`f/1`: unspecified_error"))
+        );
     }
 }

@@ -38,7 +38,9 @@ impl Transport {
 }
 
 /// A broker's URL, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It is shown without the query of a WebSocket path, which may hold a token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct BrokerUrl {
     /// How.
     pub transport: Transport,
@@ -46,7 +48,7 @@ pub struct BrokerUrl {
     pub host: String,
     /// The port; 0 for a Unix socket.
     pub port: u16,
-    /// Of a WebSocket the path, `/mqtt` unless given; otherwise empty.
+    /// Of a WebSocket the path and query, `/mqtt` unless given; otherwise empty.
     pub path: String,
 }
 
@@ -147,21 +149,32 @@ impl BrokerUrl {
             self.host.clone()
         }
     }
+
+    /// Returns the whole URL, for a request: with the query, so never for a log.
+    #[must_use]
+    pub fn request_url(&self) -> String {
+        self.with_path(&self.path)
+    }
+
+    fn with_path(&self, path: &str) -> String {
+        let scheme = Transport::TABLE[self.transport as usize].1;
+        match self.transport {
+            Transport::Unix => format!("{scheme}://{}", self.host),
+            _ => format!("{scheme}://{}:{}{path}", self.bracketed_host(), self.port),
+        }
+    }
 }
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = Transport::TABLE[self.transport as usize].1;
-        match self.transport {
-            Transport::Unix => write!(f, "{scheme}://{}", self.host),
-            _ => write!(
-                f,
-                "{scheme}://{}:{}{}",
-                self.bracketed_host(),
-                self.port,
-                self.path
-            ),
-        }
+        let path = self.path.split('?').next().unwrap_or_default();
+        f.write_str(&self.with_path(path))
+    }
+}
+
+impl fmt::Debug for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -173,7 +186,7 @@ mod tests {
     fn urls_read_with_their_defaults() {
         let check = |text: &str, expected: &str| {
             let url: BrokerUrl = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
-            assert_eq!(url.to_string(), expected);
+            assert_eq!(url.request_url(), expected);
         };
         check("mqtt://127.0.0.1", "mqtt://127.0.0.1:1883");
         check("MQTTS://h/", "mqtts://h:8883");
@@ -181,6 +194,16 @@ mod tests {
         check("wss://h:9/x?y=1", "wss://h:9/x?y=1");
         check("mqtt://[::1]:18", "mqtt://[::1]:18");
         check("unix:///run/mosquitto.sock", "unix:///run/mosquitto.sock");
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_not_shown() {
+        let url: BrokerUrl = "wss://h:9/x?token=1?2".parse().expect("a URL");
+        assert_eq!(url.to_string(), "wss://h:9/x");
+        assert_eq!(format!("{url:?}"), "wss://h:9/x");
+        assert_eq!(url.request_url(), "wss://h:9/x?token=1?2");
+        let url: BrokerUrl = "unix:///a?b".parse().expect("a URL");
+        assert_eq!(url.to_string(), "unix:///a?b");
     }
 
     #[test]

@@ -121,7 +121,10 @@ fn translate(event: Event) -> LinkEvent {
             packet_id: suback.pkid,
             refused: suback.return_codes.into_iter().map(refused).collect(),
         }),
-        Event::Outgoing(Outgoing::Subscribe(packet_id)) => LinkEvent::Subscribing(packet_id),
+        Event::Incoming(Packet::UnsubAck(unsuback)) => LinkEvent::Unsubscribed(unsuback.pkid),
+        Event::Outgoing(Outgoing::Subscribe(packet_id) | Outgoing::Unsubscribe(packet_id)) => {
+            LinkEvent::Asked(packet_id)
+        }
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
         Event::Incoming(_) | Event::Outgoing(_) => LinkEvent::Other,
     }
@@ -145,6 +148,8 @@ fn problem(error: ConnectionError, connected: bool) -> Problem {
             Problem::new(Cause::Timeout, "")
         }
         ConnectionError::Tls(error) => Problem::new(Cause::Tls, error),
+        ConnectionError::Websocket(error) => Problem::of_websocket(&error),
+        ConnectionError::ResponseValidation(error) => Problem::of_websocket(&error),
         ConnectionError::ConnectionRefused(code) => Problem::new(of_connack(code), ""),
         ConnectionError::MqttState(error) => of_state(error),
         error => Problem::new(Cause::Protocol, error),

@@ -78,6 +78,15 @@ impl Rules {
         kinds
     }
 
+    /// Returns the webhooks with a rule for any kind other than `on_message_publish`.
+    #[must_use]
+    pub fn lifecycle_webhooks(&self) -> Vec<WebhookIndex> {
+        let mut webhooks: Vec<WebhookIndex> = self.by_kind.values().flatten().copied().collect();
+        webhooks.sort_unstable();
+        webhooks.dedup();
+        webhooks
+    }
+
     /// Returns where messages come from: one feed without a group, if any rule needs it, and one per share group.
     #[must_use]
     pub fn feeds(&self) -> &[Arc<Feed>] {

@@ -1,6 +1,6 @@
 //! A trie of topic filters.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::{Matcher, WebhookIndex};
 use crate::event::{TopicFilter, TopicName};

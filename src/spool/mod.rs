@@ -69,19 +69,19 @@ impl Spool {
         }
     }
 
-    /// Returns whether every one of these webhooks has room for an event.
+    /// Returns whether every one of these webhooks has room for an event of about this many bytes.
     #[must_use]
-    pub fn has_room(&self, webhooks: &[WebhookIndex], event: &Event) -> bool {
-        let size = event.size();
+    pub fn has_room(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
         webhooks
             .iter()
             .all(|&webhook| self.accounts[webhook].has_room(size))
     }
 
-    /// Takes charge of an event for a webhook.
+    /// Takes charge of an event for a webhook. If its ticket is awaited, there is room or the
+    /// caller has seen that there was.
     ///
     /// # Errors
-    /// There is no room; the ticket was dropped.
+    /// There is no room, and nobody awaits the ticket.
     pub fn append(
         &self,
         webhook: WebhookIndex,
@@ -105,18 +105,25 @@ impl Spool {
         })
     }
 
-    /// Waits until every webhook has used up half of its backlog.
+    /// Waits until half the share of each of these webhooks is free.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn room(&self) {
+    pub async fn room(&self, webhooks: &[WebhookIndex]) {
+        let has_room = |&webhook: &WebhookIndex| self.accounts[webhook].is_half_empty();
         loop {
             let changed = self.changed.notified();
-            if self.accounts.iter().all(|account| account.is_half_empty()) {
+            if webhooks.iter().all(has_room) {
                 return;
             }
             changed.await;
         }
+    }
+
+    /// Returns how many deliveries of a webhook are not settled.
+    #[must_use]
+    pub fn waiting_for(&self, webhook: WebhookIndex) -> usize {
+        self.accounts[webhook].deliveries.load(Ordering::Acquire)
     }
 
     /// Returns how many deliveries are not settled, those that were dropped included.
@@ -212,7 +219,7 @@ mod tests {
         let second = spool.append(0, &event, Ticket::none());
         assert!(first.is_ok() && second.is_ok());
         assert_eq!(spool.append(0, &event, Ticket::none()).err(), Some(Full));
-        assert!(!spool.has_room(&[0, 1], &event));
+        assert!(!spool.has_room(&[0, 1], event.size()));
         assert!(spool.append(1, &event, Ticket::none()).is_ok());
         drop(first);
         assert!(spool.append(0, &event, Ticket::none()).is_ok());
@@ -242,10 +249,10 @@ mod tests {
         let held: Vec<_> = (0..2)
             .map(|_| spool.append(0, &event, Ticket::none()).expect("room"))
             .collect();
-        assert_eq!(spool.room().now_or_never(), None);
+        assert_eq!(spool.room(&[0]).now_or_never(), None);
         let mut held = held.into_iter();
         drop(held.next());
-        spool.room().await;
+        spool.room(&[0]).await;
         drop(held);
     }
 
@@ -259,6 +266,6 @@ mod tests {
         settled.settle();
         drop(dropped);
         assert_eq!(spool.waiting(), 1);
-        assert!(spool.has_room(&[0], &event));
+        assert!(spool.has_room(&[0], event.size()));
     }
 }

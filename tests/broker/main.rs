@@ -2,6 +2,7 @@
 
 mod outage;
 mod refusal;
+mod subscribing;
 mod telling;
 mod transport;
 mod version;

@@ -2,9 +2,10 @@
 
 use support::certificates::Certificates;
 use support::mosquitto::Mosquitto;
+use support::receiver::Receiver;
 use support::setup::Setup;
 
-use super::{CLIENTS, MESSAGES, is_not_ready, launch, passes};
+use super::{CLIENTS, FAILURES, MESSAGES, MQHOOK, is_not_ready, launch, logged, passes, says};
 
 /// Launches a sidecar at a URL with the keys of `broker.tls`.
 fn launch_at(broker: Mosquitto, url: &str, tls: &[String]) -> Setup {
@@ -79,6 +80,77 @@ async fn mqtts_at_a_plain_listener_is_said() {
     let setup = launch_at(broker, &url, &["verify = false".to_owned()]);
     setup.sidecar.wait_for_log("WARN").await;
     is_not_ready(&setup, &["messages: "]).await;
+}
+
+#[tokio::test]
+async fn mqtts_at_an_ipv6_address() {
+    let Ok(free) = std::net::TcpListener::bind("[::1]:0") else {
+        eprintln!("skipped: there is no IPv6 loopback address");
+        return;
+    };
+    let port = free.local_addr().expect("the socket is bound").port();
+    drop(free);
+    let certificates = Certificates::new();
+    let broker = Mosquitto::builder()
+        .line(&format!("listener {port} ::1"))
+        .line(&format!(
+            "certfile {}",
+            certificates.server_certificate().display()
+        ))
+        .line(&format!("keyfile {}", certificates.server_key().display()))
+        .start();
+    let ca = key("cacertfile", &certificates.ca());
+    works(launch_at(broker, &format!("mqtts://[::1]:{port}"), &[ca])).await;
+}
+
+#[tokio::test]
+async fn wss_with_its_authority() {
+    let certificates = Certificates::new();
+    let broker = Mosquitto::builder()
+        .secure_websockets(&certificates)
+        .start();
+    let url = format!("wss://localhost:{}", broker.ws_port());
+    let ca = key("cacertfile", &certificates.ca());
+    works(launch_at(broker, &url, &[ca])).await;
+}
+
+#[tokio::test]
+async fn wss_with_another_authority_is_refused() {
+    let (certificates, others) = (Certificates::new(), Certificates::new());
+    let broker = Mosquitto::builder()
+        .secure_websockets(&certificates)
+        .start();
+    let url = format!("wss://localhost:{}/?token=hidden", broker.ws_port());
+    let setup = launch_at(broker, &url, &[key("cacertfile", &others.ca())]);
+    let problem = [
+        "no secure connection to the broker",
+        "broker.tls.cacertfile",
+    ];
+    let line = setup.sidecar.wait_for_log(problem[0]).await;
+    says(&line, &["WARN", problem[1]]);
+    is_not_ready(&setup, &problem).await;
+    logged(&setup, "trying MQTT", 0);
+    logged(&setup, "hidden", 0);
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_for_websockets_is_said() {
+    // A webhook receiver speaks HTTP, but opens no WebSocket.
+    let receiver = Receiver::start();
+    let url = receiver.url().replace("http:", "ws:");
+    let config = format!("broker.url = \"{url}/x\"\n{MESSAGES}");
+    let broker = Mosquitto::builder().start();
+    let setup = Setup::launch(MQHOOK, broker, receiver, &config);
+    let problem = [
+        "the broker opens no WebSocket",
+        "check the path in broker.url",
+    ];
+    let line = setup.sidecar.wait_for_log(problem[0]).await;
+    says(&line, &["WARN", problem[1]]);
+    setup
+        .wait_for_metric(FAILURES, |failures| failures >= 2)
+        .await;
+    logged(&setup, "trying MQTT", 0);
 }
 
 #[tokio::test]

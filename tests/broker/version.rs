@@ -74,6 +74,32 @@ async fn a_broker_that_says_nothing_on_5_is_spoken_to_in_3_1_1() {
 }
 
 #[tokio::test]
+async fn a_version_that_worked_survives_a_bad_moment() {
+    let (broker, receiver, _sidecar) = start("").await;
+    works(broker.accept().await, Version::V5, &receiver).await;
+    drop(broker.accept().await);
+    works(broker.accept().await, Version::V5, &receiver).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_closes_on_5_gets_it_offered_at_each_connection() {
+    let (broker, receiver, sidecar) = start("").await;
+    for _ in 0..2 {
+        let peer = broker.accept().await;
+        assert_eq!(peer.version(), Version::V5);
+        drop(peer);
+        works(broker.accept().await, Version::V311, &receiver).await;
+    }
+    works(broker.accept().await, Version::V5, &receiver).await;
+    let log = sidecar.log();
+    let warnings = log.lines().filter(|line| line.contains("WARN")).count();
+    assert_eq!(
+        warnings, 1,
+        "expected one for the connections' ends:\n{log}"
+    );
+}
+
+#[tokio::test]
 async fn a_version_that_worked_is_kept() {
     let (broker, receiver, _sidecar) = start("").await;
     works(broker.accept().await, Version::V5, &receiver).await;

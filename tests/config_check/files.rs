@@ -82,3 +82,85 @@ fn secrets_are_not_shown() {
         assert!(!shown.contains(secret), "{shown}");
     }
 }
+
+/// Whatever an operator forgets, what is secret in a URL stays out of the report.
+#[test]
+fn secrets_in_urls_are_not_shown_wherever_the_text_breaks() {
+    let values = [
+        r#""http://u:hunter2@h/hook?key=sesame""#,
+        "http://u:hunter2@h/hook?key=sesame",
+        r#""u:hunter2@h/hook?key=sesame""#,
+        "h/hook?key=sesame",
+        r#""http://"${HOST}"/hook?key=sesame""#,
+    ];
+    for value in values {
+        let toml = format!("[webhooks.a]\nurl = {value}\nevents = [7]\n");
+        let hocon = format!("webhooks.a {{\n  url = {value}\n  events = [7] }}\n");
+        for (name, text) in [("m.toml", toml), ("m.conf", hocon)] {
+            let key = text.find("url").expect("it is written");
+            for at in (0..text.len()).filter(|at| !(key..key + 3).contains(at)) {
+                let (before, behind) = text.split_at(at);
+                for broken in [before.to_owned(), format!("{before}{}", &behind[1..])] {
+                    let shown = load(Path::new(name), &World::with(name, &broken)).render(false);
+                    // Without the `@` or the `?`, nothing tells that it is a secret.
+                    let is_shown =
+                        |written, secret| broken.contains(written) && shown.contains(secret);
+                    let is_any =
+                        is_shown("hunter2@", "hunter2") || is_shown("?key=sesame", "sesame");
+                    assert!(!is_any, "{broken}\nis reported as\n{shown}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_secret_in_a_url_is_shown() {
+    let check = |url: &str, expected: &str| {
+        let text = format!("broker {{ url = {url}, retained = 7 }}\nwebhooks {{}}");
+        let shown = load(Path::new("m.conf"), &World::with("m.conf", text)).render(false);
+        assert!(shown.contains(expected), "{expected:?} in\n{shown}");
+    };
+    check("\"mqtt://h:1883\"", "{ url = \"mqtt://h:1883\", retained");
+    check("\"mqtt://u:p@h\"", "{ url = \"mqtt://***@h\", retained");
+    check("\"ws://h/m?k=v\"", "{ url = \"ws://h/m?***\", retained");
+    check(
+        "\"ws://\"${?HOST}\"/m\"",
+        "\"ws://\"${?HOST}\"/m\", retained",
+    );
+}
+
+#[test]
+fn a_share_of_the_memory_that_one_message_fills_is_warned_of() {
+    let check = |text: &str, webhooks: usize, expected: &[&str]| {
+        let keys = r#"{ url = "http://h", events = [{ event = on_message_publish }] }"#;
+        let webhooks = (0..webhooks).map(|number| format!("webhooks.w{number} {keys}"));
+        let lines: Vec<String> = std::iter::once(text.to_owned()).chain(webhooks).collect();
+        let text = lines.join("\n");
+        let reading = load(Path::new("m.conf"), &World::with("m.conf", &text));
+        let shares = reading
+            .problems()
+            .iter()
+            .filter(|p| p.message.contains("share"));
+        let keys: Vec<&str> = shares
+            .filter_map(|problem| problem.message.split('`').nth(1))
+            .collect();
+        assert_eq!(keys, expected, "{text}{}", reading.render(false));
+    };
+    check("", 3, &[]);
+    check("spool.max_bytes = 32MiB", 1, &[]);
+    check("spool.max_bytes = 31MiB", 1, &["spool.max_bytes"]);
+    check("spool.max_bytes = 32MiB", 2, &["spool.max_bytes"]);
+    check(
+        "broker.max_packet_size = 33MiB",
+        1,
+        &["broker.max_packet_size"],
+    );
+    check("broker.max_packet_size = 1MiB", 20, &[]);
+    check(
+        "spool.max_bytes = 1MiB, broker.max_packet_size = 1MiB",
+        1,
+        &["spool.max_bytes"],
+    );
+    check("spool.max_bytes = many", 3, &[]);
+}

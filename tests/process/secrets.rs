@@ -82,10 +82,15 @@ async fn a_refused_password_is_not_said() {
     check("the log", &sidecar.log());
 }
 
-/// Runs `check` on a configuration and looks at what it reports.
+/// Runs `check` on a configuration in TOML and looks at what it reports.
 fn check_report(config: &str) {
+    check_report_on("mqhook.toml", config);
+}
+
+/// Returns the report, too.
+fn check_report_on(name: &str, config: &str) -> String {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let file = directory.path().join("mqhook.toml");
+    let file = directory.path().join(name);
     std::fs::write(&file, config).expect("write the configuration");
     let output = Command::new(MQHOOK)
         .arg("check")
@@ -93,8 +98,10 @@ fn check_report(config: &str) {
         .arg(&file)
         .output();
     let output = output.expect("the binary runs");
-    check("the report", &String::from_utf8_lossy(&output.stderr));
+    let report = String::from_utf8_lossy(&output.stderr).into_owned();
+    check("the report", &report);
     check("the summary", &String::from_utf8_lossy(&output.stdout));
+    report
 }
 
 #[test]
@@ -114,4 +121,25 @@ fn a_wrong_configuration_is_reported_without_its_secrets() {
     check_report(&good.replace(HEADER, &format!("{HEADER}\\u0001")));
     check_report(&good.replace("authorization =", "\"no name\" ="));
     check_report(&good.replace("broker.password =", "broker.passwort ="));
+}
+
+#[test]
+fn what_is_secret_in_a_wrong_url_is_not_reported() {
+    let check_url = |url: &str, expected: &str| {
+        let toml = format!("[webhooks.a]\nurl = {url}\nevents = []\n");
+        let hocon = format!("webhooks.a {{ url = {url}, events = [] }}\n");
+        for (name, config) in [("mqhook.toml", toml), ("mqhook.conf", hocon)] {
+            let report = check_report_on(name, &config);
+            assert!(report.contains(expected), "{expected:?} in\n{report}");
+        }
+    };
+    check_url(&format!("\"http://user:{PASSWORD}@h/hook\""), "http://****");
+    check_url(&format!("\"http://u:{PASSWORD}\\u0040h/\""), "user name");
+    check_url(&format!("\"h/hook?key={QUERY}\""), "begin with http://");
+    check_url(&format!("http://h/hook?key={QUERY}"), "http://h/hook?****");
+    check_url(&format!("h/hook?key={QUERY}"), "h/hook?****");
+    let broker = format!("broker.url = \"mqtt://u:{PASSWORD}@h\"\n");
+    check_report_on("mqhook.toml", &broker);
+    check_report_on("mqhook.conf", &broker);
+    check_report_on("mqhook.conf", &broker.replace('"', ""));
 }

@@ -15,6 +15,7 @@ use super::lexer::{Lexer, is_space};
 use super::report::Report;
 use super::syntax::{Expression, Field, Item, Object, Operator, dotted};
 use crate::config::problem::Problem;
+use crate::config::secret;
 use crate::config::source::{SourceId, Span};
 
 /// Returns what the text says, as far as it could be read.
@@ -199,6 +200,10 @@ impl Parser<'_, '_> {
         self.lexer.go_to(end);
         let span = self.lexer.span(start);
         let problem = match self.lexer.since(start).split_once(is_space) {
+            Some((key, value)) if secret::is_in(value) => {
+                Problem::error(span, format!("`=` is missing after `{key}`"))
+                    .help(format!("write `{key} = ..`"))
+            }
             Some((key, value)) => Problem::error(span, format!("`=` is missing after `{key}`"))
                 .help(format!("write `{key} = {}`", value.trim_start())),
             None => Problem::error(span, format!("`{name}` has no value"))

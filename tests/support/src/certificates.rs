@@ -1,6 +1,6 @@
 //! A throw-away certificate authority with a server and a client certificate, as PEM files.
 //!
-//! The server certificate names `localhost` and `127.0.0.1`. Faulty variants (expired, for another
+//! The server certificate names `localhost`, `127.0.0.1` and `::1`. Faulty variants (expired, for another
 //! host) are signed by the same authority, so that only the named fault can make a client refuse.
 
 use std::fs;
@@ -40,7 +40,7 @@ impl Certificates {
         let sign = |name: &str, params: &CertificateParams| {
             sign(directory.path(), name, params, &authority);
         };
-        sign("server", &leaf(&["localhost", "127.0.0.1"]));
+        sign("server", &leaf(&["localhost", "127.0.0.1", "::1"]));
         sign("client", &leaf(&["test-client"]));
         sign("other-host", &leaf(&["elsewhere.invalid"]));
         let mut expired = leaf(&["localhost", "127.0.0.1"]);
@@ -56,7 +56,7 @@ impl Certificates {
         self.file("ca.pem")
     }
 
-    /// Returns the certificate for `localhost` and `127.0.0.1`.
+    /// Returns the certificate for `localhost`, `127.0.0.1` and `::1`.
     #[must_use]
     pub fn server_certificate(&self) -> PathBuf {
         self.file("server.pem")

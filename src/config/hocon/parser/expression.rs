@@ -5,6 +5,7 @@ use crate::config::hocon::MAX_VALUES;
 use crate::config::hocon::lexer::is_space;
 use crate::config::hocon::report::Report;
 use crate::config::hocon::syntax::{Expression, Piece, Substitution, Term, excerpt};
+use crate::config::secret;
 use crate::config::source::Span;
 use crate::config::value::Value;
 
@@ -163,12 +164,28 @@ impl Parser<'_, '_> {
             return;
         }
         let word = self.word_around(previous);
-        let text = excerpt(self.lexer.since(word.start));
-        if text.contains("://") {
-            let help = format!("`//` begins a comment; write `\"{text}\"`");
-            self.error(word, format!("the URL `{text}` must be quoted"), help);
+        let whole = self.lexer.since(word.start);
+        let text = excerpt(whole);
+        let is_secret = secret::is_in(whole);
+        if whole.contains("://") {
+            let (message, help) = if is_secret {
+                (
+                    "the URL must be quoted".to_owned(),
+                    "put the URL into quotes".to_owned(),
+                )
+            } else {
+                (
+                    format!("the URL `{text}` must be quoted"),
+                    format!("write `\"{text}\"`"),
+                )
+            };
+            self.error(word, message, format!("`//` begins a comment; {help}"));
         } else {
-            let help = format!("quote the value: `\"{text}\"`");
+            let help = if is_secret {
+                "put the value into quotes".to_owned()
+            } else {
+                format!("quote the value: `\"{text}\"`")
+            };
             self.error(
                 at,
                 format!("`{character}` cannot stand in an unquoted value"),

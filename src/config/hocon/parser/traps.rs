@@ -13,6 +13,7 @@ use super::Parser;
 use crate::config::hocon::lexer::is_space;
 use crate::config::hocon::syntax::{Expression, Item, Operator, Piece, Term, dotted, excerpt};
 use crate::config::problem::Problem;
+use crate::config::secret;
 use crate::config::value::Value;
 
 impl Parser<'_, '_> {
@@ -33,15 +34,20 @@ impl Parser<'_, '_> {
         self.lexer
             .skip_while(|c| !is_space(c) && !matches!(c, ',' | ']' | '}'));
         let span = self.lexer.span(start);
-        let word = excerpt(self.lexer.since(start));
-        self.lexer.go_to(at);
-        self.report.add(
-            Problem::warning(
-                span,
-                format!("`{marker}` begins a comment and cuts the value to `{kept}`"),
+        let word = self.lexer.since(start);
+        let (message, help) = if secret::is_in(word) {
+            (
+                format!("`{marker}` begins a comment and cuts the value"),
+                "put the value into quotes".to_owned(),
             )
-            .help(format!("quote the value: `\"{word}\"`")),
-        );
+        } else {
+            (
+                format!("`{marker}` begins a comment and cuts the value to `{kept}`"),
+                format!("quote the value: `\"{}\"`", excerpt(word)),
+            )
+        };
+        self.lexer.go_to(at);
+        self.report.add(Problem::warning(span, message).help(help));
     }
 
     /// Warns if two tables, or two arrays, of one line are one element.

@@ -139,13 +139,20 @@ fn one_mistake_is_one_error() {
 
 #[test]
 fn unquoted_specials_are_errors_that_say_what_to_quote() {
-    let url = "http://127.0.0.1:80/x?a=b#c";
+    let url = "http://127.0.0.1:80/x#c";
     check_error(
         &format!("a {{ url = {url}\n b = 1 }}"),
         url,
         "must be quoted",
         &format!("\"{url}\""),
     );
+    check_error(
+        "a = http://h/x?k=v",
+        "http://h/x?k=v",
+        "URL must",
+        "into quotes",
+    );
+    check_error("a = h?k=v", "?", "unquoted", "into quotes");
     check_error(
         "a=[nmq-tcp://[::1]:1883]",
         "nmq-tcp://[::1]:1883",

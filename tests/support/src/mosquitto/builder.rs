@@ -16,6 +16,7 @@ pub struct Builder {
     log_topics: bool,
     persistent: bool,
     websockets: bool,
+    secure_websockets: Option<Tls>,
     lines: Vec<String>,
     passwords: Vec<(String, String)>,
     acl: Option<String>,
@@ -29,6 +30,28 @@ struct Tls {
     certificate: PathBuf,
     key: PathBuf,
     require_client: bool,
+}
+
+impl Tls {
+    fn new(certificates: &Certificates, require_client: bool) -> Self {
+        Self {
+            ca: certificates.ca(),
+            certificate: certificates.server_certificate(),
+            key: certificates.server_key(),
+            require_client,
+        }
+    }
+
+    /// Returns the lines that belong below those of a listener.
+    fn lines(&self) -> String {
+        format!(
+            "cafile {}\ncertfile {}\nkeyfile {}\nrequire_certificate {}\n",
+            self.ca.display(),
+            self.certificate.display(),
+            self.key.display(),
+            self.require_client
+        )
+    }
 }
 
 impl Builder {
@@ -81,6 +104,13 @@ impl Builder {
         self
     }
 
+    /// Adds a listener for MQTT over WebSocket with TLS; the certificates must outlive it.
+    pub fn secure_websockets(mut self, certificates: &Certificates) -> Self {
+        self.websockets = true;
+        self.secure_websockets = Some(Tls::new(certificates, false));
+        self
+    }
+
     /// Keeps sessions and retained messages across a clean stop.
     pub fn persistent(mut self) -> Self {
         self.persistent = true;
@@ -119,12 +149,7 @@ impl Builder {
     }
 
     fn tls_listener(mut self, certificates: &Certificates, require_client: bool) -> Self {
-        self.tls = Some(Tls {
-            ca: certificates.ca(),
-            certificate: certificates.server_certificate(),
-            key: certificates.server_key(),
-            require_client,
-        });
+        self.tls = Some(Tls::new(certificates, require_client));
         self
     }
 
@@ -196,10 +221,7 @@ impl Builder {
         let mut text = String::new();
         if let Some(tls) = &self.tls {
             let _ = writeln!(text, "listener {} 127.0.0.1", ports.tls);
-            let _ = writeln!(text, "cafile {}", tls.ca.display());
-            let _ = writeln!(text, "certfile {}", tls.certificate.display());
-            let _ = writeln!(text, "keyfile {}", tls.key.display());
-            let _ = writeln!(text, "require_certificate {}", tls.require_client);
+            text += &tls.lines();
         }
         if self.websockets {
             let _ = writeln!(
@@ -207,6 +229,8 @@ impl Builder {
                 "listener {} 127.0.0.1\nprotocol websockets",
                 ports.websocket
             );
+            let tls = self.secure_websockets.as_ref();
+            text += &tls.map(Tls::lines).unwrap_or_default();
         }
         text
     }
