@@ -23,10 +23,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
+use tokio::time::{Instant, timeout_at};
 
 use crate::envelope;
 use crate::event::{Event, Timestamp};
-use crate::sink::{Attempt, Class, Outcome, Sink};
+use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
 use crate::tls;
 
 use connect::Connector;
@@ -115,27 +116,29 @@ impl Client {
     }
 
     async fn attempt(&self, event: &Arc<Event>) -> Outcome {
-        let exchange = async {
-            let body = self.body(event).await;
-            let request = self.request(event, body, Timestamp::now());
-            self.pool.send(request).await
+        let deadline = Instant::now() + self.timeout;
+        let body = match self.body(event, deadline).await {
+            Ok(body) => body,
+            Err(failure) => return Outcome::Retry(failure),
         };
-        match tokio::time::timeout(self.timeout, exchange).await {
-            Ok(Ok(status)) => outcome::of_status(status),
-            Ok(Err(failure)) => Outcome::Retry(failure),
-            Err(_elapsed) => Outcome::Retry(Class::Timeout.into()),
+        let request = self.request(event, body, Timestamp::now());
+        match self.pool.send(request, deadline).await {
+            Ok(status) => outcome::of_status(status),
+            Err(failure) => Outcome::Retry(failure),
         }
     }
 
     /// Makes the body, on another thread if it takes long.
-    async fn body(&self, event: &Arc<Event>) -> Bytes {
+    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Bytes, Failure> {
         if !self.body.is_slow(event) {
-            return self.body.body(event);
+            return Ok(self.body.body(event));
         }
         let (config, event) = (self.body.clone(), Arc::clone(event));
-        tokio::task::spawn_blocking(move || config.body(&event))
-            .await
-            .expect("making a body does not panic, and the runtime outlives its tasks")
+        let making = tokio::task::spawn_blocking(move || config.body(&event));
+        match timeout_at(deadline, making).await {
+            Ok(made) => made.map_err(|error| Failure::because(Class::Other, &error)),
+            Err(_elapsed) => Err(Class::Timeout.into()),
+        }
     }
 
     fn request(&self, event: &Event, body: Bytes, now: Timestamp) -> Request<Full<Bytes>> {

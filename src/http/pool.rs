@@ -5,16 +5,17 @@
 //! Idle connections are used again last in, first out, so that few stay warm when little
 //! is sent; one that the receiver has closed meanwhile costs another try, not a failure.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Connector;
@@ -41,8 +42,10 @@ struct Connection {
     /// The way into the connection's task.
     requests: SendRequest<Full<Bytes>>,
     /// The connection's task; dropping it closes the socket and frees the permit.
-    task: AbortOnDropHandle<()>,
+    _task: AbortOnDropHandle<()>,
     idle_since: Instant,
+    /// When the request under way must have been answered; between requests it means nothing.
+    timer: Pin<Box<Sleep>>,
 }
 
 impl Pool {
@@ -55,13 +58,14 @@ impl Pool {
         }
     }
 
-    /// Sends a request, reads the answer and returns its status.
+    /// Sends a request, reads the answer and returns its status, all before `deadline`.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection that it uses.
     pub(super) async fn send(
         &self,
         mut request: Request<Full<Bytes>>,
+        deadline: Instant,
     ) -> Result<StatusCode, Failure> {
         loop {
             let idle = self.take_idle();
@@ -69,18 +73,18 @@ impl Pool {
             let mut connection = match idle {
                 Some(connection) => connection,
                 // Seldom needed, and large: it shall not make every attempt's future large.
-                None => Box::pin(self.connect()).await?,
+                None => Box::pin(timeout_at(deadline, self.connect()))
+                    .await
+                    .map_err(|_elapsed| Failure::from(Class::Timeout))??,
             };
-            // Its task may not have seen yet that the last answer has ended.
-            if connection.requests.ready().await.is_err() && !is_new {
-                continue;
-            }
-            match connection.requests.try_send_request(request).await {
-                Ok(answer) => return self.finish(connection, answer).await,
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if !is_new => request = unsent,
-                    _ => return Err(outcome::of_exchange(error.error())),
-                },
+            match connection.exchange(request, deadline).await {
+                Ok((status, drained)) => {
+                    self.give_back(connection, drained);
+                    return Ok(status);
+                }
+                Err(Unsent::Request(unsent)) if !is_new => request = *unsent,
+                Err(Unsent::Request(_)) => return Err(Class::Closed.into()),
+                Err(Unsent::Failed(failure)) => return Err(failure),
             }
         }
     }
@@ -114,27 +118,64 @@ impl Pool {
             .map_err(|error| outcome::of_exchange(&error))?;
         Ok(Connection {
             requests,
-            task: AbortOnDropHandle::new(tokio::spawn(run(connection, permit))),
+            _task: AbortOnDropHandle::new(tokio::spawn(run(connection, permit))),
             idle_since: Instant::now(),
+            timer: Box::pin(tokio::time::sleep(self.idle_timeout)),
         })
     }
 
-    /// Reads the rest of the answer and gives the connection back, if it can be used again.
-    async fn finish(
-        &self,
-        mut connection: Connection,
-        answer: Response<Incoming>,
-    ) -> Result<StatusCode, Failure> {
-        let status = answer.status();
-        let drained = drain(answer.into_body()).await?;
+    /// Keeps a connection for the next request, if it can carry one.
+    fn give_back(&self, mut connection: Connection, drained: Drained) {
         if drained == Drained::Wholly && !connection.requests.is_closed() {
             connection.idle_since = Instant::now();
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push(connection);
-        } else {
-            drop(connection.task);
         }
-        Ok(status)
+    }
+}
+
+/// Why there is no answer.
+enum Unsent {
+    /// The connection had ended before anything was sent; another one may do.
+    Request(Box<Request<Full<Bytes>>>),
+    Failed(Failure),
+}
+
+impl Connection {
+    /// Sends a request and reads its answer.
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        deadline: Instant,
+    ) -> Result<(StatusCode, Drained), Unsent> {
+        // A timer that is only ever put off costs far less than a new one for every request.
+        self.timer.as_mut().reset(deadline);
+        tokio::select! {
+            biased;
+            answered = ask(&mut self.requests, request) => answered,
+            () = self.timer.as_mut() => Err(Unsent::Failed(Class::Timeout.into())),
+        }
+    }
+}
+
+async fn ask(
+    requests: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> Result<(StatusCode, Drained), Unsent> {
+    // The connection's task may not have seen yet that the last answer has ended.
+    if requests.ready().await.is_err() {
+        return Err(Unsent::Request(Box::new(request)));
+    }
+    match requests.try_send_request(request).await {
+        Ok(answer) => {
+            let status = answer.status();
+            let drained = drain(answer.into_body()).await.map_err(Unsent::Failed)?;
+            Ok((status, drained))
+        }
+        Err(mut error) => Err(match error.take_message() {
+            Some(unsent) => Unsent::Request(Box::new(unsent)),
+            None => Unsent::Failed(outcome::of_exchange(error.error())),
+        }),
     }
 }
 
@@ -147,7 +188,7 @@ async fn run(
     let _ = connection.await;
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Drained {
     Wholly,
     UpToLimit,
