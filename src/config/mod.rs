@@ -194,9 +194,11 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
     let table = parsed.table.clone();
     let (config, mut problems) = understand(parsed, directory, outside);
     secrets.extend(secret::values_of_strange_keys(&table, &problems));
-    let in_urls = secret::in_urls(&table, &sources);
-    secret::unsay(&mut problems, &in_urls, &sources);
-    secrets.extend(in_urls);
+    if !problems.is_empty() {
+        let in_urls = secret::in_urls(&table, &sources);
+        secret::unsay(&mut problems, &in_urls, &sources);
+        secrets.extend(in_urls);
+    }
     problems.sort_by_key(|problem| problem.span.map(|span| (span.source, span.start)));
     Reading {
         config: (!has_error(&problems)).then_some(config),

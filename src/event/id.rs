@@ -27,12 +27,6 @@ impl Id {
         Self(Uuid::now_v7().as_u128())
     }
 
-    /// Returns the id as the number that it is.
-    #[must_use]
-    pub const fn as_u128(self) -> u128 {
-        self.0
-    }
-
     /// Returns the 22 digits of the id without allocating.
     #[must_use]
     pub fn digits(self) -> [u8; DIGITS] {

@@ -6,6 +6,7 @@ use std::io;
 use http::StatusCode;
 
 use super::connect::LookUpError;
+use crate::causes::chain;
 use crate::sink::{Class, Failure, Outcome};
 
 /// Returns what a status code means for the delivery.
@@ -45,20 +46,6 @@ pub(super) fn of_connect(error: &(dyn Error + 'static)) -> Failure {
 fn is_time_out(error: &(dyn Error + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-}
-
-/// Returns an error and its causes. An I/O error that wraps another passes its inner error's
-/// source off as its own, so the inner error must be asked for.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| {
-        let inner = error
-            .downcast_ref::<io::Error>()
-            .and_then(io::Error::get_ref);
-        match inner {
-            Some(inner) => Some(inner as &(dyn Error + 'static)),
-            None => error.source(),
-        }
-    })
 }
 
 #[cfg(test)]

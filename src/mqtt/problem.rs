@@ -1,8 +1,9 @@
 //! Why a connection failed, and what the operator can do about it.
 
 use std::error::Error;
-use std::{fmt, io};
+use std::fmt;
 
+use crate::causes::chain;
 use crate::event::Reason;
 
 /// Why a connection to the broker failed.
@@ -55,7 +56,7 @@ impl Problem {
 
     /// Returns why no WebSocket could be made. Its errors cannot be named here, their causes can.
     pub(super) fn of_websocket(error: &(dyn Error + 'static)) -> Self {
-        if is_of_tls(error) {
+        if chain(error).any(<dyn Error>::is::<rustls::Error>) {
             Self::new(Cause::Tls, error)
         } else {
             Self::new(Cause::WebSocketRefused, error)
@@ -134,21 +135,10 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Returns whether an error or one of its causes is of TLS. An I/O error that wraps another passes
-/// its inner error's source off as its own, so the inner error must be asked for.
-fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
-    let inner = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    let cause = match inner {
-        Some(inner) => Some(inner as &(dyn Error + 'static)),
-        None => error.source(),
-    };
-    error.is::<rustls::Error>() || cause.is_some_and(is_of_tls)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     #[test]

@@ -33,7 +33,6 @@ pub struct Rule {
 pub struct Rules {
     by_kind: BTreeMap<Kind, Vec<WebhookIndex>>,
     feeds: Vec<Arc<Feed>>,
-    webhooks: usize,
 }
 
 impl Rules {
@@ -53,7 +52,6 @@ impl Rules {
                     }
                 }
             }
-            rules.webhooks = webhook + 1;
         }
         rules.feeds = feeds
             .into_iter()
@@ -91,12 +89,6 @@ impl Rules {
     #[must_use]
     pub fn feeds(&self) -> &[Arc<Feed>] {
         &self.feeds
-    }
-
-    /// Returns how many webhooks there are.
-    #[must_use]
-    pub fn webhooks(&self) -> usize {
-        self.webhooks
     }
 }
 
