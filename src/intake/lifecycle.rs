@@ -149,7 +149,8 @@ impl Lifecycle {
         if let Some(id) = happening.client.id.as_deref()
             && self.own.contains(id)
         {
-            if happening.kind == Kind::ClientConnected {
+            // Another connection of ours may come right behind the probe, and must not hide it.
+            if happening.kind == Kind::ClientConnected && self.own.is_probe(id) {
                 let id = Some(id.to_owned());
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
             }

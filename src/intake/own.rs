@@ -61,15 +61,18 @@ impl OwnClients {
     /// Returns whether a client is mqhook itself.
     #[must_use]
     pub fn contains(&self, client_id: &str) -> bool {
-        let is_it = |own: &String| own == client_id;
-        if !client_id.starts_with(&self.base) {
-            return false;
-        }
+        client_id.starts_with(&self.base)
+            && (client_id == self.base
+                || client_id == self.lifecycle
+                || self.shares.iter().any(|share| share == client_id)
+                || self.is_probe(client_id))
+    }
+
+    /// Returns whether a client is one of the last probes.
+    #[must_use]
+    pub fn is_probe(&self, client_id: &str) -> bool {
         let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
-        client_id == self.base
-            || client_id == self.lifecycle
-            || self.shares.iter().any(is_it)
-            || probes.iter().any(is_it)
+        probes.iter().any(|probe| probe == client_id)
     }
 }
 
@@ -88,6 +91,8 @@ mod tests {
             assert!(own.contains(&id), "{id}");
         }
         assert!(own.contains(own.lifecycle()));
+        assert!(own.is_probe(&own.probe()));
+        assert!(!own.is_probe(&own.messages(None)));
         for id in [
             "mqhook2",
             "mqhoo",
