@@ -6,17 +6,18 @@
 //!
 //! What the closure returns decides as an HTTP answer would: [`Outcome::Delivered`] settles the
 //! event, [`Outcome::Retry`] brings it again later, [`Outcome::Rejected`] gives it up. A message
-//! is acknowledged to the broker when its events have settled.
+//! is acknowledged to the broker when its events have settled; with the `SQLite` backend, which is the
+//! default, already when they are on disk.
 
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use mqhook::app::{App, Receiver};
 use mqhook::config::{Admin, Config};
-use mqhook::dispatch;
 use mqhook::event::{Detail, Event, Kind, TopicFilter};
 use mqhook::rule::Rule;
 use mqhook::sink::Outcome;
+use mqhook::spool::Backend;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
@@ -31,16 +32,13 @@ async fn main() -> Result<()> {
     config.broker.client_id = String::from("mqhook-embedded");
     config.admin = Admin { listen: None };
 
-    let receiver = Receiver {
-        name: "closure".to_owned(),
-        rules: rules()?,
-        concurrency: 8,
-        retry: dispatch::Config::RETRY,
-        sink: Arc::new(|event: Arc<Event>| async move {
-            handle(&event);
-            Outcome::Delivered
-        }),
-    };
+    config.spool.backend = Backend::Memory;
+
+    let sink = Arc::new(|event: Arc<Event>| async move {
+        handle(&event);
+        Outcome::Delivered
+    });
+    let receiver = Receiver::new("closure", rules()?, sink);
     let app = App::with_receivers(&config, vec![receiver])?;
 
     let health = app.health();

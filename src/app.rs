@@ -1,39 +1,43 @@
 //! The whole: builds every component, runs them, and stops them in order.
 //!
 //! ```text
-//! signal -> not ready -> take no more -> finish attempts (grace) -> PUBACK, DISCONNECT -> end
+//! signal -> not ready -> take no more -> commit, PUBACK -> finish attempts (grace) -> commit
+//!        -> DISCONNECT -> close the spool -> end
 //! ```
 //!
 //! This is the only place that starts tasks that live as long as the program; the pools start
 //! one per connection. A task that ends before it is told to is a bug, and ends the program.
 
+mod builder;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
-use rustls::ClientConfig;
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::admin::{self, Admin, Health, Serving, Watched};
-use crate::backoff::Backoff;
+use builder::Builder;
+
+use crate::admin::{self, Admin, Health, Serving};
 use crate::config::Config;
-use crate::dispatch::{self, Dispatcher, Lane};
-use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe};
-use crate::mqtt::{self, Connection, Listener, Replays, Status};
-use crate::rule::{Rule, Rules};
+use crate::dispatch::Lane;
+use crate::intake::{Lifecycle, Messages, Probe};
+use crate::mqtt::{Announcer, Connection};
+use crate::retry::breaker;
+use crate::rule::Rule;
 use crate::sink::Sink;
-use crate::spool::Spool;
-use crate::{http, tls};
+use crate::spool::{self, Spool};
+use crate::{http, retry, tls};
 
 /// The prefix of every metric.
 const METRICS_PREFIX: &str = "mqhook";
 
-/// Packets that a broker may send ahead of their PUBACKs on the lifecycle connection: all.
-const LIFECYCLE_RECEIVE_MAXIMUM: u16 = u16::MAX;
+/// Attempts at a time of a receiver that does not say otherwise: as many as a webhook has connections.
+const CONCURRENCY: usize = http::Config::POOL_SIZE;
 
 /// Why mqhook cannot run. Nothing is left running; the operator must act.
 #[derive(Debug, Error)]
@@ -52,6 +56,9 @@ pub enum Error {
     /// Of `admin`.
     #[error("serve the admin API")]
     Admin(#[from] admin::Error),
+    /// Of `spool`.
+    #[error(transparent)]
+    Spool(#[from] spool::OpenError),
     /// A bug.
     #[error("go on: a task of mqhook ended by itself")]
     TaskEnded(#[source] Option<tokio::task::JoinError>),
@@ -63,10 +70,16 @@ pub struct Receiver {
     pub name: String,
     /// Which events it takes.
     pub rules: Vec<Rule>,
-    /// The most attempts at a time; at least 1.
+    /// The most attempts at a time; at least 1, default 32.
     pub concurrency: usize,
-    /// Between the attempts of one delivery.
-    pub retry: Backoff,
+    /// Whether its deliveries survive a crash, if the spool does.
+    pub durable: bool,
+    /// When a delivery is attempted again, and when it is given up.
+    pub retry: retry::Policy,
+    /// When it is left alone for a while.
+    pub breaker: breaker::Config,
+    /// When it is disabled.
+    pub failure_limit: retry::FailureLimit,
     /// Takes the events.
     pub sink: Arc<dyn Sink>,
 }
@@ -75,10 +88,12 @@ pub struct Receiver {
 pub struct App {
     health: Health,
     grace: Duration,
-    spool: Arc<Spool>,
+    spool: Spool,
+    spool_thread: spool::Thread,
     lanes: Vec<Lane>,
     messages: Vec<Connection<Messages>>,
     lifecycle: Option<(Connection<Lifecycle>, Probe)>,
+    announcer: Option<Announcer>,
     /// Ends the admin API when dropped.
     serving: Option<Serving>,
     admin_address: Option<std::net::SocketAddr>,
@@ -109,16 +124,14 @@ impl App {
 
         let mut registry = Registry::with_prefix(METRICS_PREFIX);
         let mut builder = Builder::new(config, &receivers, &mut registry)?;
-        let spool = Arc::new(Spool::new(&config.spool, receivers.len()));
-        let lanes = dispatch::MetricsFamily::new(&mut registry);
-        let (dispatcher, lanes) = Dispatcher::new(
-            Arc::clone(&spool),
-            receivers.into_iter().map(Receiver::into_lane),
-            &lanes,
-        );
-        let messages = builder.messages(&dispatcher);
-        let lifecycle = builder.lifecycle(&dispatcher);
-        let health = builder.health(lifecycle.as_ref());
+        let webhooks: Vec<_> = receivers.iter().map(Receiver::to_spool).collect();
+        let metrics = spool::MetricsFamily::new(&mut registry);
+        let (spool, spool_thread, queues) = Spool::open(&config.spool, &webhooks, metrics)?;
+        let announcer = builder.announcer();
+        let lanes = builder.lanes(receivers, &spool, queues, &mut registry);
+        let messages = builder.messages(&spool);
+        let lifecycle = builder.lifecycle(&spool);
+        let health = builder.health(lifecycle.as_ref(), &spool);
         let serving = match admin {
             Some(admin) => Some(admin.serve(registry, health.clone())?),
             None => None,
@@ -127,9 +140,11 @@ impl App {
             health,
             grace: config.shutdown_grace,
             spool,
+            spool_thread,
             lanes,
             messages,
             lifecycle,
+            announcer,
             serving,
             admin_address,
             closing: builder.closing,
@@ -160,6 +175,7 @@ impl App {
         for lane in self.lanes {
             lanes.spawn(lane.run(self.closing.clone()));
         }
+        let spool = self.spool;
         let disconnect = CancellationToken::new();
         let mut connections = JoinSet::new();
         for connection in self.messages {
@@ -169,6 +185,9 @@ impl App {
             connections.spawn(connection.run(disconnect.clone()));
             connections.spawn(probe.run(disconnect.clone()));
         }
+        if let Some(announcer) = self.announcer {
+            connections.spawn(announcer.run(disconnect.clone()));
+        }
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = first_end(&mut lanes) => ended,
@@ -176,19 +195,35 @@ impl App {
         };
         info!("shutting down");
         self.closing.cancel();
-        let _ = tokio::time::timeout(self.grace, drain(&mut lanes)).await;
+        let deadline = Instant::now() + self.grace;
+        // What is on disk is acknowledged while the last attempts go on.
+        let _ = timeout_at(deadline, spool.flush()).await;
+        let _ = timeout_at(deadline, drain(&mut lanes)).await;
         lanes.shutdown().await;
-        let waiting = self.spool.waiting();
-        if waiting > 0 {
-            warn!(
-                waiting,
-                "stopped before everything was delivered; the broker keeps what has QoS 1"
-            );
-        }
+        let _ = timeout_at(deadline, spool.flush()).await;
+        say_what_waits(&spool);
         disconnect.cancel();
         drain(&mut connections).await;
         drop(self.serving);
+        self.spool_thread.close();
         ended
+    }
+}
+
+fn say_what_waits(spool: &Spool) {
+    let (waiting, in_memory) = (spool.waiting(), spool.waiting_in_memory());
+    if in_memory > 0 {
+        warn!(
+            in_memory,
+            "stopped before everything was delivered; the broker keeps what has QoS 1"
+        );
+    }
+    if waiting > in_memory {
+        let on_disk = waiting - in_memory;
+        info!(
+            on_disk,
+            "what waits on disk is delivered after the next start"
+        );
     }
 }
 
@@ -214,138 +249,33 @@ fn receiver(webhook: crate::config::Webhook) -> Result<Receiver, Error> {
         name: webhook.name,
         rules: webhook.rules,
         concurrency,
+        durable: webhook.durable,
         retry: webhook.retry,
+        breaker: webhook.breaker,
+        failure_limit: webhook.failure_limit,
         sink: Arc::new(client),
     })
 }
 
 impl Receiver {
-    fn into_lane(self) -> (dispatch::Config, Arc<dyn Sink>) {
-        let config = dispatch::Config {
-            name: self.name,
-            concurrency: self.concurrency,
-            retry: self.retry,
-        };
-        (config, self.sink)
-    }
-}
-
-/// What building connections needs.
-struct Builder<'a> {
-    config: &'a Config,
-    broker: Arc<mqtt::Config>,
-    tls: Option<Arc<ClientConfig>>,
-    rules: Arc<Rules>,
-    own: OwnClients,
-    intake: intake::Metrics,
-    connections: mqtt::MetricsFamily,
-    watched: Vec<Watched>,
-    closing: CancellationToken,
-}
-
-impl<'a> Builder<'a> {
-    fn new(
-        config: &'a Config,
-        receivers: &[Receiver],
-        registry: &mut Registry,
-    ) -> Result<Self, Error> {
-        let mut tls = None;
-        if config.broker.url.transport.is_tls() {
-            tls = Some(config.broker.tls.client().map_err(Error::BrokerTls)?);
-        }
-        let rules = receivers.iter().map(|receiver| receiver.rules.as_slice());
-        let rules = Arc::new(Rules::compile(rules));
-        let groups = rules.feeds().iter().filter_map(|feed| feed.group());
-        Ok(Self {
-            config,
-            broker: Arc::new(config.broker.clone()),
-            tls,
-            own: OwnClients::new(&config.broker.client_id, groups),
-            rules: Arc::clone(&rules),
-            intake: intake::Metrics::new(registry),
-            connections: mqtt::MetricsFamily::new(registry),
-            watched: Vec::new(),
-            closing: CancellationToken::new(),
-        })
-    }
-
-    fn messages(&mut self, dispatcher: &Dispatcher) -> Vec<Connection<Messages>> {
-        let feeds = self.rules.feeds().to_vec();
-        let connect = |feed: Arc<crate::rule::Feed>| {
-            let name = match feed.group() {
-                None => "messages".to_owned(),
-                Some(group) => format!("share {group}"),
-            };
-            let client_id = self.own.messages(feed.group());
-            let dispatcher = dispatcher.clone();
-            let replays = if self.config.retained {
-                Replays::OnNewSubscription
-            } else {
-                Replays::Never
-            };
-            let listener = Messages::new(feed, dispatcher, self.intake.clone(), replays);
-            self.connection(&name, client_id, &self.broker.clone(), listener)
-        };
-        feeds.into_iter().map(connect).collect()
-    }
-
-    fn lifecycle(&mut self, dispatcher: &Dispatcher) -> Option<(Connection<Lifecycle>, Probe)> {
-        let is_plain = self.config.dialect == Some(crate::dialect::Name::Plain);
-        if self.rules.lifecycle_kinds().is_empty() || is_plain {
-            return None;
-        }
-        let listener = Lifecycle::new(
-            self.config.dialect,
-            Arc::clone(&self.rules),
-            dispatcher.clone(),
-            self.own.clone(),
-            self.intake.clone(),
-        );
-        let (hearsay, subscribed) = (listener.hearsay(), listener.on_subscribed());
-        let broker = Arc::new(mqtt::Config {
-            receive_maximum: LIFECYCLE_RECEIVE_MAXIMUM,
-            ..(*self.broker).clone()
-        });
-        let client_id = self.own.lifecycle().to_owned();
-        let connection = self.connection("lifecycle", client_id, &broker, listener);
-        let probe = Probe {
-            config: broker,
-            tls: self.tls.clone(),
-            own: self.own.clone(),
-            subscribed,
-            hearsay,
-            status: connection.status.subscribe(),
-        };
-        Some((connection, probe))
-    }
-
-    fn connection<L: Listener>(
-        &mut self,
-        name: &str,
-        client_id: String,
-        broker: &Arc<mqtt::Config>,
-        listener: L,
-    ) -> Connection<L> {
-        let status = watch::Sender::new(Status::default());
-        self.watched.push(Watched {
-            name: name.to_owned(),
-            status: status.subscribe(),
-        });
-        Connection {
-            config: Arc::clone(broker),
-            tls: self.tls.clone(),
-            client_id,
-            clean_start: broker.clean_start,
-            listener,
-            status,
-            metrics: self.connections.of(name),
-            closing: self.closing.clone(),
+    /// Returns a durable receiver of these events, with the defaults of a webhook.
+    pub fn new(name: impl Into<String>, rules: Vec<Rule>, sink: Arc<dyn Sink>) -> Self {
+        Self {
+            name: name.into(),
+            rules,
+            concurrency: CONCURRENCY,
+            durable: true,
+            retry: retry::Policy::default(),
+            breaker: breaker::Config::default(),
+            failure_limit: retry::FailureLimit::default(),
+            sink,
         }
     }
 
-    fn health(&mut self, lifecycle: Option<&(Connection<Lifecycle>, Probe)>) -> Health {
-        let hearsay = lifecycle.map(|(_, probe)| probe.hearsay.subscribe());
-        let watched = std::mem::take(&mut self.watched);
-        Health::new(watched, hearsay, self.closing.clone())
+    fn to_spool(&self) -> spool::Webhook {
+        spool::Webhook {
+            name: self.name.clone(),
+            durable: self.durable,
+        }
     }
 }

@@ -21,6 +21,13 @@ pub fn chain<'a>(
     })
 }
 
+/// Returns what an error and its causes say, in one line.
+#[must_use]
+pub fn describe(error: &(dyn Error + 'static)) -> String {
+    let said = chain(error).map(ToString::to_string);
+    said.collect::<Vec<_>>().join(": ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

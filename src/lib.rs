@@ -21,6 +21,7 @@
 
 pub mod telemetry;
 pub mod backoff;
+pub mod retry;
 pub mod causes;
 pub mod event;
 pub mod dialect;

@@ -24,6 +24,7 @@ use mqhook::config::{Admin, Config, Webhook};
 use mqhook::dialect;
 use mqhook::event::{Kind, TopicFilter};
 use mqhook::rule::Rule;
+use mqhook::spool::Backend;
 use support::client::{Client, Connect, Publish, Version, Will};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -94,6 +95,8 @@ async fn start_mqhook(broker: &Broker, receiver: &Receiver) -> Result<RunningMqh
     // `$SYS` must be called plain: it is then asked for messages only.
     config.dialect = (!broker.tells_of_clients()).then_some(dialect::Name::Plain);
     config.admin = Admin { listen: None };
+    // The demo leaves nothing behind.
+    config.spool.backend = Backend::Memory;
 
     let mut webhook = Webhook::new("demo", format!("http://{}/hook", receiver.address).parse()?);
     webhook.http.pool_size = 4;

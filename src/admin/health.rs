@@ -15,6 +15,8 @@ pub struct Health {
     connections: Arc<[Watched]>,
     /// What is known of how the broker tells; `None` if no rule needs to know.
     hearsay: Option<watch::Receiver<Hearsay>>,
+    /// Why the spool cannot be written; none while it can.
+    spool: watch::Receiver<Option<String>>,
     closing: CancellationToken,
 }
 
@@ -33,16 +35,18 @@ impl Health {
     pub fn new(
         connections: Vec<Watched>,
         hearsay: Option<watch::Receiver<Hearsay>>,
+        spool: watch::Receiver<Option<String>>,
         closing: CancellationToken,
     ) -> Self {
         Self {
             connections: connections.into(),
             hearsay,
+            spool,
             closing,
         }
     }
 
-    /// Returns whether every connection is subscribed and, if a rule needs that, the broker tells of
+    /// Returns whether the spool can be written, every connection is subscribed and, if a rule needs that, the broker tells of
     /// its clients.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -51,6 +55,7 @@ impl Health {
             hearsay.is_settled && hearsay.advice.is_none()
         };
         !self.closing.is_cancelled()
+            && self.spool.borrow().is_none()
             && self
                 .connections
                 .iter()
@@ -82,6 +87,9 @@ impl fmt::Display for Health {
         })?;
         for connection in self.connections.iter() {
             writeln!(f, "{}: {}", connection.name, *connection.status.borrow())?;
+        }
+        if let Some(failure) = self.spool.borrow().as_deref() {
+            writeln!(f, "spool: {failure}")?;
         }
         let Some(hearsay) = &self.hearsay else {
             return Ok(());

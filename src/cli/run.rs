@@ -20,6 +20,7 @@ use crate::event::{Kind, TopicFilter};
 use crate::http::Target;
 use crate::mqtt::BrokerUrl;
 use crate::rule::Rule;
+use crate::spool::Backend;
 use crate::tls;
 
 /// How long tasks of the operating system's that cannot be cancelled may hold up the end.
@@ -144,6 +145,8 @@ impl Quick {
         }
         // Nobody remembers what an earlier command line subscribed to.
         config.broker.clean_start = true;
+        // What only a command line remembers is not worth a directory.
+        config.spool.backend = Backend::Memory;
         // Two of them on one host shall not fight for a port that nobody asked for.
         config.admin = Admin { listen: None };
         if let Some(url) = &self.post {

@@ -71,15 +71,21 @@ pub(super) fn out_of_range(from: &impl ToString, to: &impl ToString, text: &str)
     Complaint::new(format!("it must be from {from} to {to}, not {text}"))
 }
 
-/// Returns the known word that is most like the one that was written, if it is like enough.
+/// Returns the known word that is most like the one that was written, if it is like enough and no
+/// other is as much: what `drop` means must not be guessed.
 pub(super) fn closest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const ALIKE: f64 = 0.75;
     let written = written.to_ascii_lowercase();
-    known
+    let alike: Vec<(f64, &str)> = known
         .map(|word| (likeness(&written, word), word))
         .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|(one, _), (other, _)| one.total_cmp(other))
-        .map(|(_, word)| word)
+        .collect();
+    let most = alike
+        .iter()
+        .fold(0.0, |most, (likeness, _)| likeness.max(most));
+    let mut best = alike.into_iter().filter(|(likeness, _)| *likeness >= most);
+    let (_, word) = best.next()?;
+    best.all(|(_, other)| other == word).then_some(word)
 }
 
 /// Returns from 0 to 1 how much two words are alike; a word that the other begins with is.
@@ -91,4 +97,21 @@ fn likeness(written: &str, word: &str) -> f64 {
         return likeness.max(BEGINNING);
     }
     likeness
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_guessed_only_if_one_is_most_like_it() {
+        let check = |written, expected| {
+            let known = ["block", "drop_oldest", "drop_newest"];
+            assert_eq!(closest(written, known.into_iter()), expected, "{written}");
+        };
+        check("blok", Some("block"));
+        check("DROP_OLD", Some("drop_oldest"));
+        check("drop", None);
+        check("wait", None);
+    }
 }

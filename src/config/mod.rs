@@ -15,10 +15,13 @@ mod nanomq;
 mod parsed;
 pub mod problem;
 mod render;
+mod retry;
+mod scalar;
 mod schema;
 mod secret;
 mod section;
 pub mod source;
+mod spool;
 pub mod toml;
 mod units;
 pub mod value;
@@ -28,8 +31,10 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::event::TopicName;
+use crate::retry::{FailureLimit, Policy, breaker};
 use crate::rule::Rule;
-use crate::{dialect, dispatch, http, mqtt, spool};
+use crate::{dialect, http, mqtt};
 
 use hocon::Outside;
 use parsed::Parsed;
@@ -47,8 +52,10 @@ pub struct Config {
     pub retained: bool,
     /// The admin listener.
     pub admin: Admin,
-    /// What may wait.
-    pub spool: spool::Config,
+    /// What may wait, and where.
+    pub spool: crate::spool::Config,
+    /// Who is told of webhooks that fail.
+    pub notify: Notify,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
     pub webhooks: Vec<Webhook>,
     /// How long deliveries may go on after SIGTERM; default 10 s.
@@ -70,6 +77,14 @@ impl Default for Admin {
     }
 }
 
+/// Who is told when a webhook is disabled or a delivery is given up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Notify {
+    /// The topic at the broker that notices are published to; `None`, written as the empty string, for
+    /// no notices, which is the default.
+    pub topic: Option<TopicName>,
+}
+
 /// One webhook.
 #[derive(Debug, Clone)]
 pub struct Webhook {
@@ -79,8 +94,16 @@ pub struct Webhook {
     pub rules: Vec<Rule>,
     /// How requests are made.
     pub http: http::Config,
+    /// Whether its deliveries survive a crash of mqhook, as far as the spool does; default yes. Those
+    /// of a webhook that is not durable are never written, hold back no PUBACK, and are dropped, and
+    /// counted, when there is no memory left for them.
+    pub durable: bool,
     /// How deliveries are attempted again.
-    pub retry: crate::backoff::Backoff,
+    pub retry: Policy,
+    /// When it is left alone for a while.
+    pub breaker: breaker::Config,
+    /// When it is disabled; default never.
+    pub failure_limit: FailureLimit,
 }
 
 impl Webhook {
@@ -91,7 +114,10 @@ impl Webhook {
             name: name.into(),
             rules: Vec::new(),
             http: http::Config::new(url),
-            retry: dispatch::Config::RETRY,
+            durable: true,
+            retry: Policy::default(),
+            breaker: breaker::Config::default(),
+            failure_limit: FailureLimit::default(),
         }
     }
 }
@@ -109,7 +135,8 @@ impl Config {
             dialect: None,
             retained: false,
             admin: Admin::default(),
-            spool: spool::Config::default(),
+            spool: crate::spool::Config::default(),
+            notify: Notify::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),
         }

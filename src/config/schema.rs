@@ -6,17 +6,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytestring::ByteString;
 use rustls::pki_types::pem;
 use secrecy::SecretString;
 
 use super::complaint::Complaint;
 use super::hocon::Outside;
 use super::problem::Problem;
-use super::section::{Problems, Section, text};
+use super::scalar::text;
+use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, nanomq, reason, secret, webhook};
-use crate::event::{Kind, KindSet};
+use super::{Config, nanomq, reason, retry, secret, spool, webhook};
+use crate::event::{Kind, KindSet, TopicName};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
 use crate::{dialect, tls};
 
@@ -58,7 +60,8 @@ pub(super) fn read(
         let problem = Problem::error(None, "no webhook is configured");
         root.report(problem.help("add a table `webhooks.<name>` with `url` and `events`"));
     }
-    report_small_share(&root, &config);
+    spool::report_small_share(&root, &config);
+    retry::report_outlasted(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
     problems.extend(untold(&context.wanted.into_inner(), config.dialect));
@@ -73,8 +76,12 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(section) = root.section("admin") {
         admin(section, config);
     }
+    config.spool.backend = spool::default_backend(context);
     if let Some(section) = root.section("spool") {
-        spool(section, config);
+        spool::read(section, context, config);
+    }
+    if let Some(section) = root.section("notify") {
+        notify(section, config);
     }
     let help = "give each webhook a name: `webhooks.<name>`";
     if let Some(section) = root.section_or("webhooks", help) {
@@ -291,34 +298,24 @@ fn admin(mut section: Section<'_>, config: &mut Config) {
     section.finish();
 }
 
-fn spool(mut section: Section<'_>, config: &mut Config) {
-    section.choice("backend", &[("memory", ())]);
-    if let Some(size) = section.bytes("max_bytes", 65_536..=1 << 40) {
-        config.spool.max_bytes = usize::try_from(size).unwrap_or(usize::MAX);
+fn notify(mut section: Section<'_>, config: &mut Config) {
+    let topic = section.parse("topic", |text| {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let topic = TopicName::try_from(ByteString::from(text))
+            .map_err(|error| Complaint::new(error.to_string()))?;
+        if topic.is_reserved() {
+            return Err(Complaint::new(
+                "topics that begin with `$` are the broker's own",
+            ));
+        }
+        Ok(Some(topic))
+    });
+    if let Some(topic) = topic {
+        config.notify.topic = topic;
     }
     section.finish();
-}
-
-/// Warns if one message may take half of what a webhook's deliveries may take, and somebody chose so.
-fn report_small_share(root: &Section<'_>, config: &Config) {
-    let share = config.spool.max_bytes / config.webhooks.len().max(1);
-    let largest = usize::try_from(config.broker.max_packet_size).unwrap_or(usize::MAX);
-    if share >= largest.saturating_mul(2) {
-        return;
-    }
-    let keys = [["spool", "max_bytes"], ["broker", "max_packet_size"]];
-    let written = keys
-        .into_iter()
-        .find_map(|key| Some((key.join("."), root.find(&key)?.node.span)));
-    if let Some((key, span)) = written
-        && !root.is_reported(span)
-    {
-        let message = format!(
-            "`{key}`: a message of the largest size would fill a webhook's share of the memory"
-        );
-        let help = "raise `spool.max_bytes` or lower `broker.max_packet_size`";
-        root.report(Problem::warning(span, message).help(help));
-    }
 }
 
 fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {
@@ -338,7 +335,7 @@ fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {
 }
 
 /// Returns a path of the configuration, relative to its file.
-fn path(text: &str, context: &Context<'_>) -> PathBuf {
+pub(super) fn path(text: &str, context: &Context<'_>) -> PathBuf {
     context.directory.join(text)
 }
 
@@ -354,7 +351,7 @@ fn untold(wanted: &[(Kind, Span)], name: Option<dialect::Name>) -> Vec<Problem> 
     let mut seen = KindSet::of(&[Kind::MessagePublish]);
     let mut problems = Vec::new();
     for &(kind, span) in wanted {
-        if !seen.contains(kind) && !told(kind) {
+        if !seen.contains(kind) && !kind.is_notice() && !told(kind) {
             problems.push(Problem::warning(span, dialect::untold(kind, name)));
         }
         seen.insert(kind);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::complaint::{Complaint, closest, out_of_range, unknown};
 use super::problem::Problem;
+use super::scalar::{duration, integer, scalar, text, within};
 use super::source::Span;
 use super::units;
 use super::value::{Entry, Node, Table, Value};
@@ -154,16 +155,21 @@ impl<'a> Section<'a> {
     }
 
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.read(key, |node| integer(node, &range))
+    }
+
+    /// Reads a number that need not be whole.
+    pub(super) fn float(&mut self, key: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
         self.read(key, |node| {
-            let text = scalar(node, "a whole number")?;
-            let number: i128 = text
+            let text = scalar(node, "a number")?;
+            let number: f64 = text
                 .parse()
-                .map_err(|_| Complaint::new(format!("`{text}` is not a whole number")))?;
-            let is_within = |number: &u64| range.contains(number);
-            u64::try_from(number)
-                .ok()
-                .filter(is_within)
-                .ok_or_else(|| out_of_range(range.start(), range.end(), text))
+                .map_err(|_| Complaint::new(format!("`{text}` is not a number")))?;
+            if range.contains(&number) {
+                Ok(number)
+            } else {
+                Err(out_of_range(range.start(), range.end(), text))
+            }
         })
     }
 
@@ -173,10 +179,7 @@ impl<'a> Section<'a> {
         key: &'static str,
         range: RangeInclusive<Duration>,
     ) -> Option<Duration> {
-        self.read(key, |node| {
-            let text = scalar(node, "a duration such as \"15s\"")?;
-            within(units::duration(text)?, &range, text)
-        })
+        self.read(key, |node| duration(node, &range))
     }
 
     /// Reads a duration that is in milliseconds if it has no unit.
@@ -211,6 +214,25 @@ impl<'a> Section<'a> {
                 ))
             }
         })
+    }
+
+    /// Makes something of each element of a key's list, with its place, and reports those of which
+    /// nothing can be made.
+    pub(super) fn elements<T>(
+        &self,
+        key: &str,
+        elements: &[Node],
+        read: impl Fn(&Node) -> Result<T, Complaint>,
+    ) -> Vec<(T, Span)> {
+        let read = |(index, node): (usize, &Node)| match read(node) {
+            Ok(value) => Some((value, node.span)),
+            Err(complaint) => {
+                let path = self.path(&format!("{key}[{index}]"));
+                self.report(complaint.about(&path, node.span));
+                None
+            }
+        };
+        elements.iter().enumerate().filter_map(read).collect()
     }
 
     /// Returns the section under a key.
@@ -320,42 +342,4 @@ pub(super) struct UnknownKey<'a> {
     pub(super) span: Span,
     /// The known key that is most like it.
     pub(super) meant: Option<&'static str>,
-}
-
-/// Returns the text of a string.
-pub(super) fn text(node: &Node) -> Result<&str, Complaint> {
-    match &node.value {
-        Value::String(text) => Ok(text),
-        other => {
-            let complaint = Complaint::wrong_type("a string", other);
-            Err(match other {
-                Value::Number(_) | Value::Bool(_) => complaint.help("put it into quotes"),
-                _ => complaint,
-            })
-        }
-    }
-}
-
-/// Returns the text of a string or a number.
-fn scalar<'a>(node: &'a Node, wanted: &str) -> Result<&'a str, Complaint> {
-    match &node.value {
-        Value::String(text) | Value::Number(text) => Ok(text),
-        other => Err(Complaint::wrong_type(wanted, other)),
-    }
-}
-
-fn within(
-    duration: Duration,
-    range: &RangeInclusive<Duration>,
-    text: &str,
-) -> Result<Duration, Complaint> {
-    if range.contains(&duration) {
-        return Ok(duration);
-    }
-    let show = units::show_duration;
-    Err(out_of_range(
-        &show(*range.start()),
-        &show(*range.end()),
-        text,
-    ))
 }

@@ -6,12 +6,12 @@ use http::{HeaderName, HeaderValue};
 
 use super::complaint::{Complaint, unknown};
 use super::problem::Problem;
+use super::scalar::text;
 use super::schema::{self, Context, UseOfTls};
-use super::section::{Section, text};
+use super::section::Section;
 use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, nanomq, secret, units};
-use crate::backoff::Backoff;
+use super::{Webhook, nanomq, retry, secret};
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError};
@@ -53,8 +53,17 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     if let Some(section) = section.section("body") {
         webhook.http.body = body(section);
     }
+    if let Some(durable) = section.bool("durable") {
+        webhook.durable = durable;
+    }
     if let Some(section) = section.section("retry") {
-        webhook.retry = retry(section, webhook.retry);
+        retry::read(section, &mut webhook);
+    }
+    if let Some(section) = section.section("breaker") {
+        retry::breaker(section, &mut webhook.breaker);
+    }
+    if let Some(section) = section.section("failure_limit") {
+        retry::failure_limit(section, &mut webhook.failure_limit);
     }
     let wanted = context.wanted.borrow().len();
     webhook.rules = events(&mut section, context);
@@ -168,27 +177,6 @@ fn body(mut section: Section<'_>) -> envelope::Config {
     }
     section.finish();
     body
-}
-
-fn retry(mut section: Section<'_>, mut retry: Backoff) -> Backoff {
-    if let Some(initial) = section.duration("initial", MS..=DAY) {
-        retry.initial = initial;
-    }
-    if let Some(max) = section.duration("max", MS..=DAY) {
-        retry.max = max;
-    }
-    if retry.max < retry.initial {
-        let show = units::show_duration;
-        let complaint = Complaint::new(format!(
-            "the longest wait, {}, is shorter than the first, {}",
-            show(retry.max),
-            show(retry.initial)
-        ));
-        let key = if section.has("max") { "max" } else { "initial" };
-        section.report_about(key, complaint.help("raise `max`, or lower `initial`"));
-    }
-    section.finish();
-    retry
 }
 
 fn events(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Rule> {

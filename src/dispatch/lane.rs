@@ -5,105 +5,163 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
 
-use super::schedule::{Schedule, Tried};
-use super::{Config, Metrics};
-use crate::sink::{Failure, Outcome, Sink};
-use crate::spool::Delivery;
-use crate::telemetry::Throttle;
+use super::log::Log;
+use super::record::Record;
+use super::schedule::Schedule;
+use super::{Config, Metrics, Notify, notice};
+use crate::event::Timestamp;
+use crate::retry::breaker::{Admission, Attempt, Breaker};
+use crate::retry::{Next, OnGone};
+use crate::rule::WebhookIndex;
+use crate::sink::{Class, Failure, Outcome, Sink};
+use crate::spool::store::{GaveUp, WebhookState};
+use crate::spool::{Delivery, Queue, Spool};
 
-/// How often one lane may say that it gave up an event.
-const REJECTED_LOG_INTERVAL: Duration = Duration::from_mins(1);
+/// The status code of a receiver that is gone for ever (RFC 9110, 15.5.11).
+const GONE: Class = Class::Status(410);
 
 /// The deliveries to one webhook.
 pub struct Lane {
-    name: String,
-    concurrency: usize,
+    config: Config,
+    webhook: WebhookIndex,
     sink: Arc<dyn Sink>,
-    /// What the dispatcher puts in; it is never closed before the lane is told to stop.
-    fresh: mpsc::UnboundedReceiver<Delivery>,
+    spool: Spool,
+    queue: Queue,
+    /// What is put off and kept in memory only.
     retries: Schedule<Delivery>,
+    breaker: Breaker,
+    record: Record,
+    is_enabled: bool,
+    notify: Notify,
     metrics: Metrics,
-    health: Health,
-    rejected_log: Throttle,
+    log: Log,
 }
 
-/// Whether the last attempt succeeded; a change is worth a line in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
-    Good,
-    Failing { since: Instant },
+/// Whether deliveries are taken off the queues.
+enum Takes {
+    Yes,
+    /// Not before a time; `None` is not before something else has happened.
+    No {
+        until: Option<Instant>,
+    },
 }
 
 /// An attempt that has ended.
 struct Done {
-    tried: Tried<Delivery>,
+    delivery: Delivery,
+    attempt: Attempt,
+    is_probe: bool,
     outcome: Outcome,
     took: Duration,
 }
 
 impl Lane {
-    pub(super) fn new(
+    /// Returns the lane of a webhook.
+    pub fn new(
         config: Config,
+        webhook: WebhookIndex,
         sink: Arc<dyn Sink>,
-        fresh: mpsc::UnboundedReceiver<Delivery>,
+        (spool, queue): (Spool, Queue),
         metrics: Metrics,
+        notify: Notify,
     ) -> Self {
+        let breaker = Breaker::new(config.breaker.clone(), config.retry.retry_after_max);
+        let state = queue.state.borrow().clone();
         Self {
-            name: config.name,
-            concurrency: config.concurrency,
+            log: Log::new(&config.name),
+            config,
+            webhook,
             sink,
-            fresh,
-            retries: Schedule::new(config.retry),
+            spool,
+            queue,
+            retries: Schedule::new(),
+            breaker,
+            record: Record::of(&state),
+            is_enabled: state.is_enabled(),
+            notify,
             metrics,
-            health: Health::Good,
-            rejected_log: Throttle::new(REJECTED_LOG_INTERVAL),
         }
     }
 
-    /// Attempts deliveries, fresh ones before retries, until `closing`; then finishes those that
-    /// have not failed yet and returns.
+    /// Attempts deliveries, fresh ones before those that were put off, until `closing`; then finishes
+    /// those that are under way and, of a webhook that is not durable, those that were not
+    /// attempted yet.
     ///
     /// # Cancel safety
-    /// Dropping the future cuts off attempts. What is not settled stays so, and the broker still
-    /// has what it keeps.
+    /// Dropping the future cuts off attempts. What is not settled stays so: the store or the broker
+    /// still has it.
     pub async fn run(mut self, closing: CancellationToken) {
         let mut attempts = FuturesUnordered::new();
         let closed = closing.cancelled();
         tokio::pin!(closed);
         let mut is_open = true;
-        while is_open || !attempts.is_empty() || !self.fresh.is_empty() {
-            let is_free = attempts.len() < self.concurrency;
-            let due = self.retries.next_due().filter(|_| is_open);
+        while is_open || !attempts.is_empty() || self.has_more() {
+            if self.queue.state.has_changed().unwrap_or(false) {
+                self.follow_state();
+            }
+            let (takes, until) = match self.takes(attempts.len(), is_open) {
+                Takes::Yes => (true, None),
+                Takes::No { until } => (false, until),
+            };
+            let due = self.retries.next_due().filter(|_| takes && is_open);
             tokio::select! {
                 biased;
                 () = &mut closed, if is_open => is_open = false,
                 Some(done) = attempts.next(), if !attempts.is_empty() => self.finish(done),
-                Some(delivery) = self.fresh.recv(), if is_free => {
-                    let tried = Tried { delivery, failures: 0 };
-                    attempts.push(self.attempt(tried));
+                _ = self.queue.state.changed(), if !self.is_enabled && is_open => self.follow_state(),
+                Some(delivery) = self.queue.fresh.recv(), if takes => {
+                    attempts.push(self.attempt(delivery));
                 }
-                () = at(due), if is_free && due.is_some() => {
+                Some(delivery) = self.queue.due.recv(), if takes && is_open => {
+                    attempts.push(self.attempt(delivery));
+                }
+                () = at(due), if due.is_some() => {
                     let due = self.retries.take_due(Instant::now());
-                    attempts.extend(due.map(|tried| self.attempt(tried)));
+                    attempts.extend(due.map(|delivery| self.attempt(delivery)));
                 }
+                () = at(until), if until.is_some() => {}
             }
         }
     }
 
-    fn attempt(&self, tried: Tried<Delivery>) -> impl Future<Output = Done> + use<> {
+    /// Returns whether something is to be attempted before the end: what would not survive it.
+    fn has_more(&self) -> bool {
+        let is_volatile = !self.spool.is_durable(self.webhook);
+        is_volatile && self.is_enabled && self.breaker.is_closed() && !self.queue.fresh.is_empty()
+    }
+
+    fn takes(&self, under_way: usize, is_open: bool) -> Takes {
+        let is_ending = !is_open && !self.has_more();
+        if is_ending || !self.is_enabled || under_way >= self.config.concurrency {
+            return Takes::No { until: None };
+        }
+        if self.breaker.is_closed() {
+            return Takes::Yes;
+        }
+        match self.breaker.admits(Instant::now()) {
+            Admission::All | Admission::Probe => Takes::Yes,
+            Admission::Nothing { until } => Takes::No {
+                until: until.filter(|_| is_open),
+            },
+        }
+    }
+
+    fn attempt(&mut self, delivery: Delivery) -> impl Future<Output = Done> + use<> {
         let sink = Arc::clone(&self.sink);
+        let is_probe = !self.breaker.is_closed();
+        let attempt = self.breaker.started();
         self.metrics.started();
         async move {
             let started = Instant::now();
-            let outcome = sink.deliver(&tried.delivery.event).await;
+            let outcome = sink.deliver(delivery.event()).await;
             let took = started.elapsed();
             Done {
-                tried,
+                delivery,
+                attempt,
+                is_probe,
                 outcome,
                 took,
             }
@@ -112,55 +170,136 @@ impl Lane {
 
     fn finish(&mut self, done: Done) {
         self.metrics.ended(&done.outcome, done.took);
-        self.log(&done);
+        self.log
+            .attempt_ended(&done.delivery, &done.outcome, done.took);
+        let change = match &done.outcome {
+            Outcome::Delivered | Outcome::Rejected(_) => self.breaker.succeeded(done.attempt),
+            Outcome::Retry(failure) => {
+                let (now, random) = (Instant::now(), rand::random());
+                self.breaker
+                    .failed(done.attempt, failure.hold_off(), now, random)
+            }
+        };
+        if let Some(change) = change {
+            self.log.breaker_changed(change);
+            self.metrics.breaker_open(!self.breaker.is_closed());
+        }
         match done.outcome {
-            Outcome::Delivered => {
-                self.metrics.delivered();
-                done.tried.delivery.settle();
-            }
-            Outcome::Rejected(_) => {
-                self.metrics.rejected();
-                done.tried.delivery.settle();
-            }
-            Outcome::Retry(_) => {
-                let mut tried = done.tried;
-                if tried.failures == 0 {
-                    tried.delivery.event = Arc::new(tried.delivery.event.compact());
-                }
-                self.retries.put(tried, Instant::now(), rand::random());
-            }
+            Outcome::Delivered => self.delivered(done.delivery),
+            Outcome::Rejected(failure) => self.rejected(done.delivery, &failure),
+            Outcome::Retry(failure) if done.is_probe => self.probe_failed(done.delivery, &failure),
+            Outcome::Retry(failure) => self.failed(done.delivery, &failure),
         }
     }
 
-    fn log(&mut self, done: &Done) {
-        let event = &done.tried.delivery.event;
-        let (event_id, kind) = (event.id, event.kind.name());
-        let attempt = done.tried.failures + 1;
-        let elapsed_ms = u64::try_from(done.took.as_millis()).unwrap_or(u64::MAX);
-        let webhook = self.name.as_str();
-        debug!(webhook, %event_id, kind, attempt, elapsed_ms, outcome = ?done.outcome, "attempt ended");
-        match (&done.outcome, self.health) {
-            (Outcome::Delivered, Health::Failing { since }) => {
-                let failing_s = since.elapsed().as_secs();
-                info!(webhook, failing_s, "webhook takes events again");
-                self.health = Health::Good;
+    fn delivered(&mut self, delivery: Delivery) {
+        self.metrics.delivered();
+        if let Some(failed_for) = self.record.succeeded(Timestamp::now) {
+            self.log.recovered(failed_for);
+        }
+        delivery.settle();
+    }
+
+    fn rejected(&mut self, mut delivery: Delivery, failure: &Failure) {
+        let now = Timestamp::now();
+        self.note_failure(failure, now);
+        if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable {
+            // The event waits for the webhook to be enabled again.
+            self.disable(
+                "it answered 410, so the receiver is gone for ever".to_owned(),
+                now,
+            );
+            self.put_off(delivery, Duration::ZERO, now);
+            return;
+        }
+        delivery.count_failure(now);
+        self.give_up(delivery, GaveUp::Rejected, failure, now);
+    }
+
+    /// The receiver is still down: the delivery has not had its attempt.
+    fn probe_failed(&mut self, delivery: Delivery, failure: &Failure) {
+        let now = Timestamp::now();
+        self.note_failure(failure, now);
+        self.disable_at_limit(now);
+        let wait = match self.breaker.admits(Instant::now()) {
+            Admission::Nothing { until: Some(until) } => until.duration_since(Instant::now()),
+            Admission::Nothing { until: None } | Admission::All | Admission::Probe => {
+                Duration::ZERO
             }
-            (Outcome::Retry(failure), Health::Good) => {
-                warn!(webhook, error = %failure, "webhook does not take events; they wait and are tried again");
-                self.health = Health::Failing {
-                    since: Instant::now(),
-                };
+        };
+        self.put_off(delivery, wait, now);
+    }
+
+    fn failed(&mut self, mut delivery: Delivery, failure: &Failure) {
+        let now = Timestamp::now();
+        self.note_failure(failure, now);
+        delivery.count_failure(now);
+        let failing_for = delivery
+            .first_failed
+            .map_or(Duration::ZERO, |first| now.since(first));
+        let (failures, random) = (delivery.failures, rand::random());
+        let policy = &self.config.retry;
+        match policy.next(failures, failing_for, failure.retry_after, random) {
+            Next::After(wait) => {
+                self.disable_at_limit(now);
+                self.put_off(delivery, wait, now);
             }
-            (Outcome::Rejected(failure), _) => self.log_rejected(done, failure),
-            _ => {}
+            Next::GiveUp => self.give_up(delivery, GaveUp::Exhausted, failure, now),
         }
     }
 
-    fn log_rejected(&mut self, done: &Done, failure: &Failure) {
-        if let Some(held_back) = self.rejected_log.pass(Instant::now()) {
-            let event = &done.tried.delivery.event;
-            let (webhook, event_id, kind) = (self.name.as_str(), event.id, event.kind.name());
-            warn!(webhook, %event_id, kind, held_back, error = %failure, "webhook rejected an event, which is given up");
+    fn note_failure(&mut self, failure: &Failure, now: Timestamp) {
+        if self.record.failed(now) {
+            self.log.failing(failure);
+        }
+    }
+
+    fn put_off(&mut self, delivery: Delivery, wait: Duration, now: Timestamp) {
+        if let Some(delivery) = delivery.postpone(now.after(wait)) {
+            self.retries.put(Instant::now() + wait, delivery);
+        }
+    }
+
+    fn give_up(&mut self, delivery: Delivery, why: GaveUp, failure: &Failure, now: Timestamp) {
+        self.metrics.gave_up(why);
+        self.log.gave_up(&delivery, failure);
+        self.record.gave_up();
+        if !notice::is_one(delivery.event()) {
+            (self.notify)(notice::delivery_failed(
+                &self.config.name,
+                &delivery,
+                failure,
+            ));
+        }
+        delivery.give_up(why, failure.to_string(), now);
+        self.disable_at_limit(now);
+    }
+
+    fn disable_at_limit(&mut self, now: Timestamp) {
+        if let Some(reason) = self.record.verdict(&self.config.failure_limit, now) {
+            self.disable(reason, now);
+        }
+    }
+
+    fn disable(&mut self, reason: String, now: Timestamp) {
+        if !self.is_enabled {
+            return;
+        }
+        self.log.disabled(&reason);
+        (self.notify)(notice::webhook_disabled(&self.config.name, &reason));
+        let state = self.record.disabled(reason, now);
+        self.spool.set_state(self.webhook, state);
+        self.follow_state();
+    }
+
+    /// Follows what was set here, or by an operator.
+    fn follow_state(&mut self) {
+        let state: WebhookState = self.queue.state.borrow_and_update().clone();
+        let was_enabled = std::mem::replace(&mut self.is_enabled, state.is_enabled());
+        self.metrics.enabled(self.is_enabled);
+        if !was_enabled && self.is_enabled {
+            self.record = Record::default();
+            self.log.enabled();
         }
     }
 }

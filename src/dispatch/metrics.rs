@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::sink::Outcome;
+use crate::spool::store::GaveUp;
 
 /// Upper bounds of the attempt latency's buckets, in seconds.
 const LATENCY_BUCKETS: [f64; 12] = [
@@ -27,21 +28,15 @@ struct Ended {
     outcome: &'static str,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Dropped {
-    webhook: String,
-    reason: &'static str,
-}
-
 /// The metrics of all lanes.
 #[derive(Debug, Clone)]
 pub struct MetricsFamily {
     deliveries: Family<Ended, Counter>,
     attempts: Family<Ended, Counter>,
     latency: Family<Webhook, Histogram, fn() -> Histogram>,
-    waiting: Family<Webhook, Gauge>,
     in_flight: Family<Webhook, Gauge>,
-    dropped: Family<Dropped, Counter>,
+    enabled: Family<Webhook, Gauge>,
+    breaker: Family<Webhook, Gauge>,
 }
 
 impl MetricsFamily {
@@ -52,9 +47,9 @@ impl MetricsFamily {
             deliveries: Family::default(),
             attempts: Family::default(),
             latency: Family::new_with_constructor(latency),
-            waiting: Family::default(),
             in_flight: Family::default(),
-            dropped: Family::default(),
+            enabled: Family::default(),
+            breaker: Family::default(),
         };
         registry.register(
             "deliveries",
@@ -73,19 +68,19 @@ impl MetricsFamily {
             family.latency.clone(),
         );
         registry.register(
-            "waiting_deliveries",
-            "Deliveries that are accepted and not settled",
-            family.waiting.clone(),
-        );
-        registry.register(
             "attempts_in_flight",
             "Attempts under way",
             family.in_flight.clone(),
         );
         registry.register(
-            "dropped_events",
-            "Events that were dropped before any attempt",
-            family.dropped.clone(),
+            "webhook_enabled",
+            "1 while a webhook is attempted, 0 while it is disabled",
+            family.enabled.clone(),
+        );
+        registry.register(
+            "breaker_open",
+            "1 while a webhook is left alone but for probes",
+            family.breaker.clone(),
         );
         family
     }
@@ -100,20 +95,19 @@ impl MetricsFamily {
             webhook: webhook.to_owned(),
             outcome,
         };
-        let full = Dropped {
-            webhook: webhook.to_owned(),
-            reason: "full",
-        };
+        let enabled = self.enabled.get_or_create_owned(&labels);
+        enabled.set(1);
         Metrics {
             webhook: webhook.to_owned(),
             delivered: self.deliveries.get_or_create_owned(&ended("delivered")),
             rejected: self.deliveries.get_or_create_owned(&ended("rejected")),
+            exhausted: self.deliveries.get_or_create_owned(&ended("exhausted")),
             succeeded: self.attempts.get_or_create_owned(&ended("delivered")),
             attempts: self.attempts.clone(),
             latency: self.latency.get_or_create_owned(&labels),
-            waiting: self.waiting.get_or_create_owned(&labels),
             in_flight: self.in_flight.get_or_create_owned(&labels),
-            dropped: self.dropped.get_or_create_owned(&full),
+            breaker: self.breaker.get_or_create_owned(&labels),
+            enabled,
         }
     }
 }
@@ -124,23 +118,16 @@ pub struct Metrics {
     webhook: String,
     delivered: Counter,
     rejected: Counter,
+    exhausted: Counter,
     succeeded: Counter,
     attempts: Family<Ended, Counter>,
     latency: Histogram,
-    waiting: Gauge,
     in_flight: Gauge,
-    dropped: Counter,
+    enabled: Gauge,
+    breaker: Gauge,
 }
 
 impl Metrics {
-    pub(super) fn entered(&self) {
-        self.waiting.inc();
-    }
-
-    pub(super) fn dropped(&self) {
-        self.dropped.inc();
-    }
-
     pub(super) fn started(&self) {
         self.in_flight.inc();
     }
@@ -161,12 +148,21 @@ impl Metrics {
     }
 
     pub(super) fn delivered(&self) {
-        self.waiting.dec();
         self.delivered.inc();
     }
 
-    pub(super) fn rejected(&self) {
-        self.waiting.dec();
-        self.rejected.inc();
+    pub(super) fn gave_up(&self, why: GaveUp) {
+        match why {
+            GaveUp::Rejected => self.rejected.inc(),
+            GaveUp::Exhausted | GaveUp::Expired => self.exhausted.inc(),
+        };
+    }
+
+    pub(super) fn enabled(&self, is_enabled: bool) {
+        self.enabled.set(i64::from(is_enabled));
+    }
+
+    pub(super) fn breaker_open(&self, is_open: bool) {
+        self.breaker.set(i64::from(is_open));
     }
 }

@@ -1,67 +1,54 @@
-//! When to attempt a delivery again. Pure: time and chance come from outside.
+//! When deliveries that are kept in memory only are tried again. Pure: the time comes from outside.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
-
-/// Deliveries that wait for another attempt, the next due first.
+/// What waits for a time, the next first.
 #[derive(Debug)]
 pub(super) struct Schedule<T> {
-    backoff: Backoff,
     waiting: BinaryHeap<Due<T>>,
     /// Counts what was put in, so that what is due at the same time keeps its order.
     added: u64,
-}
-
-/// A delivery and the attempts that it has had.
-#[derive(Debug)]
-pub(super) struct Tried<T> {
-    pub(super) delivery: T,
-    /// Failed attempts so far.
-    pub(super) failures: u32,
 }
 
 #[derive(Debug)]
 struct Due<T> {
     at: Instant,
     number: u64,
-    tried: Tried<T>,
+    item: T,
 }
 
 impl<T> Schedule<T> {
-    pub(super) fn new(backoff: Backoff) -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            backoff,
             waiting: BinaryHeap::new(),
             added: 0,
         }
     }
 
-    /// Puts in a delivery whose attempt has just failed; `random` is from 0 to 1.
-    pub(super) fn put(&mut self, mut tried: Tried<T>, now: Instant, random: f64) {
-        tried.failures = tried.failures.saturating_add(1);
+    /// Puts in what is due at a time.
+    pub(super) fn put(&mut self, at: Instant, item: T) {
         self.added += 1;
         self.waiting.push(Due {
-            at: now + self.backoff.delay(tried.failures, random),
+            at,
             number: self.added,
-            tried,
+            item,
         });
     }
 
-    /// Returns when the next delivery is due.
+    /// Returns when the next is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.waiting.peek().map(|due| due.at)
     }
 
-    /// Takes out the next delivery, if it is due.
-    pub(super) fn take_due(&mut self, now: Instant) -> Option<Tried<T>> {
+    /// Takes out the next, if it is due.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<T> {
         if self.next_due()? > now {
             return None;
         }
-        self.waiting.pop().map(|due| due.tried)
+        self.waiting.pop().map(|due| due.item)
     }
 }
 
@@ -98,32 +85,17 @@ mod tests {
 
     use super::*;
 
-    fn schedule() -> Schedule<&'static str> {
-        Schedule::new(Backoff {
-            initial: Duration::from_secs(1),
-            factor: 2.0,
-            max: Duration::from_mins(1),
-        })
-    }
-
-    fn tried(delivery: &'static str, failures: u32) -> Tried<&'static str> {
-        Tried { delivery, failures }
-    }
-
     #[test]
     fn what_is_due_comes_in_order_and_not_before() {
-        let (mut schedule, now) = (schedule(), Instant::now());
-        schedule.put(tried("late", 2), now, 0.0);
-        schedule.put(tried("first", 0), now, 0.0);
-        schedule.put(tried("second", 0), now, 0.0);
-        assert_eq!(schedule.next_due(), Some(now + Duration::from_secs(1)));
+        let (mut schedule, now) = (Schedule::new(), Instant::now());
+        let in_seconds = |seconds| now + Duration::from_secs(seconds);
+        schedule.put(in_seconds(4), "late");
+        schedule.put(in_seconds(1), "first");
+        schedule.put(in_seconds(1), "second");
+        assert_eq!(schedule.next_due(), Some(in_seconds(1)));
         assert!(schedule.take_due(now).is_none());
-        let later = now + Duration::from_secs(4);
-        let order = std::iter::from_fn(|| schedule.take_due(later));
-        let order: Vec<_> = order
-            .map(|tried| (tried.delivery, tried.failures))
-            .collect();
-        assert_eq!(order, [("first", 1), ("second", 1), ("late", 3)]);
+        let order = std::iter::from_fn(|| schedule.take_due(in_seconds(4)));
+        assert_eq!(order.collect::<Vec<_>>(), ["first", "second", "late"]);
         assert_eq!(schedule.next_due(), None);
     }
 }

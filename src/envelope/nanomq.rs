@@ -8,6 +8,13 @@
 //!
 //! `NanoMQ` never fires the other kinds; they have the names of EMQX 4's web hook, which
 //! `NanoMQ`'s were copied from: `action` first, and `null` for what is not known.
+//! What mqhook tells of its own deliveries begins alike:
+//!
+//! | kind | keys |
+//! |---|---|
+//! | `on_delivery_failed` | `action webhook event_id event attempts reason ts` |
+//! | `on_webhook_disabled` | `action webhook reason ts` |
+//!
 //! In `NanoMQ`'s own three an unknown user name is `"undefined"`, as it writes it.
 //! Where a plain payload is not UTF-8 and is sent as base64, `"payload_encoding":"base64"`
 //! follows it.
@@ -16,7 +23,7 @@ use bytes::Bytes;
 
 use super::Config;
 use super::json::Object;
-use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Subscription};
+use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Notice, Subscription};
 use crate::payload::{Encoded, Encoding};
 
 /// What NanoMQ writes for a client without a user name.
@@ -35,6 +42,7 @@ pub(super) fn body(event: &Event, config: &Config) -> Bytes {
         (Detail::Subscription(subscription), _) => subscribed(event, subscription),
         (Detail::Message(message), Kind::MessagePublish) => published(event, message, config),
         (Detail::Message(message), _) => delivered(event, message, config),
+        (Detail::Notice(notice), _) => noted(event, notice),
     };
     object.finish()
 }
@@ -116,6 +124,23 @@ fn delivered(event: &Event, message: &Message, config: &Config) -> Object {
         .number("qos", message.qos)
         .bool("retain", message.retain);
     payload(object, &config.encode(&message.payload), config).number("ts", event.time.as_millis())
+}
+
+/// Of what mqhook tells of its own deliveries.
+fn noted(event: &Event, notice: &Notice) -> Object {
+    let object = Object::with_capacity(USUAL_BYTES)
+        .string("action", event.kind.action())
+        .string("webhook", &notice.webhook);
+    let object = match notice.event {
+        None => object,
+        Some((id, kind)) => object
+            .string("event_id", &id.to_string())
+            .string("event", kind.name())
+            .number("attempts", notice.attempts),
+    };
+    object
+        .string("reason", &notice.reason)
+        .number("ts", event.time.as_millis())
 }
 
 /// Begins a body with EMQX 4's names.
@@ -246,6 +271,29 @@ mod tests {
             Kind::MessagePublish,
             message(b"hello"),
             r#"{"ts":1795216121685,"topic":"a/b/c","retain":false,"qos":0,"action":"message_publish","from_username":"alice","from_client_id":"c","payload":"7tQLFHz"}"#,
+        );
+    }
+
+    #[test]
+    fn notices_name_the_webhook_and_the_event() {
+        let notice = |event, attempts| {
+            Detail::Notice(Notice {
+                webhook: "billing".into(),
+                event,
+                attempts,
+                reason: "answered 500".into(),
+            })
+        };
+        let id = "0000000000000000000001".parse().expect("an id");
+        check(
+            Kind::DeliveryFailed,
+            notice(Some((id, Kind::MessagePublish)), 13),
+            r#"{"action":"delivery_failed","webhook":"billing","event_id":"0000000000000000000001","event":"on_message_publish","attempts":13,"reason":"answered 500","ts":1795216121685}"#,
+        );
+        check(
+            Kind::WebhookDisabled,
+            notice(None, 0),
+            r#"{"action":"webhook_disabled","webhook":"billing","reason":"answered 500","ts":1795216121685}"#,
         );
     }
 

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::Timestamp;
+
 /// Digits of an id: 62^22 is the first power of 62 beyond 2^128.
 const DIGITS: usize = 22;
 
@@ -25,6 +27,12 @@ impl Id {
     )]
     pub fn new() -> Self {
         Self(Uuid::now_v7().as_u128())
+    }
+
+    /// Returns when the id was made, by the system's clock (RFC 9562, 5.7).
+    #[must_use]
+    pub const fn time(self) -> Timestamp {
+        Timestamp::from_millis((self.0 >> 80) as u64)
     }
 
     /// Returns the 22 digits of the id without allocating.

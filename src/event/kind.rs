@@ -31,11 +31,15 @@ pub enum Kind {
     MessageDelivered,
     /// A subscriber acknowledged a message.
     MessageAcked,
+    /// mqhook gave up a delivery.
+    DeliveryFailed,
+    /// mqhook disabled a webhook.
+    WebhookDisabled,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::ClientConnect,
         Self::ClientConnack,
         Self::ClientConnected,
@@ -48,6 +52,8 @@ impl Kind {
         Self::MessagePublish,
         Self::MessageDelivered,
         Self::MessageAcked,
+        Self::DeliveryFailed,
+        Self::WebhookDisabled,
     ];
 
     /// Returns the name that rules use, such as `on_client_connack`.
@@ -66,6 +72,8 @@ impl Kind {
             Self::MessagePublish => "on_message_publish",
             Self::MessageDelivered => "on_message_delivered",
             Self::MessageAcked => "on_message_acked",
+            Self::DeliveryFailed => "on_delivery_failed",
+            Self::WebhookDisabled => "on_webhook_disabled",
         }
     }
 
@@ -82,6 +90,12 @@ impl Kind {
             self,
             Self::MessagePublish | Self::MessageDelivered | Self::MessageAcked
         )
+    }
+
+    /// Returns whether mqhook tells it of itself, so that no broker has to.
+    #[must_use]
+    pub const fn is_notice(self) -> bool {
+        matches!(self, Self::DeliveryFailed | Self::WebhookDisabled)
     }
 }
 

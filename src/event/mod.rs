@@ -69,6 +69,7 @@ impl Event {
         let detail = match &self.detail {
             Detail::Message(message) => message.topic.as_str().len() + message.payload.len(),
             Detail::Subscription(subscription) => subscription.topic_filter.len(),
+            Detail::Notice(notice) => notice.webhook.len() + notice.reason.len(),
             Detail::Connection(_) | Detail::End(_) => 0,
         };
         Self::size_with(client + detail)
@@ -142,6 +143,8 @@ pub enum Detail {
     Subscription(Subscription),
     /// Of `on_message_publish`, `on_message_delivered` and `on_message_acked`.
     Message(Message),
+    /// Of `on_delivery_failed` and `on_webhook_disabled`.
+    Notice(Notice),
 }
 
 /// A connection that was asked for.
@@ -196,4 +199,17 @@ pub struct Message {
     pub qos: u8,
     /// The publisher's retain flag.
     pub retain: bool,
+}
+
+/// What mqhook tells of its own deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The webhook that it is about.
+    pub webhook: ByteString,
+    /// The event whose delivery failed; `None` where it is about the webhook as a whole.
+    pub event: Option<(Id, Kind)>,
+    /// How many attempts the delivery had; 0 where it is about the webhook as a whole.
+    pub attempts: u32,
+    /// Why, for people.
+    pub reason: ByteString,
 }

@@ -63,8 +63,8 @@ impl Connector {
         match tokio::time::timeout(self.timeout, self.open()).await {
             Ok(connected) => connected,
             Err(_elapsed) => Err(Failure {
-                class: Class::Timeout,
                 detail: "no connection in time".to_owned(),
+                ..Class::Timeout.into()
             }),
         }
     }

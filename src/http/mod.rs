@@ -8,12 +8,16 @@
 //! | answer | outcome |
 //! |---|---|
 //! | 2xx | delivered |
-//! | 408, 425, 429, 5xx, no answer | retry |
+//! | 408, 425, 429, 5xx, one of `retry_statuses`, no answer | retry |
 //! | anything else | rejected |
+//!
+//! A request that was sent and not answered is made again: whether the receiver has the event is
+//! not known, and it tells a second one by its `webhook-id`.
 
 mod connect;
 mod outcome;
 mod pool;
+mod retry_after;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderName, HeaderValue, Method, Request};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
@@ -31,6 +35,7 @@ use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
 use crate::tls;
 
 use connect::Connector;
+pub use outcome::is_temporary;
 use pool::Pool;
 pub use target::{Target, TargetError};
 
@@ -60,6 +65,8 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// For how long a connection may idle before it is closed rather than used again; default 30 s.
     pub idle_timeout: Duration,
+    /// Further answers that are no rejection, but to be followed by another attempt; default none.
+    pub retry_statuses: Vec<StatusCode>,
     /// Whom to trust behind `https`.
     pub tls: tls::Config,
 }
@@ -79,6 +86,7 @@ impl Config {
             timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(30),
+            retry_statuses: Vec::new(),
             tls: tls::Config::default(),
         }
     }
@@ -89,6 +97,7 @@ impl Config {
 pub struct Client {
     body: envelope::Config,
     timeout: Duration,
+    retry_statuses: Vec<StatusCode>,
     path: http::Uri,
     /// The headers that do not change from request to request.
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -110,6 +119,7 @@ impl Client {
             path: config.url.path().clone(),
             body: config.body,
             timeout: config.timeout,
+            retry_statuses: config.retry_statuses,
             headers,
             timestamp: Mutex::new((0, HeaderValue::from(0))),
         })
@@ -123,7 +133,7 @@ impl Client {
         };
         let request = self.request(event, body, Timestamp::now());
         match self.pool.send(request, deadline).await {
-            Ok(status) => outcome::of_status(status),
+            Ok(answer) => answer.outcome(&self.retry_statuses),
             Err(failure) => Outcome::Retry(failure),
         }
     }

@@ -2,21 +2,56 @@
 
 use std::error::Error;
 use std::io;
+use std::time::{Duration, SystemTime};
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 
 use super::connect::LookUpError;
+use super::retry_after;
 use crate::causes::chain;
 use crate::sink::{Class, Failure, Outcome};
 
-/// Returns what a status code means for the delivery.
-pub(super) fn of_status(status: StatusCode) -> Outcome {
-    let failure = Failure::from(Class::Status(status.as_u16()));
-    match status.as_u16() {
-        200..300 => Outcome::Delivered,
-        408 | 425 | 429 | 500.. => Outcome::Retry(failure),
-        _ => Outcome::Rejected(failure),
+/// What matters of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+}
+
+impl Answer {
+    pub(super) fn of<Body>(response: &Response<Body>) -> Self {
+        let status = response.status();
+        let retry_after = if status.is_success() {
+            None
+        } else {
+            retry_after::read(response.headers(), SystemTime::now())
+        };
+        Self {
+            status,
+            retry_after,
+        }
     }
+
+    /// Returns what it means for the delivery, if these status codes, too, are worth another attempt.
+    pub(super) fn outcome(self, retry_statuses: &[StatusCode]) -> Outcome {
+        let failure = Failure::from(Class::Status(self.status.as_u16()));
+        if self.status.is_success() {
+            Outcome::Delivered
+        } else if is_temporary(self.status) || retry_statuses.contains(&self.status) {
+            Outcome::Retry(Failure {
+                retry_after: self.retry_after,
+                ..failure
+            })
+        } else {
+            Outcome::Rejected(failure)
+        }
+    }
+}
+
+/// Returns whether another attempt may get another answer, whatever is configured.
+#[must_use]
+pub fn is_temporary(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 425 | 429 | 500..)
 }
 
 /// Returns what kind of failure an error of the connection is, by its type and those of its causes.
@@ -50,27 +85,66 @@ fn is_time_out(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::header::RETRY_AFTER;
+
     use super::*;
+
+    fn outcome(code: u16, retry_statuses: &[u16]) -> Outcome {
+        let status = |code| StatusCode::from_u16(code).expect("a status code");
+        let response = Response::builder()
+            .status(status(code))
+            .header(RETRY_AFTER, "7");
+        let answer = Answer::of(&response.body(()).expect("a response"));
+        let retry_statuses: Vec<_> = retry_statuses.iter().copied().map(status).collect();
+        answer.outcome(&retry_statuses)
+    }
+
+    fn check(code: u16, retry_statuses: &[u16], expected: &str) {
+        let outcome = match outcome(code, retry_statuses) {
+            Outcome::Delivered => "delivered",
+            Outcome::Retry(_) => "retry",
+            Outcome::Rejected(_) => "rejected",
+        };
+        assert_eq!(outcome, expected, "{code} {retry_statuses:?}");
+    }
 
     #[test]
     fn only_2xx_is_success() {
-        let check = |code: u16, expected: &str| {
-            let status = StatusCode::from_u16(code).expect("a status code");
-            let outcome = match of_status(status) {
-                Outcome::Delivered => "delivered",
-                Outcome::Retry(_) => "retry",
-                Outcome::Rejected(_) => "rejected",
-            };
-            assert_eq!(outcome, expected, "{code}");
-        };
         for code in [200, 201, 204, 299] {
-            check(code, "delivered");
+            check(code, &[], "delivered");
         }
         for code in [408, 425, 429, 500, 502, 503, 504, 599, 999] {
-            check(code, "retry");
+            check(code, &[], "retry");
         }
         for code in [301, 302, 307, 400, 401, 403, 404, 410, 413, 422] {
-            check(code, "rejected");
+            check(code, &[], "rejected");
         }
+    }
+
+    #[test]
+    fn what_is_listed_is_retried_too() {
+        check(404, &[302, 404], "retry");
+        check(302, &[302, 404], "retry");
+        check(410, &[410], "retry");
+        check(400, &[302, 404], "rejected");
+        check(503, &[404], "retry");
+        check(200, &[200], "delivered");
+    }
+
+    #[test]
+    fn retry_after_comes_with_what_is_retried_and_a_rejection_keeps_its_code() {
+        let asked = |class, retry_after| Failure {
+            retry_after,
+            ..Failure::from(class)
+        };
+        let seven = Some(Duration::from_secs(7));
+        for code in [408, 429, 500, 503] {
+            let expected = Outcome::Retry(asked(Class::Status(code), seven));
+            assert_eq!(outcome(code, &[]), expected, "{code}");
+        }
+        let expected = Outcome::Retry(asked(Class::Status(302), seven));
+        assert_eq!(outcome(302, &[302]), expected);
+        let expected = Outcome::Rejected(asked(Class::Status(410), None));
+        assert_eq!(outcome(410, &[]), expected);
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
@@ -19,7 +19,7 @@ use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Connector;
-use super::outcome;
+use super::outcome::{self, Answer};
 use crate::sink::{Class, Failure};
 
 /// How much of an answer's body is read in order to use its connection again.
@@ -58,7 +58,7 @@ impl Pool {
         }
     }
 
-    /// Sends a request, reads the answer and returns its status, all before `deadline`.
+    /// Sends a request, reads the answer and returns what matters of it, all before `deadline`.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection that it uses.
@@ -66,7 +66,7 @@ impl Pool {
         &self,
         mut request: Request<Full<Bytes>>,
         deadline: Instant,
-    ) -> Result<StatusCode, Failure> {
+    ) -> Result<Answer, Failure> {
         loop {
             let idle = self.take_idle();
             let is_new = idle.is_none();
@@ -78,9 +78,9 @@ impl Pool {
                     .map_err(|_elapsed| Failure::from(Class::Timeout))??,
             };
             match connection.exchange(request, deadline).await {
-                Ok((status, drained)) => {
+                Ok((answer, drained)) => {
                     self.give_back(connection, drained);
-                    return Ok(status);
+                    return Ok(answer);
                 }
                 Err(Unsent::Request(unsent)) if !is_new => request = *unsent,
                 Err(Unsent::Request(_)) => return Err(Class::Closed.into()),
@@ -147,7 +147,7 @@ impl Connection {
         &mut self,
         request: Request<Full<Bytes>>,
         deadline: Instant,
-    ) -> Result<(StatusCode, Drained), Unsent> {
+    ) -> Result<(Answer, Drained), Unsent> {
         // A timer that is only ever put off costs far less than a new one for every request.
         self.timer.as_mut().reset(deadline);
         tokio::select! {
@@ -161,16 +161,16 @@ impl Connection {
 async fn ask(
     requests: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
-) -> Result<(StatusCode, Drained), Unsent> {
+) -> Result<(Answer, Drained), Unsent> {
     // The connection's task may not have seen yet that the last answer has ended.
     if requests.ready().await.is_err() {
         return Err(Unsent::Request(Box::new(request)));
     }
     match requests.try_send_request(request).await {
-        Ok(answer) => {
-            let status = answer.status();
-            let drained = drain(answer.into_body()).await.map_err(Unsent::Failed)?;
-            Ok((status, drained))
+        Ok(response) => {
+            let answer = Answer::of(&response);
+            let drained = drain(response.into_body()).await.map_err(Unsent::Failed)?;
+            Ok((answer, drained))
         }
         Err(mut error) => Err(match error.take_message() {
             Some(unsent) => Unsent::Request(Box::new(unsent)),

@@ -11,10 +11,10 @@ use tracing::{info, warn};
 use super::{Metrics, OwnClients};
 use crate::ack::Ticket;
 use crate::dialect::{self, Dialect, Heard, Name};
-use crate::dispatch::Dispatcher;
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Rules, WebhookIndex};
+use crate::spool::Spool;
 use crate::telemetry::Throttle;
 
 /// Matches whatever any broker tells of itself.
@@ -47,7 +47,7 @@ pub struct Lifecycle {
     rules: Arc<Rules>,
     /// The webhooks that want any of what is told.
     webhooks: Vec<WebhookIndex>,
-    dispatcher: Dispatcher,
+    spool: Spool,
     own: OwnClients,
     metrics: Metrics,
     hearsay: watch::Sender<Hearsay>,
@@ -63,7 +63,7 @@ impl Lifecycle {
     pub fn new(
         dialect: Option<Name>,
         rules: Arc<Rules>,
-        dispatcher: Dispatcher,
+        spool: Spool,
         own: OwnClients,
         metrics: Metrics,
     ) -> Self {
@@ -75,7 +75,7 @@ impl Lifecycle {
             dialect: dialect.map(Name::decoder),
             webhooks: rules.lifecycle_webhooks(),
             rules,
-            dispatcher,
+            spool,
             own,
             metrics,
             hearsay: watch::Sender::new(hearsay),
@@ -132,7 +132,7 @@ impl Lifecycle {
     /// knows, so a message must not be decoded and then come again.
     fn has_room(&self, message: &Message) -> bool {
         let size = 2 * Event::size_with(message.payload.len());
-        !message.ticket.is_awaited() || self.dispatcher.has_room(&self.webhooks, size)
+        !message.ticket.is_awaited() || self.spool.has_room(&self.webhooks, size)
     }
 
     /// Hands on what was told.
@@ -162,7 +162,7 @@ impl Lifecycle {
         }
         self.metrics.event(happening.kind);
         let event = Event::new(happening, now);
-        self.dispatcher.accept(event, webhooks, ticket.share());
+        self.spool.accept(event, webhooks, ticket.share());
     }
 }
 
@@ -229,7 +229,7 @@ impl Listener for Lifecycle {
     }
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.dispatcher.room(&self.webhooks))
+        Box::pin(self.spool.room(&self.webhooks))
     }
 }
 

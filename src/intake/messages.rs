@@ -4,40 +4,48 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::Metrics;
-use crate::dispatch::Dispatcher;
-use crate::event::{self, Client, Detail, Event, Happening, Kind, Timestamp};
+use crate::event::{self, Client, Detail, Event, Happening, Kind, Timestamp, TopicName};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Feed, Matcher, WebhookIndex};
+use crate::spool::Spool;
 
 /// Listens to the messages of one feed.
 pub struct Messages {
     feed: Arc<Feed>,
     matcher: Matcher,
-    dispatcher: Dispatcher,
+    spool: Spool,
     metrics: Metrics,
     /// The webhooks of the last message that was not taken.
     short_of_room: Vec<WebhookIndex>,
     /// Which retained messages that come because of a subscription are events.
     replays: Replays,
+    /// The topic of mqhook's own messages, which are not events.
+    own_topic: Option<TopicName>,
 }
 
 impl Messages {
-    /// Returns a listener that hands the feed's events to the dispatcher.
+    /// Returns a listener that hands the feed's events to the spool.
     #[must_use]
     pub fn new(
         feed: Arc<Feed>,
-        dispatcher: Dispatcher,
+        spool: Spool,
         metrics: Metrics,
         replays: Replays,
+        own_topic: Option<TopicName>,
     ) -> Self {
         Self {
             feed,
             matcher: Matcher::default(),
-            dispatcher,
+            spool,
             metrics,
             short_of_room: Vec::new(),
             replays,
+            own_topic,
         }
+    }
+
+    fn is_own(&self, topic: &TopicName) -> bool {
+        self.own_topic.as_ref() == Some(topic)
     }
 }
 
@@ -60,13 +68,14 @@ impl Listener for Messages {
             message.ticket.settle();
             return Hearing::Taken;
         }
+        let is_own = self.is_own(&message.topic);
         let webhooks = self.feed.route(&message.topic, &mut self.matcher);
-        if webhooks.is_empty() {
+        if webhooks.is_empty() || is_own {
             message.ticket.settle();
             return Hearing::Taken;
         }
         let size = Event::size_with(message.topic.as_str().len() + message.payload.len());
-        if message.ticket.is_awaited() && !self.dispatcher.has_room(webhooks, size) {
+        if message.ticket.is_awaited() && !self.spool.has_room(webhooks, size) {
             self.short_of_room = webhooks.to_vec();
             return Hearing::Full;
         }
@@ -83,13 +92,13 @@ impl Listener for Messages {
         };
         let event = Event::new(happening, Timestamp::now());
         self.metrics.event(Kind::MessagePublish);
-        self.dispatcher.accept(event, webhooks, message.ticket);
+        self.spool.accept(event, webhooks, message.ticket);
         Hearing::Taken
     }
 
     fn subscribed(&mut self) {}
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.dispatcher.room(&self.short_of_room))
+        Box::pin(self.spool.room(&self.short_of_room))
     }
 }

@@ -13,6 +13,7 @@ const PROBES_KEPT: usize = 8;
 pub struct OwnClients {
     base: String,
     lifecycle: String,
+    notices: String,
     shares: Vec<String>,
     /// The identifiers of the last probes, the latest at the end; shared by all clones.
     probes: Arc<Mutex<VecDeque<String>>>,
@@ -26,6 +27,7 @@ impl OwnClients {
         Self {
             base: client_id.to_owned(),
             lifecycle: format!("{client_id}-lifecycle"),
+            notices: format!("{client_id}-notices"),
             shares: groups.into_iter().map(share).collect(),
             probes: Arc::default(),
         }
@@ -46,6 +48,12 @@ impl OwnClients {
         &self.lifecycle
     }
 
+    /// Returns the identifier of the connection that publishes notices.
+    #[must_use]
+    pub fn notices(&self) -> &str {
+        &self.notices
+    }
+
     /// Returns a fresh identifier for a probe.
     #[must_use]
     pub fn probe(&self) -> String {
@@ -64,6 +72,7 @@ impl OwnClients {
         client_id.starts_with(&self.base)
             && (client_id == self.base
                 || client_id == self.lifecycle
+                || client_id == self.notices
                 || self.shares.iter().any(|share| share == client_id)
                 || self.is_probe(client_id))
     }

@@ -196,7 +196,7 @@ impl<L: Listener> Connection<L> {
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
             LinkEvent::Subscribed(subscribed) => subscriptions.subscribed(subscribed),
             LinkEvent::Unsubscribed(packet_id) => subscriptions.unsubscribed(packet_id),
-            LinkEvent::Disconnecting | LinkEvent::Other => {}
+            LinkEvent::Published | LinkEvent::Disconnecting | LinkEvent::Other => {}
         }
     }
 

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use rustls::ClientConfig;
 
 use super::{Config, Problem, Protocol, Replays, Transport, v4, v5};
-use crate::event::Reason;
+use crate::event::{Reason, TopicName};
 
 /// Capacity of the queue of packets that we ask to be sent: an acknowledgement for every packet
 /// identifier there is, and some subscriptions. So it is never full.
@@ -41,6 +41,8 @@ pub enum LinkEvent {
     Subscribed(Subscribed),
     /// UNSUBACK, with its packet identifier.
     Unsubscribed(u16),
+    /// PUBACK, for a message of ours.
+    Published,
     /// DISCONNECT went out.
     Disconnecting,
     /// Anything else.
@@ -157,6 +159,14 @@ impl Link {
         match self {
             Self::V5(link) => link.unsubscribe(filter),
             Self::V4(link) => link.unsubscribe(filter),
+        }
+    }
+
+    /// Asks for PUBLISH at QoS 1 to be sent.
+    pub fn publish(&self, topic: &TopicName, payload: Bytes) {
+        match self {
+            Self::V5(link) => link.publish(topic, payload),
+            Self::V4(link) => link.publish(topic, payload),
         }
     }
 

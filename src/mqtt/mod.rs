@@ -14,6 +14,7 @@
 //! Each attempt uses a new rumqttc event loop, so that nothing of an old connection, neither
 //! a buffered event nor an acknowledgement, reaches a newer one.
 
+mod announcer;
 mod attempts;
 mod connection;
 mod link;
@@ -35,6 +36,7 @@ use crate::ack::Ticket;
 use crate::event::TopicName;
 use crate::tls;
 
+pub use announcer::Announcer;
 pub use connection::Connection;
 pub use link::{Link, LinkEvent, Persistence, Subscribed};
 pub use metrics::{Metrics, MetricsFamily};

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use rumqttc::mqttbytes::Error as CodecError;
 use rumqttc::{
@@ -14,7 +15,7 @@ use secrecy::ExposeSecret;
 
 use super::link::{self, LinkEvent, Persistence, Subscribed};
 use super::{Cause, Config, Problem};
-use crate::event::Reason;
+use crate::event::{Reason, TopicName};
 
 /// An attempt at a connection.
 pub struct Link {
@@ -67,6 +68,13 @@ impl Link {
 
     pub(super) fn unsubscribe(&self, filter: &str) {
         let _ = self.client.try_unsubscribe(filter);
+    }
+
+    pub(super) fn publish(&self, topic: &TopicName, payload: Bytes) {
+        let topic = topic.as_str();
+        let _ = self
+            .client
+            .try_publish(topic, QoS::AtLeastOnce, false, payload);
     }
 
     pub(super) fn disconnect(&self) {
@@ -125,6 +133,7 @@ fn translate(event: Event) -> LinkEvent {
         Event::Outgoing(Outgoing::Subscribe(packet_id) | Outgoing::Unsubscribe(packet_id)) => {
             LinkEvent::Asked(packet_id)
         }
+        Event::Incoming(Packet::PubAck(_)) => LinkEvent::Published,
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
         Event::Incoming(_) | Event::Outgoing(_) => LinkEvent::Other,
     }

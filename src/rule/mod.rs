@@ -66,20 +66,22 @@ impl Rules {
         self.by_kind.get(&kind).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns the kinds other than `on_message_publish` that some rule takes.
+    /// Returns the kinds other than `on_message_publish` that some rule takes and a broker has to tell.
     #[must_use]
     pub fn lifecycle_kinds(&self) -> KindSet {
         let mut kinds = KindSet::default();
-        for &kind in self.by_kind.keys() {
+        for &kind in self.by_kind.keys().filter(|kind| !kind.is_notice()) {
             kinds.insert(kind);
         }
         kinds
     }
 
-    /// Returns the webhooks with a rule for any kind other than `on_message_publish`.
+    /// Returns the webhooks with a rule for any of the [`lifecycle_kinds`](Self::lifecycle_kinds).
     #[must_use]
     pub fn lifecycle_webhooks(&self) -> Vec<WebhookIndex> {
-        let mut webhooks: Vec<WebhookIndex> = self.by_kind.values().flatten().copied().collect();
+        let told = self.by_kind.iter().filter(|(kind, _)| !kind.is_notice());
+        let mut webhooks: Vec<WebhookIndex> =
+            told.flat_map(|(_, webhooks)| webhooks).copied().collect();
         webhooks.sort_unstable();
         webhooks.dedup();
         webhooks

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::Event;
 
@@ -49,6 +50,9 @@ pub struct Failure {
     pub class: Class,
     /// What is known beyond it, for the log; may be empty. Holds no payload and no secret.
     pub detail: String,
+    /// How long the receiver asked to wait before the next attempt, uncapped; `None` if it did not
+    /// say. Means nothing to a rejection.
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
@@ -63,7 +67,21 @@ impl Failure {
             }
             source = cause.source();
         }
-        Self { class, detail }
+        Self {
+            detail,
+            ..class.into()
+        }
+    }
+
+    /// Returns how long the receiver asked to be left alone with every event, not only this one: that
+    /// is what `Retry-After` means beside 429 and 503 (RFC 6585, 4; RFC 9110, 15.6.4). A sink that is
+    /// not HTTP always means that.
+    #[must_use]
+    pub fn hold_off(&self) -> Option<Duration> {
+        match self.class {
+            Class::Status(429 | 503) | Class::Other => self.retry_after,
+            _ => None,
+        }
     }
 }
 
@@ -72,6 +90,7 @@ impl From<Class> for Failure {
         Self {
             class,
             detail: String::new(),
+            retry_after: None,
         }
     }
 }
@@ -125,5 +144,30 @@ impl Class {
             Self::Protocol => "protocol",
             Self::Other => "other",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_some_failures_speak_for_the_whole_receiver() {
+        let check = |class, expected: bool| {
+            let retry_after = Some(Duration::from_secs(7));
+            let failure = Failure {
+                retry_after,
+                ..Failure::from(class)
+            };
+            let expected = retry_after.filter(|_| expected);
+            assert_eq!(failure.hold_off(), expected, "{class:?}");
+            assert_eq!(Failure::from(class).hold_off(), None, "{class:?}");
+        };
+        check(Class::Status(429), true);
+        check(Class::Status(503), true);
+        check(Class::Other, true);
+        check(Class::Status(408), false);
+        check(Class::Status(500), false);
+        check(Class::Timeout, false);
     }
 }

@@ -1,271 +1,309 @@
 //! The spool: what is accepted and not yet settled.
 //!
-//! It is memory only and bounded in bytes, an equal share per webhook, so that the backlog of
-//! one cannot crowd out another. A [`Delivery`] holds its bytes until it is dropped.
+//! ```text
+//! accept -> memory of the webhook's lane -> settle                     (never written)
+//!             |  a few ms later, if not settled          settle -> row removed
+//!             v                                            ^
+//!           commit (fsync) -> PUBACK                       |
+//!             ^                                            |
+//! accept -> disk only, if the lane has no memory left -> loaded in order when it has
+//! ```
 //!
-//! What the broker keeps until it is acknowledged is accepted beyond the bound only by as much as
-//! one message makes; what it does not keep is refused when there is no room, and counted by
-//! the caller. Nothing is acknowledged before it is delivered, as nothing here survives a crash.
+//! Each webhook has an equal share of the memory, so that the backlog of one cannot crowd out
+//! another. What a durable webhook has no memory for is put on disk only ("spilled"), and so is all
+//! that comes after it until the disk has been read, so that the order of arrival holds. A delivery
+//! that is put off leaves memory, and is loaded when it is due.
+//!
+//! One thread, the keeper, touches the store; everybody else puts what is to be done into the
+//! journal. An event is acknowledged when each of its deliveries is settled or committed.
+//! With the memory backend nothing is acknowledged before it is settled.
+
+mod accepted;
+mod account;
+mod agenda;
+mod batch;
+mod config;
+mod delivery;
+mod disk;
+mod journal;
+mod keeper;
+mod metrics;
+mod open;
+mod stock;
+pub mod store;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Notify;
+use smallvec::SmallVec;
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::ack::Ticket;
 use crate::event::Event;
 use crate::rule::WebhookIndex;
 
-/// How much may wait; the `spool` table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Config {
-    /// The most memory that waiting events may take, in bytes, all webhooks together; default 64 MiB.
-    pub max_bytes: usize,
-}
+use accepted::{Accepted, Webhooks};
+use account::{Account, Keeping};
+use delivery::Hold;
+use disk::Disk;
+use journal::Journal;
+use store::{Change, Seq, WebhookState};
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            max_bytes: 64 * 1024 * 1024,
-        }
-    }
-}
+pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
+pub use delivery::Delivery;
+pub use metrics::MetricsFamily;
+pub use open::{OpenError, Thread};
+
+/// The most deliveries of a durable webhook in memory.
+const WINDOW: usize = 4_096;
 
 /// What is accepted and not yet settled.
+#[derive(Debug, Clone)]
+pub struct Spool(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Spool {
-    accounts: Vec<Arc<Account>>,
+struct Inner {
+    accounts: Vec<Account>,
+    /// What the store is told; none for the memory backend.
+    journal: Option<Journal>,
+    disk: Disk,
+    on_full: OnFull,
+    elide: bool,
+    metrics: MetricsFamily,
     /// Wakes those who wait for room.
-    changed: Arc<Notify>,
+    changed: Notify,
 }
 
-/// What one webhook holds.
+/// What the spool knows of a webhook.
+#[derive(Debug, Clone)]
+pub struct Webhook {
+    /// Its name, under which the store has its deliveries.
+    pub name: String,
+    /// Whether its deliveries survive a crash, if the spool is durable.
+    pub durable: bool,
+}
+
+/// Where one webhook's deliveries come out.
 #[derive(Debug)]
-struct Account {
-    max_bytes: usize,
-    bytes: AtomicUsize,
-    deliveries: AtomicUsize,
-    changed: Arc<Notify>,
+pub struct Queue {
+    /// Those that have not been put off, in the order of arrival.
+    pub fresh: mpsc::UnboundedReceiver<Delivery>,
+    /// Those that had been put off and are due.
+    pub due: mpsc::UnboundedReceiver<Delivery>,
+    /// Whether the webhook is enabled.
+    pub state: watch::Receiver<WebhookState>,
 }
 
-/// There is no room for another event.
+/// Where a delivery is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Full;
+enum Place {
+    Memory,
+    Disk,
+    /// There is no room, and nobody has to send it again.
+    Nowhere,
+}
 
 impl Spool {
-    /// Returns an empty spool for this many webhooks.
-    #[must_use]
-    pub fn new(config: &Config, webhooks: usize) -> Self {
-        let changed = Arc::new(Notify::new());
-        let account = || Account {
-            max_bytes: config.max_bytes / webhooks.max(1),
-            bytes: AtomicUsize::new(0),
-            deliveries: AtomicUsize::new(0),
-            changed: Arc::clone(&changed),
-        };
-        Self {
-            accounts: (0..webhooks).map(|_| Arc::new(account())).collect(),
-            changed,
-        }
-    }
-
-    /// Returns whether every one of these webhooks has room for an event of about this many bytes.
+    /// Returns whether every one of these webhooks has room for an event of about this many bytes,
+    /// or does without it.
     #[must_use]
     pub fn has_room(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
         webhooks
             .iter()
-            .all(|&webhook| self.accounts[webhook].has_room(size))
+            .all(|&webhook| self.0.has_room(webhook, size))
     }
 
-    /// Takes charge of an event for a webhook. If its ticket is awaited, there is room or the
-    /// caller has seen that there was.
-    ///
-    /// # Errors
-    /// There is no room, and nobody awaits the ticket.
-    pub fn append(
-        &self,
-        webhook: WebhookIndex,
-        event: &Arc<Event>,
-        ticket: Ticket,
-    ) -> Result<Delivery, Full> {
-        let account = &self.accounts[webhook];
+    /// Takes charge of an event for these webhooks. The ticket is settled when all deliveries are
+    /// settled or on disk. If it is awaited, there is room or the caller has seen that there was.
+    /// An event that nobody would send again is dropped, and counted, for each webhook that has no
+    /// room.
+    pub fn accept(&self, event: Event, webhooks: &[WebhookIndex], ticket: Ticket) {
         let size = event.size();
-        if !ticket.is_awaited() && !account.has_room(size) {
-            return Err(Full);
+        let is_awaited = ticket.is_awaited();
+        let place = |&webhook: &WebhookIndex| (webhook, self.0.place(webhook, size, is_awaited));
+        let places: SmallVec<[_; 4]> = webhooks.iter().map(place).collect();
+        let is_behind = |&(webhook, place): &(WebhookIndex, Place)| {
+            place == Place::Disk || !self.0.accounts[webhook].is_idle()
+        };
+        // What waits must not keep the buffer of the packet that it came in.
+        let event = if places.iter().any(is_behind) {
+            Arc::new(event.compact())
+        } else {
+            Arc::new(event)
+        };
+        let accepted = self.journal(&event, &places, ticket);
+        let hold = |&(webhook, place): &(WebhookIndex, Place)| {
+            let metrics = &self.0.accounts[webhook].metrics;
+            match place {
+                Place::Nowhere => metrics.refused(),
+                Place::Memory | Place::Disk => metrics.entered(),
+            }
+            let hold = (place == Place::Memory).then(|| Hold::new(&self.0, webhook, size));
+            hold.map(|hold| Delivery::new(Arc::clone(&event), Arc::clone(&accepted), hold))
+        };
+        let deliveries = places.iter().filter_map(hold);
+        match &self.0.journal {
+            Some(journal) if !self.0.elide => {
+                journal.hold_up(&self.0, &event, &accepted, deliveries);
+            }
+            _ => deliveries.for_each(Delivery::send),
         }
-        account.bytes.fetch_add(size, Ordering::AcqRel);
-        account.deliveries.fetch_add(1, Ordering::AcqRel);
-        Ok(Delivery {
-            event: Arc::clone(event),
-            ticket,
-            hold: Hold {
-                account: Arc::clone(account),
-                size,
-            },
-        })
     }
 
-    /// Waits until half the share of each of these webhooks is free.
+    /// Waits until each of these webhooks has plenty of room.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn room(&self, webhooks: &[WebhookIndex]) {
-        let has_room = |&webhook: &WebhookIndex| self.accounts[webhook].is_half_empty();
         loop {
-            let changed = self.changed.notified();
-            if webhooks.iter().all(has_room) {
+            let changed = self.0.changed.notified();
+            if webhooks.iter().all(|&webhook| self.0.has_plenty(webhook)) {
                 return;
             }
             changed.await;
         }
     }
 
-    /// Returns how many deliveries of a webhook are not settled.
-    #[must_use]
-    pub fn waiting_for(&self, webhook: WebhookIndex) -> usize {
-        self.accounts[webhook].deliveries.load(Ordering::Acquire)
-    }
-
-    /// Returns how many deliveries are not settled, those that were dropped included.
+    /// Returns how many deliveries are not settled, on disk or in memory.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let waiting = |account: &Arc<Account>| account.deliveries.load(Ordering::Acquire);
-        self.accounts.iter().map(waiting).sum()
-    }
-}
-
-impl Account {
-    /// An event that is larger than the whole share passes when it is alone.
-    fn has_room(&self, size: usize) -> bool {
-        let bytes = self.bytes.load(Ordering::Acquire);
-        bytes == 0 || bytes + size <= self.max_bytes
+        let waiting = |account: &Account| account.metrics.waiting();
+        self.0.accounts.iter().map(waiting).sum()
     }
 
-    fn is_half_empty(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) <= self.max_bytes / 2
+    /// Returns how many deliveries are not settled and would not survive the end of the process.
+    #[must_use]
+    pub fn waiting_in_memory(&self) -> usize {
+        let accounts = self.0.accounts.iter();
+        let volatile = accounts.filter(|account| !account.is_durable());
+        volatile.map(|account| account.metrics.waiting()).sum()
     }
-}
 
-/// One event on its way to one webhook.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The event.
-    pub event: Arc<Event>,
-    ticket: Ticket,
-    hold: Hold,
-}
-
-impl Delivery {
-    /// Ends the delivery, delivered or given up: nobody has to send it again.
-    pub fn settle(self) {
-        self.ticket.settle();
-        self.hold.account.deliveries.fetch_sub(1, Ordering::AcqRel);
+    /// Returns whether a webhook's deliveries survive the end of the process.
+    #[must_use]
+    pub fn is_durable(&self, webhook: WebhookIndex) -> bool {
+        self.0.accounts[webhook].is_durable()
     }
-}
 
-/// Bytes of an account, given back when dropped.
-#[derive(Debug)]
-struct Hold {
-    account: Arc<Account>,
-    size: usize,
-}
+    /// Returns why the store cannot be written, as it changes; none while it can.
+    #[must_use]
+    pub fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.0.disk.failure()
+    }
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        let before = self.account.bytes.fetch_sub(self.size, Ordering::AcqRel);
-        let half = self.account.max_bytes / 2;
-        let after = before - self.size;
-        if before > half && after <= half {
-            self.account.changed.notify_waiters();
+    /// Sets whether a webhook is attempted, for ever if it is durable.
+    pub fn set_state(&self, webhook: WebhookIndex, state: WebhookState) {
+        let account = &self.0.accounts[webhook];
+        account.state.send_replace(state.clone());
+        if let (Keeping::Durable(key), Some(journal)) = (account.keeping, &self.0.journal) {
+            journal.lock().stocks[webhook].is_served = state.is_enabled();
+            journal.change(Change::State {
+                webhook: key,
+                state,
+            });
+        }
+    }
+
+    /// Waits until everything that is accepted by now is settled or on disk, as far as it is durable
+    /// and the disk takes it.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn flush(&self) {
+        if let Some(journal) = &self.0.journal {
+            // The thread has ended, so that nothing is left to be flushed.
+            let _ = journal.flush().await;
+        }
+    }
+
+    /// Makes the record that the deliveries share, and has it written if it has to be.
+    fn journal(
+        &self,
+        event: &Arc<Event>,
+        places: &[(WebhookIndex, Place)],
+        ticket: Ticket,
+    ) -> Arc<Accepted> {
+        let mut durable = Webhooks::new();
+        let mut spilled = Webhooks::new();
+        let mut held = 0;
+        for &(webhook, place) in places {
+            let keeping = self.0.accounts[webhook].keeping;
+            match (keeping, place) {
+                (_, Place::Nowhere) | (Keeping::Loose, _) => {}
+                (Keeping::Held, _) => held += 1,
+                (Keeping::Durable(_), _) => durable.push(webhook),
+            }
+            if place == Place::Disk {
+                spilled.push(webhook);
+            }
+        }
+        let make = |seq| Arc::new(Accepted::new(seq, ticket, durable.clone(), held));
+        match &self.0.journal {
+            Some(journal) if !durable.is_empty() => journal.accept(&self.0, event, &spilled, make),
+            _ => make(Seq(0)),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use bytestring::ByteString;
-    use futures_util::FutureExt as _;
-
-    use super::*;
-    use crate::ack::Ledger;
-    use crate::event::{Client, Detail, Happening, Kind, Message, Timestamp, TopicName};
-
-    fn event(payload_bytes: usize) -> Arc<Event> {
-        let message = Message {
-            topic: TopicName::try_from(ByteString::from_static("a")).expect("a name"),
-            payload: Bytes::from(vec![0; payload_bytes]),
-            qos: 0,
-            retain: false,
-        };
-        let happening = Happening {
-            kind: Kind::MessagePublish,
-            time: None,
-            client: Client::default(),
-            detail: Detail::Message(message),
-        };
-        Arc::new(Event::new(happening, Timestamp::now()))
+impl Inner {
+    fn has_room(&self, webhook: WebhookIndex, size: usize) -> bool {
+        let account = &self.accounts[webhook];
+        match account.keeping {
+            Keeping::Loose => true,
+            Keeping::Held => account.has_memory(size),
+            Keeping::Durable(_) => {
+                let may_drop = self.on_full != OnFull::Block && !self.disk.is_failing();
+                (!account.is_spilled() && account.has_memory(size))
+                    || self.disk.has_room()
+                    || may_drop
+            }
+        }
     }
 
-    fn spool(max_bytes: usize, webhooks: usize) -> Spool {
-        Spool::new(&Config { max_bytes }, webhooks)
+    fn has_plenty(&self, webhook: WebhookIndex) -> bool {
+        let account = &self.accounts[webhook];
+        match account.keeping {
+            Keeping::Loose => true,
+            Keeping::Held => account.is_half_empty(),
+            Keeping::Durable(_) => {
+                (!account.is_spilled() && account.is_half_empty())
+                    || self.disk.has_room_again()
+                    || (self.on_full != OnFull::Block && !self.disk.is_failing())
+            }
+        }
     }
 
-    #[test]
-    fn a_full_share_refuses_what_nobody_waits_for() {
-        let spool = spool(2 * 4_000, 2);
-        let event = event(1_500);
-        let first = spool.append(0, &event, Ticket::none());
-        let second = spool.append(0, &event, Ticket::none());
-        assert!(first.is_ok() && second.is_ok());
-        assert_eq!(spool.append(0, &event, Ticket::none()).err(), Some(Full));
-        assert!(!spool.has_room(&[0, 1], event.size()));
-        assert!(spool.append(1, &event, Ticket::none()).is_ok());
-        drop(first);
-        assert!(spool.append(0, &event, Ticket::none()).is_ok());
+    fn place(&self, webhook: WebhookIndex, size: usize, is_awaited: bool) -> Place {
+        let account = &self.accounts[webhook];
+        let has_memory = account.has_memory(size);
+        match account.keeping {
+            Keeping::Held if has_memory || is_awaited => Place::Memory,
+            Keeping::Loose if has_memory => Place::Memory,
+            Keeping::Held | Keeping::Loose => Place::Nowhere,
+            Keeping::Durable(_) if has_memory && !account.is_spilled() => Place::Memory,
+            Keeping::Durable(_) if self.disk.has_room() => Place::Disk,
+            Keeping::Durable(_) => match self.on_full {
+                OnFull::Block if is_awaited => Place::Disk,
+                OnFull::DropOldest if is_awaited || !self.disk.is_failing() => Place::Disk,
+                OnFull::DropNewest if is_awaited && self.disk.is_failing() => Place::Disk,
+                OnFull::Block | OnFull::DropOldest | OnFull::DropNewest => Place::Nowhere,
+            },
+        }
     }
 
-    #[test]
-    fn what_the_broker_keeps_is_accepted_and_settles() {
-        let settled = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&settled);
-        let ledger = Ledger::new(move |_| {
-            count.fetch_add(1, Ordering::Relaxed);
-        });
-        let spool = spool(10, 1);
-        let (one, other) = (event(100), event(100));
-        let first = spool.append(0, &one, ledger.open(1)).expect("always room");
-        let second = spool.append(0, &other, ledger.open(2)).expect("awaited");
-        first.settle();
-        assert_eq!(settled.load(Ordering::Relaxed), 1);
-        drop(second);
-        assert_eq!(settled.load(Ordering::Relaxed), 1);
+    /// Tells those who wait that a webhook has memory again.
+    fn has_changed(&self, webhook: WebhookIndex) {
+        self.wake_waiting();
+        if let Some(journal) = &self.journal
+            && self.accounts[webhook].is_spilled()
+        {
+            journal.has_room();
+        }
     }
 
-    #[tokio::test]
-    async fn room_is_half_of_the_share() {
-        let spool = spool(4_000, 1);
-        let event = event(1_500);
-        let held: Vec<_> = (0..2)
-            .map(|_| spool.append(0, &event, Ticket::none()).expect("room"))
-            .collect();
-        assert_eq!(spool.room(&[0]).now_or_never(), None);
-        let mut held = held.into_iter();
-        drop(held.next());
-        spool.room(&[0]).await;
-        drop(held);
-    }
-
-    #[test]
-    fn what_is_dropped_unsettled_still_waits() {
-        let spool = spool(4_000, 1);
-        let event = event(1_500);
-        let append = || spool.append(0, &event, Ticket::none()).expect("room");
-        let (settled, dropped) = (append(), append());
-        assert_eq!(spool.waiting(), 2);
-        settled.settle();
-        drop(dropped);
-        assert_eq!(spool.waiting(), 1);
-        assert!(spool.has_room(&[0], event.size()));
+    fn wake_waiting(&self) {
+        self.changed.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests;

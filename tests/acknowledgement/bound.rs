@@ -13,7 +13,7 @@ const MESSAGES: usize = 300;
 
 /// Starts a sidecar with little room, before a receiver that holds everything back.
 async fn start(gate: &Gate) -> Setup {
-    let config = format!("spool.max_bytes = \"64KiB\"\n{WEBHOOK}");
+    let config = format!("spool.max_memory = \"64KiB\"\n{WEBHOOK}");
     let setup = Setup::start(MQHOOK, Mosquitto::builder(), &config).await;
     setup.receiver.set(Behaviour::Status(200).behind(gate));
     setup

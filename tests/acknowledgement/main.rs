@@ -1,4 +1,5 @@
-//! Nothing that the broker holds is acknowledged before it is delivered or given up.
+//! With a spool in memory, nothing that the broker holds is acknowledged before it is delivered or
+//! given up.
 //!
 //! With `receive_maximum = 1` the broker sends a message only after the PUBACK of the one before,
 //! so that the arrival of the last message proves that the broker has all the PUBACKs before it.
@@ -12,10 +13,11 @@ use support::receiver::{Behaviour, Gate, Receiver};
 
 const MQHOOK: &str = env!("CARGO_BIN_EXE_mqhook");
 
-/// One webhook that gets everything.
-const WEBHOOK: &str = "[webhooks.a]
+/// One webhook that gets everything, and a spool that holds nothing for the broker.
+const WEBHOOK: &str = "spool.backend = \"memory\"
+[webhooks.a]
 url = \"{receiver}\"
-retry.initial = \"50ms\"
+retry.exponential.initial = \"50ms\"
 events = [{ event = \"on_message_publish\", topic = \"#\" }]
 ";
 

@@ -70,6 +70,7 @@ async fn every_webhook_must_have_its_message() {
     let config = format!(
         "broker.receive_maximum = 1\n{WEBHOOK}{}",
         WEBHOOK
+            .replace("spool.backend = \"memory\"\n", "")
             .replace("webhooks.a", "webhooks.b")
             .replace("{receiver}", "{receiver}/b")
     );
@@ -131,7 +132,7 @@ async fn a_message_of_no_rule_is_acknowledged() {
 async fn keep_alive_goes_on_while_nothing_is_taken() {
     let (broker, receiver) = (ScriptedBroker::bind().await, Receiver::start());
     let admin = support::port::free_port();
-    let config = format!("broker.keep_alive = \"5s\"\nspool.max_bytes = \"64KiB\"\n{WEBHOOK}");
+    let config = format!("broker.keep_alive = \"5s\"\nspool.max_memory = \"64KiB\"\n{WEBHOOK}");
     let config = complete(&config, &broker.url(), &receiver.url(), admin);
     let _sidecar = Sidecar::start(MQHOOK, &config, "toml");
     receiver.set(Behaviour::Never);

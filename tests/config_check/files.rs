@@ -148,9 +148,9 @@ fn a_share_of_the_memory_that_one_message_fills_is_warned_of() {
         assert_eq!(keys, expected, "{text}{}", reading.render(false));
     };
     check("", 3, &[]);
-    check("spool.max_bytes = 32MiB", 1, &[]);
-    check("spool.max_bytes = 31MiB", 1, &["spool.max_bytes"]);
-    check("spool.max_bytes = 32MiB", 2, &["spool.max_bytes"]);
+    check("spool.max_memory = 32MiB", 1, &[]);
+    check("spool.max_memory = 31MiB", 1, &["spool.max_memory"]);
+    check("spool.max_memory = 32MiB", 2, &["spool.max_memory"]);
     check(
         "broker.max_packet_size = 33MiB",
         1,
@@ -158,9 +158,9 @@ fn a_share_of_the_memory_that_one_message_fills_is_warned_of() {
     );
     check("broker.max_packet_size = 1MiB", 20, &[]);
     check(
-        "spool.max_bytes = 1MiB, broker.max_packet_size = 1MiB",
+        "spool.max_memory = 1MiB, broker.max_packet_size = 1MiB",
         1,
-        &["spool.max_bytes"],
+        &["spool.max_memory"],
     );
-    check("spool.max_bytes = many", 3, &[]);
+    check("spool.max_memory = many", 3, &[]);
 }

@@ -53,8 +53,22 @@ fn key() -> impl Strategy<Value = String> {
         "encoding",
         "not_utf8",
         "retry",
+        "schedule",
+        "exponential",
         "initial",
+        "factor",
         "max",
+        "for",
+        "retry_after_max",
+        "statuses",
+        "on_gone",
+        "breaker",
+        "failures",
+        "failure_limit",
+        "deliveries",
+        "time",
+        "durable",
+        "notify",
         "events",
         "event",
         "topic",
@@ -78,7 +92,13 @@ fn key() -> impl Strategy<Value = String> {
         "retained",
         "listen",
         "backend",
+        "dir",
+        "max_memory",
         "max_bytes",
+        "max_age",
+        "on_full",
+        "elide",
+        "dead_letters",
         "pool_size",
         "timeout",
         "cancel_timeout",
@@ -126,6 +146,10 @@ fn scalar() -> impl Strategy<Value = String> {
         "\"a/#\"",
         "\"a/#/b\"",
         "\"base64\"",
+        "\"memory\"",
+        "\"hourly\"",
+        "[\"1s\", \"30d\"]",
+        "[410, 503]",
         "\"mosquitto\"",
         "\"0.0.0.0:1\"",
         "\"${HOST}\"",
@@ -163,7 +187,12 @@ fn document() -> impl Strategy<Value = String> {
         .prop_map(|(path, value, end)| format!("{} = {value}{end}", path.join(".")));
     let webhook = value()
         .prop_map(|value| format!("webhooks.w = {{ url = \"http://h/\", events = {value} }}\n"));
-    prop::collection::vec(prop_oneof![4 => line, 1 => webhook], 0..8)
+    let retry = (
+        prop::sample::select(vec!["retry", "breaker", "failure_limit"]),
+        value(),
+    )
+        .prop_map(|(key, value)| format!("webhooks.w.{key} = {value}\n"));
+    prop::collection::vec(prop_oneof![4 => line, 1 => webhook, 1 => retry], 0..8)
         .prop_map(|lines| lines.concat())
 }
 

@@ -213,8 +213,16 @@ retained = true
 [admin]
 listen = ""
 [spool]
-backend = "memory"
-max_bytes = "64 MiB"
+backend = "SQLite"
+dir = "state"
+max_memory = "32 MiB"
+max_bytes = "2GiB"
+max_age = "14d"
+on_full = "drop_oldest"
+elide = false
+dead_letters = { max_bytes = 0, max_age = "1d" }
+[notify]
+topic = "mqhook/notices"
 [webhooks.billing]
 enable = true
 url = "http://h.example/a?b=c"
@@ -224,7 +232,10 @@ connect_timeout = "500ms"
 idle_timeout = "1m"
 headers = { z-last = "1", a-first = "2", Authorization = "Bearer x" }
 body = { encoding = "Base64", not_utf8 = "replace" }
-retry = { initial = "1s", max = "1m" }
+durable = false
+retry = { schedule = ["5s", "1.5m"], retry_after_max = "1h", statuses = [404, 302], on_gone = "reject" }
+breaker = { failures = 3, initial = "2s", max = "1m" }
+failure_limit = { deliveries = 100, time = "5d" }
 events = [
     { event = "on_message_publish", topic = "a/+/c" },
     { event = "on_client_connected" },
@@ -232,6 +243,11 @@ events = [
 [webhooks.audit]
 url = "http://h.example/audit"
 events = [{ event = "ON_MESSAGE_PUBLISH", topic = "$share/g/b/#" }]
+retry.exponential = { initial = "10s", factor = 1.5, max = "5m", for = "12h" }
+[webhooks.hourly]
+url = "http://h.example/hourly"
+events = [{ event = "on_client_connected" }]
+retry.schedule = "Hourly"
 "#;
 
 const HOCON: &str = r#"
@@ -246,7 +262,12 @@ broker {
   retained = ${FLAG}
 }
 admin.listen = ""
-spool { backend = memory, max_bytes = 64 MiB }
+spool {
+  backend = sqlite, dir = state, max_memory = 32 MiB, max_bytes = 2GiB, max_age = 14d
+  on_full = drop_oldest, elide = false
+  dead_letters { max_bytes = 0, max_age = 1d }
+}
+notify.topic = "mqhook/notices"
 webhooks {
   billing {
     enable = ${FLAG}
@@ -257,13 +278,19 @@ webhooks {
     headers.Authorization = "Bearer x"
     body.encoding = Base64
     body.not_utf8 = replace
-    retry { initial = 1s, max = 1m }
+    durable = false
+    retry { schedule = [5s, 1.5m], retry_after_max = 1h, statuses = [404, 302], on_gone = reject }
+    breaker { failures = 3, initial = 2s, max = 1m }
+    failure_limit { deliveries = 100, time = 5d }
     events = [
       { event = on_message_publish, topic = "a/+/c" }
       { event = on_client_connected }
     ]
   }
-  audit { url = "http://"${HOST}"/audit", events = [ { event = on_message_publish, topic = "$share/g/b/#" } ] }
+  audit { url = "http://"${HOST}"/audit", events = [ { event = on_message_publish, topic = "$share/g/b/#" } ]
+    retry.exponential { initial = 10s, factor = 1.5, max = 5m, for = 12h } }
+  hourly { url = "http://"${HOST}"/hourly", events = [ { event = on_client_connected } ]
+    retry.schedule = hourly }
 }
 "#;
 

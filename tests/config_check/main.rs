@@ -3,5 +3,6 @@
 mod files;
 mod fuzz;
 mod good;
+mod keeping;
 mod rendered;
 mod world;

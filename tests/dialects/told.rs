@@ -79,6 +79,7 @@ fn detail(detail: &Detail) -> String {
             format!(" filter={filter:?}{}", qos.unwrap_or_default())
         }
         Detail::Message(message) => format!(" topic={}", message.topic),
+        Detail::Notice(notice) => format!(" webhook={}", notice.webhook),
     }
 }
 

@@ -40,7 +40,7 @@ async fn a_request_says_what_it_is() {
 
 #[tokio::test]
 async fn a_retry_has_the_same_identifier_and_body() {
-    let config = webhook("a", &["#"]) + "retry.initial = \"50ms\"\n";
+    let config = webhook("a", &["#"]) + "retry.exponential.initial = \"50ms\"\n";
     let setup = start(&config).await;
     let refusal = Behaviour::Status(503);
     setup

@@ -11,6 +11,6 @@ const MQHOOK: &str = env!("CARGO_BIN_EXE_mqhook");
 const WEBHOOK: &str = "[webhooks.a]
 url = \"{receiver}\"
 timeout = \"20s\"
-retry.initial = \"20ms\"
+retry.exponential.initial = \"20ms\"
 events = [{ event = \"on_message_publish\", topic = \"#\" }]
 ";

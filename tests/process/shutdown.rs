@@ -78,7 +78,7 @@ async fn the_grace_time_is_a_limit() {
     );
     setup
         .sidecar
-        .wait_for_log("the broker keeps what has QoS 1")
+        .wait_for_log("what waits on disk is delivered after the next start")
         .await;
 }
 

@@ -129,7 +129,7 @@ async fn a_receiver_that_goes_down_gets_everything_when_it_is_back() {
     setup.receiver.go_down().await;
     burst(&setup, 50).await;
     setup
-        .wait_for_metric(&attempts("connect"), |attempts| attempts >= 50)
+        .wait_for_metric(&attempts("connect"), |attempts| attempts >= 10)
         .await;
     setup.receiver.come_back();
     wait_for_deliveries(&setup, 51).await;

@@ -15,8 +15,8 @@ const MQHOOK: &str = env!("CARGO_BIN_EXE_mqhook");
 /// A webhook `a` that gets everything, and tries again soon.
 const WEBHOOK: &str = "[webhooks.a]
 url = \"{receiver}/a\"
-retry.initial = \"20ms\"
-retry.max = \"100ms\"
+retry.exponential.initial = \"20ms\"
+retry.exponential.max = \"100ms\"
 events = [{ event = \"on_message_publish\", topic = \"#\" }]
 ";
 

@@ -14,10 +14,11 @@ mod builder;
 
 use std::env;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -106,6 +107,22 @@ impl Mosquitto {
     /// Stops the broker as an operator would (SIGTERM) and waits for its exit.
     pub fn stop(&mut self) {
         self.end(Signal::TERM);
+    }
+
+    /// Makes a persistent broker write its sessions and messages to disk (SIGUSR1), and waits until it
+    /// has. What it acknowledged before survives a kill then.
+    pub async fn save(&mut self) {
+        let file = self.directory.path().join("mosquitto.db");
+        let before = identity(&file);
+        let process = self.process.as_mut().expect("expected a running broker");
+        process.signal(Signal::USR1);
+        // It writes another file, syncs it and renames it, so a new inode is a complete file.
+        let saved = async {
+            while identity(&file) == before {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        bounded("the broker to save its sessions", saved).await;
     }
 
     /// Kills the broker (SIGKILL) and waits for its exit.
@@ -208,6 +225,12 @@ fn launch(directory: &Path) -> Result<Process, String> {
         }
         thread::sleep(POLL);
     }
+}
+
+/// Returns what changes whenever a file is replaced; `None` while there is none.
+fn identity(file: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.ino(), metadata.modified().ok()?))
 }
 
 fn read_log(directory: &Path) -> String {

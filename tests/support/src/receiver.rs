@@ -10,9 +10,11 @@
 //! behaviour is performed. The server has its own runtime with one thread, so a test that blocks
 //! does not delay it, and it may be started outside of a runtime.
 
+mod arrival;
 mod behaviour;
 mod connection;
 mod request;
+mod retry_after;
 mod state;
 
 use std::collections::VecDeque;
@@ -20,19 +22,23 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
-pub use self::behaviour::{Answer, Behaviour, Gate};
+pub use self::arrival::{Arrival, Given};
+pub use self::behaviour::{Answer, Behaviour, Door, Gate};
 pub use self::request::Request;
+pub use self::retry_after::RetryAfter;
 pub use self::state::Counts;
 use self::state::{Inner, Memory, State};
+use crate::child::POLL;
 use crate::port::{free_port, loopback};
-use crate::wire::PATIENCE;
+use crate::wire::{PATIENCE, Wire as _};
 
 /// A running server that answers 200 until told otherwise; dropping it closes everything.
 pub struct Receiver {
@@ -67,6 +73,13 @@ impl Receiver {
     #[must_use]
     pub fn start_counting() -> Self {
         Self::launch(None, Memory::Counts)
+    }
+
+    /// Starts a plain server that keeps an [`Arrival`] of each request, for hundreds of thousands of
+    /// them; [`Receiver::requests`] and what waits for requests see none.
+    #[must_use]
+    pub fn start_recording() -> Self {
+        Self::launch(None, Memory::Arrivals)
     }
 
     /// Returns the port.
@@ -106,6 +119,19 @@ impl Receiver {
             let next = turns.lock().expect("popping does not panic").pop_front();
             next.unwrap_or_else(|| last.clone())
         });
+    }
+
+    /// Treats new connections like this from the next one on; those that are open stay open.
+    pub fn set_door(&self, door: Door) {
+        self.state.set_door(door);
+    }
+
+    /// Returns every arrival from this position on, in the order their last bytes were read. What
+    /// was still pending at an earlier call may have been answered since.
+    #[must_use]
+    pub fn arrivals(&self, from: usize) -> Vec<Arrival> {
+        let inner = self.state.lock();
+        inner.arrivals.get(from..).unwrap_or_default().to_vec()
     }
 
     /// Returns every request so far, in the order their last bytes were read.
@@ -289,11 +315,28 @@ async fn converse(stream: TcpStream, acceptor: Option<TlsAcceptor>, state: Arc<S
     stream
         .set_nodelay(true)
         .expect("a TCP socket has this option");
+    match state.door() {
+        Door::Open => {}
+        Door::Closed => return,
+        Door::Reset => return stream.reset_on_close(),
+        Door::Deaf => return until_hung_up(&stream).await,
+    }
     match acceptor {
         None => connection::serve(Box::new(stream), number, state).await,
         Some(acceptor) => match acceptor.accept(stream).await {
             Ok(stream) => connection::serve(Box::new(stream), number, state).await,
             Err(_) => state.failed_handshake(),
         },
+    }
+}
+
+/// Waits until the client has closed, without reading what it sent.
+async fn until_hung_up(stream: &TcpStream) {
+    // What the client has sent makes the socket ready all the time, so its end must be asked for.
+    while let Ok(ready) = stream.ready(Interest::READABLE).await {
+        if ready.is_read_closed() {
+            return;
+        }
+        sleep(POLL).await;
     }
 }

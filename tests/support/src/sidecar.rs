@@ -7,7 +7,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -32,6 +32,15 @@ pub struct Sidecar {
     readers: Vec<JoinHandle<()>>,
     command: Invocation,
     directory: TempDir,
+}
+
+/// Resident memory of a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Now.
+    pub bytes: u64,
+    /// The most since it was started.
+    pub peak_bytes: u64,
 }
 
 /// What was run, to run it again.
@@ -138,6 +147,37 @@ impl Sidecar {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Returns how it ended, or `None` while it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.exited()
+    }
+
+    /// Returns how much memory it has.
+    ///
+    /// # Panics
+    /// When it has ended.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()));
+        let status = status.expect("expected a sidecar that runs");
+        let bytes = |key| kilobytes(&status, key).expect("the kernel says so") * 1024;
+        Memory {
+            bytes: bytes("VmRSS:"),
+            peak_bytes: bytes("VmHWM:"),
+        }
+    }
+
+    /// Runs the same binary with other arguments in the same directory, and returns what it wrote.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        let output = Command::new(&self.command.binary)
+            .args(arguments)
+            .current_dir(self.directory())
+            .stdin(Stdio::null())
+            .output();
+        output.expect("the binary runs")
     }
 
     /// Returns everything written to standard output and standard error so far.
@@ -337,6 +377,12 @@ impl Log {
             .flat_map(|line| [line.as_str(), "\n"])
             .collect()
     }
+}
+
+/// Finds a line of `/proc/PID/status`.
+fn kilobytes(status: &str, key: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(key))?;
+    value.trim().trim_end_matches(" kB").parse().ok()
 }
 
 /// Finds a series in the Prometheus or `OpenMetrics` text format.

@@ -5,13 +5,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::retry_after::RetryAfter;
+
 /// What to do with a request that has been read completely.
 ///
 /// A behaviour that does not mention the connection keeps it open for the next request, unless the
 /// client sent `Connection: close`.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
-    /// An empty answer with this status code.
+    /// An empty answer with this status code. Below 200 it is an interim one, after which the client
+    /// waits in vain.
     Status(u16),
     /// This answer.
     Answer(Answer),
@@ -21,6 +24,8 @@ pub enum Behaviour {
     Hold(Gate, Box<Behaviour>),
     /// A TCP RST instead of an answer.
     ResetBeforeAnswer,
+    /// A TCP RST in the middle of the headers of a 200.
+    ResetInHeaders,
     /// A TCP RST after the headers of a 200 whose body never comes.
     ResetAfterHeaders,
     /// An orderly close (FIN) instead of an answer.
@@ -36,6 +41,8 @@ pub enum Behaviour {
     },
     /// A 200 with a chunked body without end, as fast as the client reads.
     EndlessBody,
+    /// A 200 with headers without end, as fast as the client reads.
+    EndlessHeaders,
     /// A 200 whose Content-Length is not the length of its body. The connection is closed after
     /// too short a body and kept after too long a one.
     WrongLength {
@@ -55,6 +62,9 @@ pub enum Behaviour {
         /// Whether the last one carries `Connection: close`.
         announced: bool,
     },
+    /// A 200, and an unannounced close when no request follows within this time. A request that was
+    /// just on its way is lost, as behind every proxy that closes idle connections.
+    CloseWhenIdle(Duration),
     /// An HTTP/1.0 answer with this status whose body ends with the connection.
     Http10(u16),
     /// Bytes that are not HTTP, then a close.
@@ -78,7 +88,7 @@ impl Behaviour {
 /// An answer, sent as it is.
 ///
 /// A Content-Length is added unless the headers have one or a Transfer-Encoding, or the status
-/// allows no body (204, 304). The body is sent in any case.
+/// allows no body (1xx, 204, 304). The body is sent in any case.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Answer {
@@ -104,10 +114,19 @@ impl Answer {
         self
     }
 
+    /// Adds a `Retry-After`.
+    pub fn retry_after(self, value: RetryAfter) -> Self {
+        self.header("Retry-After", value.value())
+    }
+
     /// Sets the body.
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = body.into();
         self
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.status
     }
 
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -119,7 +138,7 @@ impl Answer {
             bytes.extend_from_slice(value);
             bytes.extend_from_slice(b"\r\n");
         }
-        if !matches!(self.status, 204 | 304) && !self.is_framed() {
+        if !matches!(self.status, 100..=199 | 204 | 304) && !self.is_framed() {
             bytes.extend_from_slice(format!("Content-Length: {}\r\n", self.body.len()).as_bytes());
         }
         bytes.extend_from_slice(b"\r\n");
@@ -133,6 +152,20 @@ impl Answer {
             .iter()
             .any(|(name, _)| framing.contains(&name.to_ascii_lowercase().as_str()))
     }
+}
+
+/// What becomes of a new connection before anything is read from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Door {
+    /// Its requests are read.
+    #[default]
+    Open,
+    /// A TCP RST at once.
+    Reset,
+    /// An orderly close (FIN) at once.
+    Closed,
+    /// It is kept, and never read from, until the client closes.
+    Deaf,
 }
 
 /// Holds requests back until it is opened; clones are the same gate.

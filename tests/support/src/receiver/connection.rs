@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 
+use super::arrival::Given;
 use super::behaviour::{Answer, Behaviour, reason};
 use super::request::Reader;
 use super::state::State;
@@ -24,6 +25,7 @@ pub(super) async fn serve(mut wire: Box<dyn Wire>, number: u64, state: Arc<State
     let mut connection = Connection {
         reader: Reader::new(number),
         answers: 0,
+        given: Given::Nothing,
     };
     loop {
         let request = match connection.reader.read(&mut *wire).await {
@@ -32,8 +34,12 @@ pub(super) async fn serve(mut wire: Box<dyn Wire>, number: u64, state: Arc<State
             Err(error) => return state.malformed(&error),
         };
         let is_last = request.is_last();
-        let (behaviour, _in_flight) = state.record(request);
-        match connection.perform(behaviour, &mut *wire).await {
+        let (behaviour, mut in_flight) = state.record(request);
+        connection.given = Given::Nothing;
+        let next = connection.perform(behaviour, &mut *wire).await;
+        in_flight.answer = connection.given;
+        drop(in_flight);
+        match next {
             Ok(Next::Keep) if !is_last => {}
             Ok(Next::Keep | Next::Close) => {
                 // The client may have closed first, which is as good.
@@ -49,6 +55,8 @@ pub(super) async fn serve(mut wire: Box<dyn Wire>, number: u64, state: Arc<State
 struct Connection {
     reader: Reader,
     answers: u64,
+    /// What the client was told about the last request.
+    given: Given,
 }
 
 impl Connection {
@@ -57,37 +65,35 @@ impl Connection {
             return Ok(Next::Close);
         };
         match behaviour {
-            Behaviour::Status(status) => self.answer(wire, &Answer::new(status).encode()).await,
-            Behaviour::Answer(answer) => self.answer(wire, &answer.encode()).await,
+            Behaviour::Status(status) => self.answer(wire, &Answer::new(status)).await,
+            Behaviour::Answer(answer) => self.answer(wire, &answer).await,
             Behaviour::NonUtf8Header => {
-                self.answer(
-                    wire,
-                    &Answer::new(200)
-                        .header("X-Note", b"caf\xe9 \xff\xfe")
-                        .encode(),
-                )
-                .await
+                let answer = Answer::new(200).header("X-Note", b"caf\xe9 \xff\xfe");
+                self.answer(wire, &answer).await
             }
             Behaviour::CloseAfterAnswer { answers, announced } => {
                 self.last_answer(wire, answers, announced).await
             }
+            Behaviour::CloseWhenIdle(after) => self.close_when_idle(wire, after).await,
             Behaviour::ResetBeforeAnswer => Ok(Next::Reset),
             Behaviour::CloseBeforeAnswer => Ok(Next::Close),
+            Behaviour::ResetInHeaders => {
+                send(wire, b"HTTP/1.1 200 OK\r\nContent-Le").await?;
+                Ok(Next::Reset)
+            }
             Behaviour::ResetAfterHeaders => {
                 send(wire, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n").await?;
                 Ok(Next::Reset)
             }
             Behaviour::DripBody { every, length } => self.drip(wire, every, length).await,
-            Behaviour::EndlessBody => endless(wire).await,
+            Behaviour::EndlessBody => endless_body(wire).await,
+            Behaviour::EndlessHeaders => endless_headers(wire).await,
             Behaviour::WrongLength { declared, sent } => {
                 self.wrong_length(wire, declared, sent).await
             }
             Behaviour::Http10(status) => {
-                send(
-                    wire,
-                    format!("HTTP/1.0 {status} {}\r\n\r\nold", reason(status)).as_bytes(),
-                )
-                .await?;
+                let answer = format!("HTTP/1.0 {status} {}\r\n\r\nold", reason(status));
+                self.send_answer(wire, status, answer.as_bytes()).await?;
                 Ok(Next::Close)
             }
             Behaviour::Garbage => {
@@ -142,10 +148,35 @@ impl Connection {
         }
     }
 
-    async fn answer(&mut self, wire: &mut dyn Wire, bytes: &[u8]) -> io::Result<Next> {
+    async fn answer(&mut self, wire: &mut dyn Wire, answer: &Answer) -> io::Result<Next> {
+        self.send_answer(wire, answer.status(), &answer.encode())
+            .await
+    }
+
+    /// Sends an answer that is complete with these bytes.
+    async fn send_answer(
+        &mut self,
+        wire: &mut dyn Wire,
+        status: u16,
+        bytes: &[u8],
+    ) -> io::Result<Next> {
         send(wire, bytes).await?;
-        self.answers += 1;
+        self.answered(status);
         Ok(Next::Keep)
+    }
+
+    fn answered(&mut self, status: u16) {
+        self.answers += 1;
+        self.given = Given::Status(status);
+    }
+
+    async fn close_when_idle(&mut self, wire: &mut dyn Wire, after: Duration) -> io::Result<Next> {
+        self.answer(wire, &Answer::new(200)).await?;
+        tokio::select! {
+            biased;
+            () = self.reader.until_more(wire) => Ok(Next::Keep),
+            () = sleep(after) => Ok(Next::Close),
+        }
     }
 
     async fn last_answer(
@@ -161,7 +192,7 @@ impl Connection {
         } else {
             answer
         };
-        self.answer(wire, &answer.encode()).await?;
+        self.answer(wire, &answer).await?;
         Ok(if last { Next::Close } else { Next::Keep })
     }
 
@@ -186,7 +217,7 @@ impl Connection {
             }
             send(wire, piece).await?;
         }
-        self.answers += 1;
+        self.answered(200);
         Ok(Next::Keep)
     }
 
@@ -200,17 +231,25 @@ impl Connection {
             format!("HTTP/1.1 200 OK\r\nContent-Length: {declared}\r\n\r\n").into_bytes();
         let body = usize::try_from(sent).expect("a body that fits in memory");
         bytes.resize(bytes.len() + body, b'.');
-        self.answer(wire, &bytes).await?;
-        Ok(if sent < declared {
-            Next::Close
-        } else {
-            Next::Keep
-        })
+        if sent < declared {
+            send(wire, &bytes).await?;
+            return Ok(Next::Close);
+        }
+        self.send_answer(wire, 200, &bytes).await
     }
 }
 
 /// Ends with the error of a client that has gone.
-async fn endless(wire: &mut dyn Wire) -> io::Result<Next> {
+async fn endless_headers(wire: &mut dyn Wire) -> io::Result<Next> {
+    send(wire, b"HTTP/1.1 200 OK\r\n").await?;
+    let header = b"X-More: and more\r\n".repeat(100);
+    loop {
+        send(wire, &header).await?;
+    }
+}
+
+/// Ends with the error of a client that has gone.
+async fn endless_body(wire: &mut dyn Wire) -> io::Result<Next> {
     send(
         wire,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -173,6 +173,16 @@ impl Reader {
         while self.fill(wire).await.is_ok_and(|read| read > 0) {}
     }
 
+    /// Waits until the client has sent more or has closed.
+    ///
+    /// Cancel safe: what was read stays in the buffer.
+    pub(super) async fn until_more(&mut self, wire: &mut dyn Wire) {
+        if self.buffer.is_empty() {
+            // An error shows again at the next read.
+            let _ = self.fill(wire).await;
+        }
+    }
+
     async fn read_head(&mut self, wire: &mut dyn Wire) -> io::Result<Option<Bytes>> {
         let mut searched = 0;
         loop {

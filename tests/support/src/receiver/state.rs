@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
-use super::behaviour::Behaviour;
+use super::arrival::{Arrival, Given};
+use super::behaviour::{Behaviour, Door};
 use super::request::Request;
 
 pub(super) type Script = Arc<dyn Fn(&Request) -> Behaviour + Send + Sync>;
@@ -14,6 +15,7 @@ pub(super) type Script = Arc<dyn Fn(&Request) -> Behaviour + Send + Sync>;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Memory {
     Requests,
+    Arrivals,
     Counts,
 }
 
@@ -48,9 +50,11 @@ pub(super) struct State {
 pub(super) struct Inner {
     pub(super) counts: Counts,
     pub(super) requests: Vec<Request>,
+    pub(super) arrivals: Vec<Arrival>,
     /// Requests already handed out one by one.
     pub(super) taken: usize,
     script: Script,
+    door: Door,
 }
 
 impl State {
@@ -59,8 +63,10 @@ impl State {
         let inner = Inner {
             counts: Counts::default(),
             requests: Vec::new(),
+            arrivals: Vec::new(),
             taken: 0,
             script,
+            door: Door::Open,
         };
         Self {
             inner: Mutex::new(inner),
@@ -79,6 +85,14 @@ impl State {
         self.lock().script = script;
     }
 
+    pub(super) fn set_door(&self, door: Door) {
+        self.lock().door = door;
+    }
+
+    pub(super) fn door(&self) -> Door {
+        self.lock().door
+    }
+
     pub(super) fn opened(self: &Arc<Self>) -> (u64, Open) {
         let number = self.change(|inner| {
             let counts = &mut inner.counts;
@@ -94,16 +108,24 @@ impl State {
     pub(super) fn record(self: &Arc<Self>, request: Request) -> (Behaviour, InFlight) {
         let script = Arc::clone(&self.lock().script);
         let behaviour = script(&request);
-        self.change(|inner| {
+        let position = self.change(|inner| {
             let counts = &mut inner.counts;
             counts.requests += 1;
             counts.in_flight += 1;
             counts.peak_in_flight = counts.peak_in_flight.max(counts.in_flight);
-            if self.memory == Memory::Requests {
-                inner.requests.push(request);
+            match self.memory {
+                Memory::Requests => inner.requests.push(request),
+                Memory::Arrivals => inner.arrivals.push(Arrival::of(&request)),
+                Memory::Counts => {}
             }
+            inner.arrivals.len().checked_sub(1)
         });
-        (behaviour, InFlight(Arc::clone(self)))
+        let in_flight = InFlight {
+            state: Arc::clone(self),
+            position,
+            answer: Given::Nothing,
+        };
+        (behaviour, in_flight)
     }
 
     /// A connection that broke between two requests is not malformed.
@@ -136,11 +158,21 @@ impl Drop for Open {
     }
 }
 
-/// A request in flight; dropping it counts it as answered.
-pub(super) struct InFlight(Arc<State>);
+/// A request in flight; dropping it counts it as answered, or as given up.
+pub(super) struct InFlight {
+    state: Arc<State>,
+    /// Its place among the arrivals, if they are kept.
+    position: Option<usize>,
+    pub(super) answer: Given,
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.change(|inner| inner.counts.in_flight -= 1);
+        self.state.change(|inner| {
+            inner.counts.in_flight -= 1;
+            if let Some(position) = self.position {
+                inner.arrivals[position].answer = self.answer;
+            }
+        });
     }
 }

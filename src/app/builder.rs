@@ -1,0 +1,221 @@
+//! Builds what [`App`](super::App) runs out of the configuration.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use prometheus_client::registry::Registry;
+use rustls::ClientConfig;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::{Error, Receiver};
+use crate::ack::Ticket;
+use crate::admin::{Health, Watched};
+use crate::config::Config;
+use crate::dispatch::{self, Lane};
+use crate::envelope;
+use crate::event::{Event, Happening, Timestamp};
+use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe};
+use crate::mqtt::{self, Announcer, Connection, Listener, Replays, Status};
+use crate::rule::Rules;
+use crate::spool::{Queue, Spool};
+
+/// Packets that a broker may send ahead of their PUBACKs on the lifecycle connection: all.
+const LIFECYCLE_RECEIVE_MAXIMUM: u16 = u16::MAX;
+
+/// Notices that wait to be published.
+const NOTICES: usize = 256;
+
+/// What building connections needs.
+pub(super) struct Builder<'a> {
+    config: &'a Config,
+    broker: Arc<mqtt::Config>,
+    tls: Option<Arc<ClientConfig>>,
+    rules: Arc<Rules>,
+    own: OwnClients,
+    intake: intake::Metrics,
+    connections: mqtt::MetricsFamily,
+    watched: Vec<Watched>,
+    /// Takes the notices that are to be published.
+    publish: Option<mpsc::Sender<Bytes>>,
+    pub(super) closing: CancellationToken,
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        receivers: &[Receiver],
+        registry: &mut Registry,
+    ) -> Result<Self, Error> {
+        let mut tls = None;
+        if config.broker.url.transport.is_tls() {
+            tls = Some(config.broker.tls.client().map_err(Error::BrokerTls)?);
+        }
+        let rules = receivers.iter().map(|receiver| receiver.rules.as_slice());
+        let rules = Arc::new(Rules::compile(rules));
+        let groups = rules.feeds().iter().filter_map(|feed| feed.group());
+        Ok(Self {
+            config,
+            broker: Arc::new(config.broker.clone()),
+            tls,
+            own: OwnClients::new(&config.broker.client_id, groups),
+            rules: Arc::clone(&rules),
+            intake: intake::Metrics::new(registry),
+            connections: mqtt::MetricsFamily::new(registry),
+            watched: Vec::new(),
+            publish: None,
+            closing: CancellationToken::new(),
+        })
+    }
+
+    pub(super) fn lanes(
+        &mut self,
+        receivers: Vec<Receiver>,
+        spool: &Spool,
+        queues: Vec<Queue>,
+        registry: &mut Registry,
+    ) -> Vec<Lane> {
+        let metrics = dispatch::MetricsFamily::new(registry);
+        let notify = notify(Arc::clone(&self.rules), spool.clone(), self.publish.take());
+        let lane = |(webhook, (receiver, queue)): (usize, (Receiver, Queue))| {
+            let metrics = metrics.of(&receiver.name);
+            let config = dispatch::Config {
+                name: receiver.name,
+                concurrency: receiver.concurrency,
+                retry: receiver.retry,
+                breaker: receiver.breaker,
+                failure_limit: receiver.failure_limit,
+            };
+            let spooled = (spool.clone(), queue);
+            let notify = Arc::clone(&notify);
+            Lane::new(config, webhook, receiver.sink, spooled, metrics, notify)
+        };
+        receivers
+            .into_iter()
+            .zip(queues)
+            .enumerate()
+            .map(lane)
+            .collect()
+    }
+
+    /// Returns what publishes the lanes' notices, if it is configured; to be called before
+    /// [`lanes`](Self::lanes).
+    pub(super) fn announcer(&mut self) -> Option<Announcer> {
+        let topic = self.config.notify.topic.clone()?;
+        let (publish, payloads) = mpsc::channel(NOTICES);
+        self.publish = Some(publish);
+        Some(Announcer {
+            config: Arc::clone(&self.broker),
+            tls: self.tls.clone(),
+            client_id: self.own.notices().to_owned(),
+            topic,
+            payloads,
+        })
+    }
+
+    pub(super) fn messages(&mut self, spool: &Spool) -> Vec<Connection<Messages>> {
+        let feeds = self.rules.feeds().to_vec();
+        let own_topic = self.config.notify.topic.clone();
+        let connect = |feed: Arc<crate::rule::Feed>| {
+            let name = match feed.group() {
+                None => "messages".to_owned(),
+                Some(group) => format!("share {group}"),
+            };
+            let client_id = self.own.messages(feed.group());
+            let spool = spool.clone();
+            let replays = if self.config.retained {
+                Replays::OnNewSubscription
+            } else {
+                Replays::Never
+            };
+            let listener =
+                Messages::new(feed, spool, self.intake.clone(), replays, own_topic.clone());
+            self.connection(&name, client_id, &self.broker.clone(), listener)
+        };
+        feeds.into_iter().map(connect).collect()
+    }
+
+    pub(super) fn lifecycle(&mut self, spool: &Spool) -> Option<(Connection<Lifecycle>, Probe)> {
+        let is_plain = self.config.dialect == Some(crate::dialect::Name::Plain);
+        if self.rules.lifecycle_kinds().is_empty() || is_plain {
+            return None;
+        }
+        let listener = Lifecycle::new(
+            self.config.dialect,
+            Arc::clone(&self.rules),
+            spool.clone(),
+            self.own.clone(),
+            self.intake.clone(),
+        );
+        let (hearsay, subscribed) = (listener.hearsay(), listener.on_subscribed());
+        let broker = Arc::new(mqtt::Config {
+            receive_maximum: LIFECYCLE_RECEIVE_MAXIMUM,
+            ..(*self.broker).clone()
+        });
+        let client_id = self.own.lifecycle().to_owned();
+        let connection = self.connection("lifecycle", client_id, &broker, listener);
+        let probe = Probe {
+            config: broker,
+            tls: self.tls.clone(),
+            own: self.own.clone(),
+            subscribed,
+            hearsay,
+            status: connection.status.subscribe(),
+        };
+        Some((connection, probe))
+    }
+
+    fn connection<L: Listener>(
+        &mut self,
+        name: &str,
+        client_id: String,
+        broker: &Arc<mqtt::Config>,
+        listener: L,
+    ) -> Connection<L> {
+        let status = watch::Sender::new(Status::default());
+        self.watched.push(Watched {
+            name: name.to_owned(),
+            status: status.subscribe(),
+        });
+        Connection {
+            config: Arc::clone(broker),
+            tls: self.tls.clone(),
+            client_id,
+            clean_start: broker.clean_start,
+            listener,
+            status,
+            metrics: self.connections.of(name),
+            closing: self.closing.clone(),
+        }
+    }
+
+    pub(super) fn health(
+        &mut self,
+        lifecycle: Option<&(Connection<Lifecycle>, Probe)>,
+        spool: &Spool,
+    ) -> Health {
+        let hearsay = lifecycle.map(|(_, probe)| probe.hearsay.subscribe());
+        let watched = std::mem::take(&mut self.watched);
+        Health::new(watched, hearsay, spool.failure(), self.closing.clone())
+    }
+}
+
+/// Returns what turns the lanes' notices into events, and publishes them if somebody does.
+fn notify(
+    rules: Arc<Rules>,
+    spool: Spool,
+    publish: Option<mpsc::Sender<Bytes>>,
+) -> dispatch::Notify {
+    let bodies = envelope::Config::default();
+    Arc::new(move |happening: Happening| {
+        let event = Event::new(happening, Timestamp::now());
+        if let Some(publish) = &publish
+            && publish.try_send(bodies.body(&event)).is_err()
+        {
+            debug!("too many notices wait to be published; one is dropped");
+        }
+        let webhooks = rules.webhooks_for(event.kind);
+        spool.accept(event, webhooks, Ticket::none());
+    })
+}

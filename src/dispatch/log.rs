@@ -1,0 +1,95 @@
+//! What the log says of a lane.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use crate::retry::breaker::Change;
+use crate::sink::{Failure, Outcome};
+use crate::spool::Delivery;
+use crate::telemetry::Throttle;
+
+/// How often one lane may say that it gave up an event.
+const GAVE_UP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// Says what is worth a line, once.
+#[derive(Debug)]
+pub(super) struct Log {
+    webhook: String,
+    gave_up: Throttle,
+}
+
+impl Log {
+    pub(super) fn new(webhook: &str) -> Self {
+        Self {
+            webhook: webhook.to_owned(),
+            gave_up: Throttle::new(GAVE_UP_INTERVAL),
+        }
+    }
+
+    pub(super) fn attempt_ended(&self, delivery: &Delivery, outcome: &Outcome, took: Duration) {
+        let event = delivery.event();
+        let webhook = self.webhook.as_str();
+        debug!(
+            webhook,
+            event_id = %event.id,
+            kind = event.kind.name(),
+            attempt = delivery.failures.saturating_add(1),
+            elapsed_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            ?outcome,
+            "attempt ended"
+        );
+    }
+
+    pub(super) fn failing(&self, failure: &Failure) {
+        let webhook = self.webhook.as_str();
+        warn!(webhook, error = %failure, "webhook does not take events; they wait and are tried again");
+    }
+
+    pub(super) fn recovered(&self, failed_for: Duration) {
+        let (webhook, failing_s) = (self.webhook.as_str(), failed_for.as_secs());
+        info!(webhook, failing_s, "webhook takes events again");
+    }
+
+    pub(super) fn breaker_changed(&self, change: Change) {
+        let webhook = self.webhook.as_str();
+        match change {
+            Change::Opened => warn!(
+                webhook,
+                "webhook is left alone but for a probe now and then, as attempts in a row failed"
+            ),
+            Change::Closed => info!(webhook, "a probe succeeded; webhook is attempted in full"),
+        }
+    }
+
+    pub(super) fn gave_up(&mut self, delivery: &Delivery, failure: &Failure) {
+        let Some(held_back) = self.gave_up.pass(Instant::now()) else {
+            return;
+        };
+        let event = delivery.event();
+        let webhook = self.webhook.as_str();
+        warn!(
+            webhook,
+            event_id = %event.id,
+            kind = event.kind.name(),
+            attempts = delivery.failures,
+            held_back,
+            error = %failure,
+            "gave up an event; see `mqhook dead-letters`"
+        );
+    }
+
+    pub(super) fn disabled(&self, reason: &str) {
+        let webhook = self.webhook.as_str();
+        error!(
+            webhook,
+            reason, "webhook is disabled, its events wait; see `mqhook spool enable`"
+        );
+    }
+
+    pub(super) fn enabled(&self) {
+        let webhook = self.webhook.as_str();
+        info!(webhook, "webhook is enabled again");
+    }
+}

@@ -1,0 +1,130 @@
+//! What one webhook holds: its share of the memory, and the queues to its lane.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::{mpsc, watch};
+
+use super::delivery::Delivery;
+use super::metrics::Metrics;
+use super::store::{WebhookKey, WebhookState};
+use super::{Queue, WINDOW};
+
+/// So many deliveries in memory are a queue, not just attempts under way.
+const BEHIND: usize = 64;
+
+/// One webhook's account.
+#[derive(Debug)]
+pub(super) struct Account {
+    pub(super) keeping: Keeping,
+    pub(super) metrics: Metrics,
+    /// Whether the webhook is enabled; the lane follows.
+    pub(super) state: watch::Sender<WebhookState>,
+    /// Whether deliveries wait on disk only, so that later ones must, too.
+    is_spilled: AtomicBool,
+    /// The most bytes in memory.
+    max_bytes: usize,
+    bytes: AtomicUsize,
+    deliveries: AtomicUsize,
+    fresh: mpsc::UnboundedSender<Delivery>,
+    due: mpsc::UnboundedSender<Delivery>,
+}
+
+/// How a webhook's deliveries are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// In the store, under this key.
+    Durable(WebhookKey),
+    /// In memory, and by the broker until they are delivered.
+    Held,
+    /// In memory only: a crash loses them.
+    Loose,
+}
+
+impl Account {
+    /// Returns an empty account, and the other ends of its queues.
+    pub(super) fn new(keeping: Keeping, max_bytes: usize, metrics: Metrics) -> (Self, Queue) {
+        let (fresh, fresh_queue) = mpsc::unbounded_channel();
+        let (due, due_queue) = mpsc::unbounded_channel();
+        let (state, state_seen) = watch::channel(WebhookState::default());
+        let account = Self {
+            keeping,
+            metrics,
+            state,
+            is_spilled: AtomicBool::new(false),
+            max_bytes,
+            bytes: AtomicUsize::new(0),
+            deliveries: AtomicUsize::new(0),
+            fresh,
+            due,
+        };
+        let queue = Queue {
+            fresh: fresh_queue,
+            due: due_queue,
+            state: state_seen,
+        };
+        (account, queue)
+    }
+
+    /// Returns whether an event of this many bytes may be held in memory. One that is larger than
+    /// the whole share may when it is alone.
+    pub(super) fn has_memory(&self, size: usize) -> bool {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        let has_bytes = bytes == 0 || bytes + size <= self.max_bytes;
+        has_bytes && (self.keeping == Keeping::Held || self.deliveries() < WINDOW)
+    }
+
+    /// Returns whether the lane keeps up: nothing that comes in now would wait for long.
+    pub(super) fn is_idle(&self) -> bool {
+        self.deliveries() < BEHIND
+    }
+
+    pub(super) const fn is_durable(&self) -> bool {
+        matches!(self.keeping, Keeping::Durable(_))
+    }
+
+    /// Returns whether at least half of the share is free.
+    pub(super) fn is_half_empty(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) <= self.max_bytes / 2 && self.deliveries() <= WINDOW / 2
+    }
+
+    /// Returns how many bytes of the share are free.
+    pub(super) fn free_bytes(&self) -> usize {
+        let bytes = self.bytes.load(Ordering::Acquire);
+        self.max_bytes.saturating_sub(bytes)
+    }
+
+    pub(super) fn is_spilled(&self) -> bool {
+        self.is_spilled.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_spilled(&self, is_spilled: bool) {
+        self.is_spilled.store(is_spilled, Ordering::Release);
+    }
+
+    pub(super) fn hold(&self, size: usize) {
+        self.bytes.fetch_add(size, Ordering::AcqRel);
+        self.deliveries.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Gives back what was held; returns whether half of the share has just become free.
+    pub(super) fn release(&self, size: usize) -> bool {
+        let was_half_empty = self.is_half_empty();
+        self.bytes.fetch_sub(size, Ordering::AcqRel);
+        self.deliveries.fetch_sub(1, Ordering::AcqRel);
+        !was_half_empty && self.is_half_empty()
+    }
+
+    /// Hands a delivery to the lane. A lane that has ended leaves it unsettled, as it should be.
+    pub(super) fn send(&self, delivery: Delivery) {
+        let queue = if delivery.is_retry() {
+            &self.due
+        } else {
+            &self.fresh
+        };
+        let _ = queue.send(delivery);
+    }
+
+    fn deliveries(&self) -> usize {
+        self.deliveries.load(Ordering::Acquire)
+    }
+}

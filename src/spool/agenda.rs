@@ -1,0 +1,301 @@
+//! What the spool's thread has to do, and when: decisions over what waits. The time comes from outside.
+//!
+//! An event waits for one to two [`TICK`]s, so that what is delivered by then is never written.
+//! Then it is handed over to the batch, which is committed with the tick or when it is large.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Inner;
+use super::accepted::{Accepted, Webhooks};
+use super::account::Keeping;
+use super::batch::{Batch, Moved};
+use super::stock::Stock;
+use super::store::{Change, Seq, WebhookKey};
+use crate::event::{Event, Timestamp};
+use crate::rule::WebhookIndex;
+
+/// How long events and changes are collected.
+pub(super) const TICK: Duration = Duration::from_millis(4);
+
+/// How often what is too old is looked for.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// How often it is seen whether another process has changed the database.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What waits, and what is to be done next.
+#[derive(Debug)]
+pub(super) struct Agenda {
+    next_seq: Seq,
+    /// Accepted events that are nowhere but in memory, in order.
+    unsaved: VecDeque<Unsaved>,
+    /// How many of them were there at the last tick.
+    aged: usize,
+    pub(super) batch: Batch,
+    /// When the next tick is; none while nothing waits for one.
+    pub(super) tick: Option<Instant>,
+    /// Whether the batch has waited long enough.
+    is_ripe: bool,
+    /// Which of reads and commits goes first: they take turns.
+    turn: Turn,
+    pub(super) stocks: Vec<Stock>,
+    sweep: Instant,
+    look: Instant,
+    /// When a batch whose commit failed is tried again.
+    pub(super) failing_until: Option<Instant>,
+    pub(super) flushes: Vec<oneshot::Sender<()>>,
+    pub(super) is_closing: bool,
+    /// Whether the thread sleeps until a signal.
+    pub(super) is_asleep: bool,
+    /// Bytes of the events that were handed over and are not on disk.
+    pending_bytes: usize,
+}
+
+#[derive(Debug)]
+struct Unsaved {
+    event: Arc<Event>,
+    accepted: Arc<Accepted>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Commit,
+    Read,
+}
+
+/// What the spool's thread does next.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Commit this batch; none: the one that failed, again.
+    Commit(Option<Batch>),
+    /// Read fresh deliveries after the one that was loaded last.
+    LoadFresh(WebhookIndex),
+    /// Read retries that are due.
+    LoadDue(WebhookIndex),
+    /// Remove what is too old.
+    Sweep,
+    /// See whether another process has changed something.
+    Look,
+    Sleep(Duration),
+    Close,
+}
+
+impl Agenda {
+    /// Returns an agenda on which nothing stands.
+    pub(super) fn new(next_seq: Seq, stocks: Vec<Stock>, now: Instant) -> Self {
+        Self {
+            next_seq,
+            unsaved: VecDeque::new(),
+            aged: 0,
+            batch: Batch::default(),
+            tick: None,
+            is_ripe: false,
+            turn: Turn::Commit,
+            stocks,
+            sweep: now,
+            look: now + LOOK,
+            failing_until: None,
+            flushes: Vec::new(),
+            is_closing: false,
+            is_asleep: false,
+            pending_bytes: 0,
+        }
+    }
+
+    pub(super) fn take_seq(&mut self) -> Seq {
+        let seq = self.next_seq;
+        self.next_seq = Seq(seq.0 + 1);
+        seq
+    }
+
+    /// Puts in an event that was accepted: at once among the changes if it is in memory of no lane
+    /// (`spilled`).
+    pub(super) fn accept(
+        &mut self,
+        spool: &Inner,
+        event: &Arc<Event>,
+        accepted: &Arc<Accepted>,
+        spilled: &[WebhookIndex],
+    ) {
+        for &webhook in spilled {
+            self.stocks[webhook].spill(accepted.seq);
+            spool.accounts[webhook].set_spilled(true);
+        }
+        if spilled.is_empty() {
+            self.unsaved.push_back(Unsaved {
+                event: Arc::clone(event),
+                accepted: Arc::clone(accepted),
+            });
+        } else {
+            self.hand_over(spool, event, accepted);
+        }
+    }
+
+    /// Hands an event over to be committed, unless it has been.
+    pub(super) fn hand_over(
+        &mut self,
+        spool: &Inner,
+        event: &Arc<Event>,
+        accepted: &Arc<Accepted>,
+    ) {
+        let Some(webhooks) = accepted.hand_over() else {
+            return;
+        };
+        let size = event.size();
+        self.batch.bytes += size;
+        self.pending_bytes += size;
+        spool.disk.set_pending(self.pending_bytes);
+        self.batch.accepted.push(Arc::clone(accepted));
+        self.batch.changes.push(Change::Append {
+            seq: accepted.seq,
+            accepted: event.id.time(),
+            event: Arc::clone(event),
+            webhooks: keys(spool, &webhooks),
+        });
+    }
+
+    /// Notes that a batch is on disk.
+    pub(super) fn committed(&mut self, spool: &Inner, batch: &Batch) {
+        self.pending_bytes -= batch.bytes;
+        spool.disk.set_pending(self.pending_bytes);
+        self.failing_until = None;
+        for &Moved { webhook, seq, next } in &batch.moved {
+            let stock = &mut self.stocks[webhook];
+            stock.retries.remove(&seq);
+            stock.due_at(next);
+        }
+        for stock in &mut self.stocks {
+            stock.awaits_commit = false;
+        }
+    }
+
+    /// Notes what a read of fresh deliveries has brought: the last of them, and whether there are
+    /// more on disk. Returns whether none is left on disk only.
+    pub(super) fn loaded(&mut self, webhook: WebhookIndex, last: Option<Seq>, more: bool) -> bool {
+        let is_committed = self.batch.accepted.is_empty() && self.failing_until.is_none();
+        let stock = &mut self.stocks[webhook];
+        stock.loaded = last.or(stock.loaded);
+        if stock.loaded >= stock.last_spilled || (!more && is_committed) {
+            stock.last_spilled = None;
+        } else {
+            stock.awaits_commit = !more;
+        }
+        stock.last_spilled.is_none()
+    }
+
+    /// Decides what is next.
+    pub(super) fn next(&mut self, spool: &Inner, now: Instant, time: Timestamp) -> Work {
+        let is_pressed = self.is_closing || !self.flushes.is_empty();
+        if is_pressed || self.tick.is_some_and(|tick| tick <= now) {
+            self.age(spool, now, is_pressed);
+        }
+        let load = self.load(spool, time).filter(|_| !is_pressed);
+        let commit = self.commit(now, is_pressed);
+        if let Some(batch) = commit.filter(|_| self.turn == Turn::Commit || load.is_none()) {
+            self.turn = Turn::Read;
+            return Work::Commit(batch.then(|| self.take_batch()));
+        }
+        self.turn = Turn::Commit;
+        if let Some(load) = load {
+            return load;
+        }
+        if is_pressed {
+            for flush in self.flushes.drain(..) {
+                // Who waited may have gone.
+                let _ = flush.send(());
+            }
+            if self.is_closing {
+                return Work::Close;
+            }
+        }
+        self.chore(now).unwrap_or_else(|| self.sleep(now, time))
+    }
+
+    /// Decides whether to commit: the batch, or again (`false`) one that failed.
+    fn commit(&self, now: Instant, is_pressed: bool) -> Option<bool> {
+        if let Some(until) = self.failing_until {
+            return (until <= now).then_some(false);
+        }
+        let is_ripe = self.is_ripe || is_pressed || self.batch.is_large();
+        (is_ripe && !self.batch.is_empty()).then_some(true)
+    }
+
+    fn take_batch(&mut self) -> Batch {
+        self.is_ripe = false;
+        std::mem::take(&mut self.batch)
+    }
+
+    /// Has the sweep go on, as it did not come to its end.
+    pub(super) fn sweep_again(&mut self) {
+        self.sweep = Instant::now();
+    }
+
+    fn chore(&mut self, now: Instant) -> Option<Work> {
+        if self.sweep <= now && self.failing_until.is_none() {
+            self.sweep = now + SWEEP;
+            return Some(Work::Sweep);
+        }
+        if self.look <= now {
+            self.look = now + LOOK;
+            return Some(Work::Look);
+        }
+        None
+    }
+
+    /// Hands over what has been here since the last tick; with `all`, everything.
+    fn age(&mut self, spool: &Inner, now: Instant, all: bool) {
+        let old = if all { self.unsaved.len() } else { self.aged };
+        for _ in 0..old {
+            let Some(Unsaved { event, accepted }) = self.unsaved.pop_front() else {
+                break;
+            };
+            self.hand_over(spool, &event, &accepted);
+        }
+        self.aged = self.unsaved.len();
+        self.is_ripe = true;
+        self.tick = (self.aged > 0).then(|| now + TICK);
+    }
+
+    fn load(&self, spool: &Inner, time: Timestamp) -> Option<Work> {
+        if self.failing_until.is_some() {
+            // What is delivered could not be taken away, and would be delivered again.
+            return None;
+        }
+        let mut stocks = self.stocks.iter().enumerate();
+        stocks.find_map(|(webhook, stock)| {
+            if stock.wants_fresh() && spool.accounts[webhook].is_half_empty() {
+                Some(Work::LoadFresh(webhook))
+            } else if stock.due().is_some_and(|due| due <= time) {
+                Some(Work::LoadDue(webhook))
+            } else {
+                None
+            }
+        })
+    }
+
+    fn sleep(&self, now: Instant, time: Timestamp) -> Work {
+        let sweep = Some(self.sweep).filter(|_| self.failing_until.is_none());
+        let times = [Some(self.look), sweep, self.tick, self.failing_until];
+        let next = times.into_iter().flatten().min().unwrap_or(now);
+        let wait = next.saturating_duration_since(now);
+        let due = self.stocks.iter().filter_map(Stock::due).min();
+        let due = due.filter(|_| self.failing_until.is_none());
+        let until = |due: Timestamp| due.as_millis().saturating_sub(time.as_millis());
+        Work::Sleep(due.map_or(wait, |due| wait.min(Duration::from_millis(until(due)))))
+    }
+}
+
+fn keys(spool: &Inner, webhooks: &Webhooks) -> Vec<WebhookKey> {
+    let key = |&webhook: &WebhookIndex| match spool.accounts[webhook].keeping {
+        Keeping::Durable(key) => Some(key),
+        Keeping::Held | Keeping::Loose => None,
+    };
+    webhooks.iter().filter_map(key).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! Changes of one transaction.
+
+use std::sync::Arc;
+
+use super::accepted::Accepted;
+use super::delivery::Delivery;
+use super::store::{Change, Seq};
+use crate::event::Timestamp;
+use crate::rule::WebhookIndex;
+
+/// Changes that are committed without waiting for the tick.
+const LARGE: usize = 256;
+
+/// Changes of one transaction, and what follows from its commit.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) changes: Vec<Change>,
+    /// The events that it puts on disk.
+    pub(super) accepted: Vec<Arc<Accepted>>,
+    /// Deliveries that must not be attempted before.
+    pub(super) held_up: Vec<Delivery>,
+    /// Rows that it takes away or puts off.
+    pub(super) moved: Vec<Moved>,
+    /// Of the events that it puts on disk.
+    pub(super) bytes: usize,
+}
+
+/// A row that was read and has a new state: until that is on disk it must not be read again.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) webhook: WebhookIndex,
+    pub(super) seq: Seq,
+    /// When it is due again; none if it is gone.
+    pub(super) next: Option<Timestamp>,
+}
+
+impl Batch {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.held_up.is_empty()
+    }
+
+    /// Returns whether it is not worth to wait for more.
+    pub(super) fn is_large(&self) -> bool {
+        self.changes.len() >= LARGE
+    }
+}

@@ -1,0 +1,179 @@
+//! One event on its way to one webhook.
+
+use std::sync::Arc;
+
+use super::Inner;
+use super::accepted::{Accepted, Trace};
+use super::account::Keeping;
+use super::store::{Change, Due, GaveUp};
+use crate::event::{Event, Timestamp};
+use crate::rule::WebhookIndex;
+
+/// One event on its way to one webhook.
+///
+/// A delivery that is dropped is not settled: the store or the broker still has it.
+#[derive(Debug)]
+pub struct Delivery {
+    event: Arc<Event>,
+    accepted: Arc<Accepted>,
+    /// Attempts that failed so far.
+    pub failures: u32,
+    /// When the first of them failed.
+    pub first_failed: Option<Timestamp>,
+    /// Under which time the store has it.
+    due: Due,
+    hold: Hold,
+}
+
+impl Delivery {
+    pub(super) fn new(event: Arc<Event>, accepted: Arc<Accepted>, hold: Hold) -> Self {
+        Self {
+            event,
+            accepted,
+            failures: 0,
+            first_failed: None,
+            due: Due::Fresh,
+            hold,
+        }
+    }
+
+    pub(super) fn loaded(loaded: super::store::Loaded, hold: Hold) -> Self {
+        Self {
+            accepted: Arc::new(Accepted::loaded(loaded.seq, hold.webhook)),
+            event: Arc::new(loaded.event),
+            failures: loaded.failures,
+            first_failed: loaded.first_failed,
+            due: loaded.due,
+            hold,
+        }
+    }
+
+    /// Returns the event.
+    #[must_use]
+    pub fn event(&self) -> &Arc<Event> {
+        &self.event
+    }
+
+    /// Returns whether it had been put off and is due again.
+    #[must_use]
+    pub fn is_retry(&self) -> bool {
+        self.due != Due::Fresh
+    }
+
+    /// Hands the delivery to its lane.
+    pub(super) fn send(self) {
+        let spool = Arc::clone(&self.hold.spool);
+        spool.accounts[self.hold.webhook].send(self);
+    }
+
+    /// Notes that an attempt failed.
+    pub fn count_failure(&mut self, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        self.first_failed.get_or_insert(now);
+    }
+
+    /// Ends the delivery: the receiver has the event.
+    pub fn settle(self) {
+        self.end(|key, delivery| Change::Settle {
+            webhook: key,
+            seq: delivery.accepted.seq,
+            due: delivery.due,
+        });
+    }
+
+    /// Ends the delivery without success. A durable one is kept as a dead letter.
+    pub fn give_up(self, why: GaveUp, outcome: String, at: Timestamp) {
+        if let Keeping::Durable(_) = self.keeping() {
+            self.hand_over();
+        }
+        self.end(|key, delivery| Change::Bury {
+            webhook: key,
+            seq: delivery.accepted.seq,
+            due: delivery.due,
+            failures: delivery.failures,
+            outcome,
+            reason: why,
+            at,
+        });
+    }
+
+    /// Puts the delivery off until `next`. A durable one leaves memory, and comes again by the
+    /// lane's queue when it is due; another is given back without a hold on the packet that it
+    /// came in.
+    #[must_use]
+    pub fn postpone(self, next: Timestamp) -> Option<Self> {
+        let Keeping::Durable(key) = self.keeping() else {
+            return Some(Self {
+                event: Arc::new(self.event.compact()),
+                ..self
+            });
+        };
+        self.hand_over();
+        if let Some(journal) = &self.hold.spool.journal {
+            let change = Change::Retry {
+                webhook: key,
+                seq: self.accepted.seq,
+                due: self.due,
+                next,
+                failures: self.failures,
+                first_failed: self.first_failed.unwrap_or(next),
+            };
+            journal.moved(self.hold.webhook, self.accepted.seq, Some(next), change);
+        }
+        None
+    }
+
+    fn keeping(&self) -> Keeping {
+        self.hold.spool.accounts[self.hold.webhook].keeping
+    }
+
+    fn hand_over(&self) {
+        if let Some(journal) = &self.hold.spool.journal {
+            journal.hand_over(&self.hold.spool, &self.event, &self.accepted);
+        }
+    }
+
+    fn end(self, change: impl FnOnce(super::store::WebhookKey, &Self) -> Change) {
+        let (spool, webhook) = (&self.hold.spool, self.hold.webhook);
+        let account = &spool.accounts[webhook];
+        account.metrics.ended();
+        match account.keeping {
+            Keeping::Loose => {}
+            Keeping::Held => self.accepted.settle_held(),
+            Keeping::Durable(key) => {
+                if self.accepted.settle(webhook) == Trace::Row
+                    && let Some(journal) = &spool.journal
+                {
+                    journal.moved(webhook, self.accepted.seq, None, change(key, &self));
+                }
+            }
+        }
+    }
+}
+
+/// Memory of an account, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Hold {
+    spool: Arc<Inner>,
+    webhook: WebhookIndex,
+    size: usize,
+}
+
+impl Hold {
+    pub(super) fn new(spool: &Arc<Inner>, webhook: WebhookIndex, size: usize) -> Self {
+        spool.accounts[webhook].hold(size);
+        Self {
+            spool: Arc::clone(spool),
+            webhook,
+            size,
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        if self.spool.accounts[self.webhook].release(self.size) {
+            self.spool.has_changed(self.webhook);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! How the disk stands: whether more may be put on it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
+
+/// The state of the disk, as the data path sees it.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// The most that the database may take, in bytes.
+    max_bytes: u64,
+    /// The most bytes of events that may wait to be written.
+    max_pending: usize,
+    used: AtomicU64,
+    pending: AtomicUsize,
+    is_failing: AtomicBool,
+    /// Why nothing can be written; none while it can.
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Disk {
+    pub(super) fn new(max_bytes: u64, max_pending: usize) -> Self {
+        Self {
+            max_bytes,
+            max_pending,
+            used: AtomicU64::new(0),
+            pending: AtomicUsize::new(0),
+            is_failing: AtomicBool::new(false),
+            failure: watch::Sender::new(None),
+        }
+    }
+
+    /// Returns whether another event may be put on disk.
+    pub(super) fn has_room(&self) -> bool {
+        let pending = self.pending.load(Ordering::Acquire);
+        !self.is_failing() && pending <= self.max_pending && !self.is_full_with(pending)
+    }
+
+    /// Returns whether a tenth is free, so that it is worth to go on after it was full.
+    pub(super) fn has_room_again(&self) -> bool {
+        let used = self.used.load(Ordering::Acquire);
+        self.has_room() && used <= self.max_bytes - self.max_bytes / 10
+    }
+
+    /// Returns whether more is used than may be.
+    pub(super) fn is_over(&self) -> bool {
+        self.used.load(Ordering::Acquire) > self.max_bytes
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_pending(&self, bytes: usize) {
+        self.pending.store(bytes, Ordering::Release);
+    }
+
+    /// Notes how much is used; returns whether it has become less.
+    pub(super) fn set_used(&self, bytes: u64) -> bool {
+        bytes < self.used.swap(bytes, Ordering::AcqRel)
+    }
+
+    pub(super) fn set_failure(&self, failure: Option<String>) {
+        self.is_failing.store(failure.is_some(), Ordering::Release);
+        self.failure.send_replace(failure);
+    }
+
+    /// Returns why nothing can be written, as it changes.
+    pub(super) fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
+    }
+
+    fn is_full_with(&self, pending: usize) -> bool {
+        self.used.load(Ordering::Acquire) + pending as u64 > self.max_bytes
+    }
+}

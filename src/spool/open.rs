@@ -1,0 +1,199 @@
+//! Opening the spool, and its thread.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use thiserror::Error;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+use super::account::{Account, Keeping};
+use super::disk::Disk;
+use super::journal::Journal;
+use super::keeper::Keeper;
+use super::stock::Stock;
+use super::store::{self, Backlog, Seq, Store, WebhookKey};
+use super::{Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
+
+/// Why the spool cannot be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] store::OpenError),
+    /// The store was opened and cannot be used.
+    #[error("see what waits in the spool")]
+    Read(#[from] store::Error),
+    /// There is no thread to be had.
+    #[error("start the spool's thread")]
+    Thread(#[source] io::Error),
+}
+
+/// The spool's thread. It ends by [`close`](Self::close), or when this is dropped.
+#[derive(Debug)]
+pub struct Thread {
+    spool: Spool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Spool {
+    /// Opens the spool for these webhooks, in the order of their indexes, and starts its thread.
+    ///
+    /// # Errors
+    /// The store cannot be opened.
+    pub fn open(
+        config: &Config,
+        webhooks: &[Webhook],
+        metrics: MetricsFamily,
+    ) -> Result<(Self, Thread, Vec<Queue>), OpenError> {
+        let mut store = match &config.backend {
+            Backend::Memory => None,
+            Backend::Sqlite { dir } => Some(open_store(dir)?),
+        };
+        let keys = match &mut store {
+            None => vec![None; webhooks.len()],
+            Some(store) => register(store, webhooks)?,
+        };
+        let share = config.max_memory_bytes / webhooks.len().max(1);
+        let open = webhooks.iter().zip(&keys).map(|(webhook, key)| {
+            let keeping = match (key, &config.backend) {
+                (Some(key), _) => Keeping::Durable(*key),
+                (None, Backend::Memory) => Keeping::Held,
+                (None, Backend::Sqlite { .. }) => Keeping::Loose,
+            };
+            Account::new(keeping, share, metrics.of(&webhook.name))
+        });
+        let (accounts, queues): (Vec<_>, Vec<_>) = open.unzip();
+        let journal = store.as_ref().map(|store| journal(store, &keys, &accounts));
+        let spool = Self(Arc::new(Inner {
+            accounts,
+            journal: journal.transpose()?,
+            disk: Disk::new(config.max_bytes, config.max_memory_bytes),
+            on_full: config.on_full,
+            elide: config.elide,
+            metrics,
+            changed: Notify::new(),
+        }));
+        let thread = Thread::start(&spool, store, config, keys)?;
+        Ok((spool, thread, queues))
+    }
+}
+
+impl Thread {
+    fn start(
+        spool: &Spool,
+        store: Option<Store>,
+        config: &Config,
+        keys: Vec<Option<WebhookKey>>,
+    ) -> Result<Self, OpenError> {
+        let thread = store.map(|store| {
+            let keeper = Keeper::new(store, Arc::clone(&spool.0), config.clone(), keys);
+            std::thread::Builder::new()
+                .name("spool".to_owned())
+                .spawn(move || keeper.run())
+        });
+        Ok(Self {
+            spool: spool.clone(),
+            thread: thread.transpose().map_err(OpenError::Thread)?,
+        })
+    }
+
+    /// Commits what is left, as far as the disk takes it, and ends the thread. Blocks for as long as
+    /// that takes.
+    pub fn close(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        let (Some(journal), Some(thread)) = (&self.spool.0.journal, self.thread.take()) else {
+            return;
+        };
+        journal.close();
+        if thread.join().is_err() {
+            warn!("the spool's thread has panicked");
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn open_store(dir: &Path) -> Result<Store, store::OpenError> {
+    let opened = Store::open(dir)?;
+    if let Some(path) = opened.set_aside {
+        let path = path.display();
+        warn!(%path, "the spool's database was damaged; it was set aside and a new one is begun");
+    }
+    Ok(opened.store)
+}
+
+fn register(
+    store: &mut Store,
+    webhooks: &[Webhook],
+) -> Result<Vec<Option<WebhookKey>>, store::Error> {
+    let mut key = |webhook: &Webhook| {
+        let key = webhook.durable.then(|| store.register(&webhook.name));
+        key.transpose()
+    };
+    webhooks.iter().map(&mut key).collect()
+}
+
+/// Returns the journal of a store as it was left by an earlier run.
+fn journal(
+    store: &Store,
+    keys: &[Option<WebhookKey>],
+    accounts: &[Account],
+) -> Result<Journal, store::Error> {
+    let backlog = store.backlog()?;
+    say_what_nobody_takes(&backlog, keys);
+    let mut stocks = Vec::new();
+    for (key, account) in keys.iter().zip(accounts) {
+        stocks.push(match *key {
+            None => Stock::default(),
+            Some(key) => stock(store, key, account, &backlog)?,
+        });
+    }
+    let next = store.last_seq()?.map_or(1, |seq| seq.0 + 1);
+    Ok(Journal::new(Seq(next), stocks))
+}
+
+fn stock(
+    store: &Store,
+    key: WebhookKey,
+    account: &Account,
+    backlog: &[Backlog],
+) -> Result<Stock, store::Error> {
+    let mut stock = Stock::default();
+    let state = store.state(key)?;
+    stock.is_served = state.is_enabled();
+    stock.last_spilled = store.last_fresh(key)?;
+    stock.next_due = store.next_due(key, &stock.retries)?;
+    account.set_spilled(stock.last_spilled.is_some());
+    account.state.send_replace(state);
+    if let Some(backlog) = backlog.iter().find(|backlog| backlog.webhook == key) {
+        let waiting = backlog.waiting();
+        account.metrics.set_waiting(waiting);
+        if waiting > 0 {
+            let webhook = backlog.name.as_str();
+            info!(webhook, waiting, "events of an earlier run are delivered");
+        }
+    }
+    Ok(stock)
+}
+
+fn say_what_nobody_takes(backlog: &[Backlog], keys: &[Option<WebhookKey>]) {
+    for backlog in backlog {
+        let (webhook, waiting) = (backlog.name.as_str(), backlog.waiting());
+        if waiting > 0 && !keys.contains(&Some(backlog.webhook)) {
+            warn!(
+                webhook,
+                waiting, "events of an earlier run wait for a webhook that is not configured"
+            );
+        }
+    }
+}

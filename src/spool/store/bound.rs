@@ -1,0 +1,190 @@
+//! Keeping within bounds: how much the database takes, and dropping what is too old or too much.
+
+use rusqlite::{Connection, OptionalExtension as _, ToSql};
+
+use super::webhook::Tally;
+use super::{Dropped, Error, Seq, Store, WebhookKey, begin, time_as_sql};
+use crate::event::Timestamp;
+
+/// The most pages that [`Store::tidy`] gives back at once: 1 MiB, so that nobody waits for it for long.
+const STEP: i64 = 256;
+
+/// Events that were accepted and events that were replayed; in each, a later one has a higher number.
+const RANGES: [(i64, i64); 2] = [(i64::MIN, Seq::REPLAYED - 1), (Seq::REPLAYED, i64::MAX)];
+
+impl Store {
+    /// Returns how many bytes of the database are in use, without its log.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub fn used_bytes(&self) -> Result<u64, Error> {
+        let read = || {
+            let pragma = |sql| {
+                let mut statement = self.connection.prepare_cached(sql)?;
+                statement.query_row([], |row| row.get::<_, i64>(0))
+            };
+            let pages = pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?;
+            Ok(pages * pragma("PRAGMA page_size")?)
+        };
+        let bytes = self.noted(read().map_err(|error: rusqlite::Error| error.into()))?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Drops deliveries of events that were accepted before this time: the oldest events, at most `limit`. An empty answer means that
+    /// there are no more.
+    ///
+    /// # Errors
+    /// Nothing was dropped.
+    pub fn expire(&mut self, before: Timestamp, limit: usize) -> Result<Dropped, Error> {
+        let result = expire(&mut self.connection, time_as_sql(before), limit);
+        self.noted(result.map_err(Error::from))
+    }
+
+    /// Drops the oldest events with all their deliveries, at most `limit`. An empty answer means that nothing waits.
+    ///
+    /// # Errors
+    /// Nothing was dropped.
+    pub fn drop_oldest(&mut self, limit: usize) -> Result<Dropped, Error> {
+        let result = drop_oldest(&mut self.connection, limit);
+        self.noted(result.map_err(Error::from))
+    }
+
+    /// Gives pages of the database that are not in use back to the file system, a few at a time; returns whether there
+    /// are more. It is for times in which nothing else is to do: what is appended uses such pages, too.
+    ///
+    /// # Errors
+    /// Nothing was given back.
+    pub fn tidy(&mut self) -> Result<bool, Error> {
+        let tidy = || {
+            // It frees one page with every step of the statement.
+            let sql = format!("PRAGMA incremental_vacuum({STEP})");
+            let mut statement = self.connection.prepare(&sql)?;
+            let mut rows = statement.query([])?;
+            while rows.next()?.is_some() {}
+            let free: i64 = self
+                .connection
+                .query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+            Ok(free > 0)
+        };
+        self.noted(tidy().map_err(|error: rusqlite::Error| error.into()))
+    }
+}
+
+fn expire(connection: &mut Connection, before: i64, limit: usize) -> rusqlite::Result<Dropped> {
+    let transaction = begin(connection)?;
+    let mut removal = Removal::new(&transaction, limit)?;
+    for range in RANGES {
+        removal.accepted_until(range, before - 1)?;
+    }
+    let dropped = removal.finish()?;
+    transaction.commit()?;
+    Ok(dropped)
+}
+
+fn drop_oldest(connection: &mut Connection, limit: usize) -> rusqlite::Result<Dropped> {
+    let transaction = begin(connection)?;
+    let mut removal = Removal::new(&transaction, limit)?;
+    let [ordinary, replayed] = RANGES;
+    while removal.left > 0 {
+        match (removal.oldest(ordinary)?, removal.oldest(replayed)?) {
+            (None, None) => break,
+            (Some(_), None) => removal.accepted_until(ordinary, i64::MAX)?,
+            (None, Some(_)) => removal.accepted_until(replayed, i64::MAX)?,
+            (Some(one), Some(other)) if one <= other => {
+                removal.accepted_until(ordinary, other)?;
+            }
+            (Some(one), Some(_)) => removal.accepted_until(replayed, one - 1)?,
+        }
+    }
+    let dropped = removal.finish()?;
+    transaction.commit()?;
+    Ok(dropped)
+}
+
+/// Takes the first events of a range away, a webhook at a time instead of an event at a time.
+struct Removal<'t> {
+    transaction: &'t Connection,
+    webhooks: Vec<WebhookKey>,
+    /// How many more events may go.
+    left: usize,
+    tally: Tally,
+}
+
+impl<'t> Removal<'t> {
+    fn new(transaction: &'t Connection, limit: usize) -> rusqlite::Result<Self> {
+        let mut statement = transaction.prepare_cached("SELECT id FROM webhooks ORDER BY id")?;
+        let keys = statement.query_map([], |row| row.get(0).map(WebhookKey))?;
+        Ok(Self {
+            transaction,
+            webhooks: keys.collect::<Result<_, _>>()?,
+            left: limit,
+            tally: Tally::default(),
+        })
+    }
+
+    /// Returns when the first event of a range was accepted.
+    fn oldest(&self, (first, last): (i64, i64)) -> rusqlite::Result<Option<i64>> {
+        let sql = "SELECT accepted FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT 1";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        statement
+            .query_row((first, last), |row| row.get(0))
+            .optional()
+    }
+
+    /// Removes the events at the beginning of a range up to the first that was accepted after `until`.
+    fn accepted_until(&mut self, (first, last): (i64, i64), until: i64) -> rusqlite::Result<()> {
+        let sql = "SELECT seq, accepted FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq";
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let mut rows = statement.query((first, last))?;
+        let mut end = None;
+        while self.left > 0
+            && let Some(row) = rows.next()?
+            && row.get::<_, i64>(1)? <= until
+        {
+            end = Some(row.get(0)?);
+            self.left -= 1;
+        }
+        drop(rows);
+        match end {
+            Some(end) => self.remove(first, end),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes all events of a range and everything that belongs to them.
+    fn remove(&mut self, first: i64, last: i64) -> rusqlite::Result<()> {
+        let execute = |sql, values: &[&dyn ToSql]| -> rusqlite::Result<i64> {
+            let removed = self.transaction.prepare_cached(sql)?.execute(values)?;
+            Ok(i64::try_from(removed).expect("fewer than 2^63 rows"))
+        };
+        for webhook in &self.webhooks {
+            let fresh = execute(
+                "DELETE FROM deliveries WHERE webhook = ? AND due = 0 AND seq BETWEEN ? AND ?",
+                &[&webhook.0, &first, &last],
+            )?;
+            let retrying = execute(
+                "DELETE FROM deliveries INDEXED BY retries
+                 WHERE webhook = ? AND due > 0 AND seq BETWEEN ? AND ?",
+                &[&webhook.0, &first, &last],
+            )?;
+            let counts = self.tally.of(*webhook);
+            counts.fresh -= fresh;
+            counts.retrying -= retrying;
+        }
+        execute(
+            "DELETE FROM shares WHERE seq BETWEEN ? AND ?",
+            &[&first, &last],
+        )?;
+        execute(
+            "DELETE FROM events WHERE seq BETWEEN ? AND ?",
+            &[&first, &last],
+        )?;
+        Ok(())
+    }
+
+    /// Writes the counts; returns what was dropped.
+    fn finish(self) -> rusqlite::Result<Dropped> {
+        self.tally.write(self.transaction)?;
+        Ok(self.tally.dropped())
+    }
+}
