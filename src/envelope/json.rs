@@ -8,35 +8,60 @@ use bytes::Bytes;
 /// Bytes that are looked at together; a size that compilers make one or two vector instructions of.
 const BLOCK: usize = 32;
 
-/// An object that is being written.
+/// The key of a member, ready to be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Key(pub(super) &'static str);
+
+/// Returns the [`Key`] of this name, which must need no escaping. All that is around the name is
+/// joined to it by the compiler, so that a key is written in one piece.
+macro_rules! key {
+    ($name:literal) => {
+        $crate::envelope::json::Key(concat!(",\"", $name, "\":"))
+    };
+}
+pub(super) use key;
+
+/// An object that is being written: its members, each behind a comma. The first comma becomes the
+/// opening brace in the end.
 #[derive(Debug)]
 pub(super) struct Object(Vec<u8>);
 
 impl Object {
     /// Returns an empty object with room for this many bytes.
     pub(super) fn with_capacity(bytes: usize) -> Self {
-        let mut buffer = Vec::with_capacity(bytes);
-        buffer.push(b'{');
-        Self(buffer)
+        Self(Vec::with_capacity(bytes))
     }
 
     /// Adds a string, escaped.
-    pub(super) fn string(mut self, key: &'static str, value: &str) -> Self {
+    #[inline]
+    pub(super) fn string(mut self, key: Key, value: &str) -> Self {
         self.key(key);
         self.quoted(value);
         self
     }
 
     /// Adds a string, or `null`.
-    pub(super) fn string_or_null(self, key: &'static str, value: Option<&str>) -> Self {
+    #[inline]
+    pub(super) fn string_or_null(self, key: Key, value: Option<&str>) -> Self {
         match value {
             Some(value) => self.string(key, value),
             None => self.literal(key, "null"),
         }
     }
 
+    /// Adds a string that needs no escaping.
+    #[inline]
+    pub(super) fn plain(mut self, key: Key, value: &'static str) -> Self {
+        self.key(key);
+        self.0.push(b'"');
+        self.0.extend_from_slice(value.as_bytes());
+        self.0.push(b'"');
+        self
+    }
+
     /// Adds a whole number.
-    pub(super) fn number(mut self, key: &'static str, value: impl Into<u64>) -> Self {
+    #[inline]
+    pub(super) fn number(mut self, key: Key, value: impl Into<u64>) -> Self {
         self.key(key);
         self.0
             .extend_from_slice(itoa::Buffer::new().format(value.into()).as_bytes());
@@ -44,7 +69,8 @@ impl Object {
     }
 
     /// Adds a whole number, or `null`.
-    pub(super) fn number_or_null(self, key: &'static str, value: Option<impl Into<u64>>) -> Self {
+    #[inline]
+    pub(super) fn number_or_null(self, key: Key, value: Option<impl Into<u64>>) -> Self {
         match value {
             Some(value) => self.number(key, value),
             None => self.literal(key, "null"),
@@ -52,34 +78,36 @@ impl Object {
     }
 
     /// Adds `true` or `false`.
-    pub(super) fn bool(self, key: &'static str, value: bool) -> Self {
+    #[inline]
+    pub(super) fn bool(self, key: Key, value: bool) -> Self {
         self.literal(key, if value { "true" } else { "false" })
     }
 
     /// Adds an object.
-    pub(super) fn object(mut self, key: &'static str, value: Self) -> Self {
+    pub(super) fn object(mut self, key: Key, value: Self) -> Self {
         self.key(key);
         self.0.extend_from_slice(&value.finish());
         self
     }
 
-    /// Returns the text of the object.
+    /// Returns the text of the object. It takes no further memory if the object fills its room.
     pub(super) fn finish(mut self) -> Bytes {
+        match self.0.first_mut() {
+            Some(comma) => *comma = b'{',
+            None => self.0.push(b'{'),
+        }
         self.0.push(b'}');
         self.0.into()
     }
 
-    /// Begins a member; keys need no escaping.
-    fn key(&mut self, key: &'static str) {
-        if self.0.len() > 1 {
-            self.0.push(b',');
-        }
-        self.0.push(b'"');
-        self.0.extend_from_slice(key.as_bytes());
-        self.0.extend_from_slice(b"\":");
+    /// Begins a member.
+    #[inline]
+    fn key(&mut self, key: Key) {
+        self.0.extend_from_slice(key.0.as_bytes());
     }
 
-    fn literal(mut self, key: &'static str, literal: &'static str) -> Self {
+    #[inline]
+    fn literal(mut self, key: Key, literal: &'static str) -> Self {
         self.key(key);
         self.0.extend_from_slice(literal.as_bytes());
         self
@@ -146,16 +174,16 @@ mod tests {
 
     #[test]
     fn members_come_in_order() {
-        let inner = Object::with_capacity(16).number("qos", 1_u8);
+        let inner = Object::with_capacity(16).number(key!("qos"), 1_u8);
         let object = Object::with_capacity(64)
-            .string("a", "x")
-            .string_or_null("b", None)
-            .number("c", u64::MAX)
-            .number_or_null("d", None::<u8>)
-            .bool("e", true)
-            .object("f", inner);
-        let expected =
-            r#"{"a":"x","b":null,"c":18446744073709551615,"d":null,"e":true,"f":{"qos":1}}"#;
+            .string(key!("a"), "x")
+            .string_or_null(key!("b"), None)
+            .number(key!("c"), u64::MAX)
+            .number_or_null(key!("d"), None::<u8>)
+            .bool(key!("e"), true)
+            .object(key!("f"), inner)
+            .plain(key!("g"), "y");
+        let expected = r#"{"a":"x","b":null,"c":18446744073709551615,"d":null,"e":true,"f":{"qos":1},"g":"y"}"#;
         assert_eq!(object.finish(), expected);
         assert_eq!(Object::with_capacity(0).finish(), "{}");
     }
@@ -173,7 +201,7 @@ mod tests {
     proptest! {
         #[test]
         fn strings_are_escaped_like_the_oracle_does(text in text()) {
-            let ours = Object::with_capacity(0).string("k", &text).finish();
+            let ours = Object::with_capacity(0).string(key!("k"), &text).finish();
             let theirs = serde_json::json!({ "k": text }).to_string();
             prop_assert_eq!(std::str::from_utf8(&ours), Ok(theirs.as_str()));
         }

@@ -20,9 +20,10 @@
 //! follows it.
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::Config;
-use super::json::Object;
+use super::json::{Key, Object, key};
 use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Notice, Subscription};
 use crate::payload::{Encoded, Encoding};
 
@@ -52,64 +53,82 @@ fn connack(event: &Event, connection: &Connection) -> Object {
         None => "success",
         Some(_) => "fail",
     };
-    Object::with_capacity(USUAL_BYTES)
-        .number_or_null("proto_ver", connection.protocol_version)
-        .number_or_null("keepalive", connection.keep_alive)
-        .string("conn_ack", answer)
-        .string("username", username_or_undefined(&event.client))
-        .string_or_null("clientid", event.client.id.as_deref())
-        .string("action", event.kind.action())
+    let object = Object::with_capacity(USUAL_BYTES)
+        .number_or_null(key!("proto_ver"), connection.protocol_version)
+        .number_or_null(key!("keepalive"), connection.keep_alive)
+        .plain(key!("conn_ack"), answer);
+    username(object, key!("username"), &event.client)
+        .string_or_null(key!("clientid"), event.client.id.as_deref())
+        .plain(key!("action"), event.kind.action())
 }
 
 fn disconnected(event: &Event, end: &End) -> Object {
-    Object::with_capacity(USUAL_BYTES)
-        .string("reason", end.reason.name())
-        .string("username", username_or_undefined(&event.client))
-        .string_or_null("clientid", event.client.id.as_deref())
-        .string("action", event.kind.action())
+    let object = Object::with_capacity(USUAL_BYTES).string(key!("reason"), end.reason.name());
+    username(object, key!("username"), &event.client)
+        .string_or_null(key!("clientid"), event.client.id.as_deref())
+        .plain(key!("action"), event.kind.action())
 }
 
 fn published(event: &Event, message: &Message, config: &Config) -> Object {
     let encoded = config.encode(&message.payload);
-    let object =
-        Object::with_capacity(USUAL_BYTES + message.topic.as_str().len() + encoded.text.len())
-            .number("ts", event.time.as_millis())
-            .string("topic", message.topic.as_str())
-            .bool("retain", message.retain)
-            .number("qos", message.qos)
-            .string("action", event.kind.action())
-            .string("from_username", username_or_undefined(&event.client))
-            .string_or_null("from_client_id", event.client.id.as_deref());
+    let topic = message.topic.as_str();
+    let object = Object::with_capacity(room(&event.client, topic, &encoded, config))
+        .number(key!("ts"), event.time.as_millis())
+        .string(key!("topic"), topic)
+        .bool(key!("retain"), message.retain)
+        .number(key!("qos"), message.qos)
+        .plain(key!("action"), event.kind.action());
+    let object = username(object, key!("from_username"), &event.client)
+        .string_or_null(key!("from_client_id"), event.client.id.as_deref());
     payload(object, &encoded, config)
+}
+
+/// Returns how long the body of a message gets if nothing is escaped: exactly, for the most usual
+/// message, so that its body fills its memory; otherwise a few bytes more.
+fn room(client: &Client, topic: &str, encoded: &Encoded<'_>, config: &Config) -> usize {
+    const FRAME: &str = r#"{"ts":1700000000000,"topic":"","retain":false,"qos":1,"action":"message_publish","from_username":"undefined","from_client_id":null,"payload":""}"#;
+    const FALLBACK: &str = r#","payload_encoding":"base64""#;
+    let length = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+    let fallback = if encoded.encoding == config.encoding {
+        0
+    } else {
+        FALLBACK.len()
+    };
+    FRAME.len()
+        + topic.len()
+        + length(&client.username)
+        + length(&client.id)
+        + encoded.text.len()
+        + fallback
 }
 
 /// Of `on_client_connect` and `on_client_connected`.
 fn connected(event: &Event, connection: &Connection) -> Object {
     let object = client(event)
-        .string_or_null("ipaddress", event.client.address.as_deref())
-        .number_or_null("keepalive", connection.keep_alive)
-        .number_or_null("proto_ver", connection.protocol_version);
+        .string_or_null(key!("ipaddress"), event.client.address.as_deref())
+        .number_or_null(key!("keepalive"), connection.keep_alive)
+        .number_or_null(key!("proto_ver"), connection.protocol_version);
     if event.kind == Kind::ClientConnected {
-        object.number("connected_at", event.time.as_millis())
+        object.number(key!("connected_at"), event.time.as_millis())
     } else {
         object
     }
 }
 
 fn terminated(event: &Event, end: &End) -> Object {
-    client(event).string("reason", end.reason.name())
+    client(event).string(key!("reason"), end.reason.name())
 }
 
 fn subscribed(event: &Event, subscription: &Subscription) -> Object {
-    let object = client(event).string("topic", &subscription.topic_filter);
+    let object = client(event).string(key!("topic"), &subscription.topic_filter);
     if event.kind == Kind::SessionUnsubscribed {
         return object;
     }
     let options = Object::with_capacity(16);
     object.object(
-        "opts",
+        key!("opts"),
         match subscription.qos {
-            Some(qos) => options.number("qos", qos),
+            Some(qos) => options.number(key!("qos"), qos),
             None => options,
         },
     )
@@ -118,58 +137,61 @@ fn subscribed(event: &Event, subscription: &Subscription) -> Object {
 /// Of `on_message_delivered` and `on_message_acked`; the client is the subscriber.
 fn delivered(event: &Event, message: &Message, config: &Config) -> Object {
     let object = client(event)
-        .string_or_null("from_client_id", None)
-        .string_or_null("from_username", None)
-        .string("topic", message.topic.as_str())
-        .number("qos", message.qos)
-        .bool("retain", message.retain);
-    payload(object, &config.encode(&message.payload), config).number("ts", event.time.as_millis())
+        .string_or_null(key!("from_client_id"), None)
+        .string_or_null(key!("from_username"), None)
+        .string(key!("topic"), message.topic.as_str())
+        .number(key!("qos"), message.qos)
+        .bool(key!("retain"), message.retain);
+    payload(object, &config.encode(&message.payload), config)
+        .number(key!("ts"), event.time.as_millis())
 }
 
 /// Of what mqhook tells of its own deliveries.
 fn noted(event: &Event, notice: &Notice) -> Object {
     let object = Object::with_capacity(USUAL_BYTES)
-        .string("action", event.kind.action())
-        .string("webhook", &notice.webhook);
+        .plain(key!("action"), event.kind.action())
+        .string(key!("webhook"), &notice.webhook);
     let object = match notice.event {
         None => object,
         Some((id, kind)) => object
-            .string("event_id", &id.to_string())
-            .string("event", kind.name())
-            .number("attempts", notice.attempts),
+            .string(key!("event_id"), &id.to_string())
+            .plain(key!("event"), kind.name())
+            .number(key!("attempts"), notice.attempts),
     };
     object
-        .string("reason", &notice.reason)
-        .number("ts", event.time.as_millis())
+        .string(key!("reason"), &notice.reason)
+        .number(key!("ts"), event.time.as_millis())
 }
 
 /// Begins a body with EMQX 4's names.
 fn client(event: &Event) -> Object {
     Object::with_capacity(USUAL_BYTES)
-        .string("action", event.kind.action())
-        .string_or_null("clientid", event.client.id.as_deref())
-        .string_or_null("username", event.client.username.as_deref())
+        .plain(key!("action"), event.kind.action())
+        .string_or_null(key!("clientid"), event.client.id.as_deref())
+        .string_or_null(key!("username"), event.client.username.as_deref())
 }
 
 /// Adds a payload, and its encoding where that is not the one that was asked for.
 fn payload(object: Object, encoded: &Encoded<'_>, config: &Config) -> Object {
-    let object = object.string("payload", &encoded.text);
+    let object = object.string(key!("payload"), &encoded.text);
     match encoded.encoding {
         Encoding::Base64 if config.encoding != Encoding::Base64 => {
-            object.string("payload_encoding", Encoding::Base64.as_str())
+            object.plain(key!("payload_encoding"), Encoding::Base64.as_str())
         }
         _ => object,
     }
 }
 
-fn username_or_undefined(client: &Client) -> &str {
-    client.username.as_deref().unwrap_or(UNDEFINED)
+/// Adds a user name as NanoMQ does.
+fn username(object: Object, key: Key, client: &Client) -> Object {
+    match &client.username {
+        Some(username) => object.string(key, username),
+        None => object.plain(key, UNDEFINED),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use bytestring::ByteString;
-
     use super::*;
     use crate::event::{Happening, Reason, Timestamp, TopicName};
 

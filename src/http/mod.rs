@@ -15,6 +15,7 @@
 //! not known, and it tells a second one by its `webhook-id`.
 
 mod connect;
+mod headers;
 mod outcome;
 mod pool;
 mod retry_after;
@@ -24,7 +25,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
@@ -35,18 +35,10 @@ use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
 use crate::tls;
 
 use connect::Connector;
+use headers::Headers;
 pub use outcome::is_temporary;
 use pool::Pool;
 pub use target::{Target, TargetError};
-
-/// Names the event, the same on every attempt (Standard Webhooks).
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-
-/// When the attempt was made, in seconds since the Unix epoch (Standard Webhooks).
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-
-/// What a request says of its sender unless a header is configured.
-const AGENT: &str = concat!("mqhook/", env!("CARGO_PKG_VERSION"));
 
 /// How to reach one receiver, and with what.
 #[derive(Debug, Clone)]
@@ -99,10 +91,7 @@ pub struct Client {
     timeout: Duration,
     retry_statuses: Vec<StatusCode>,
     path: http::Uri,
-    /// The headers that do not change from request to request.
-    headers: Vec<(HeaderName, HeaderValue)>,
-    /// The last `webhook-timestamp`, and the second that it names: making one costs more than a copy.
-    timestamp: Mutex<(u64, HeaderValue)>,
+    headers: Mutex<Headers>,
     pool: Pool,
 }
 
@@ -112,7 +101,7 @@ impl Client {
     /// # Errors
     /// A TLS file is missing or does not hold what it should.
     pub fn new(config: Config) -> Result<Self, tls::Error> {
-        let headers = fixed_headers(&config);
+        let headers = Headers::new(&config);
         let connector = Connector::new(&config)?;
         Ok(Self {
             pool: Pool::new(connector, config.pool_size, config.idle_timeout),
@@ -120,19 +109,19 @@ impl Client {
             body: config.body,
             timeout: config.timeout,
             retry_statuses: config.retry_statuses,
-            headers,
-            timestamp: Mutex::new((0, HeaderValue::from(0))),
+            headers: Mutex::new(headers),
         })
     }
 
     async fn attempt(&self, event: &Arc<Event>) -> Outcome {
-        let deadline = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let deadline = now + self.timeout;
         let body = match self.body(event, deadline).await {
             Ok(body) => body,
             Err(failure) => return Outcome::Retry(failure),
         };
-        let request = self.request(event, body, Timestamp::now());
-        match self.pool.send(request, deadline).await {
+        let request = self.request(event, body);
+        match self.pool.send(request, now, deadline).await {
             Ok(answer) => answer.outcome(&self.retry_statuses),
             Err(failure) => Outcome::Retry(failure),
         }
@@ -151,31 +140,18 @@ impl Client {
         }
     }
 
-    fn request(&self, event: &Event, body: Bytes, now: Timestamp) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
+    /// Returns the request, in a box: it is large, and the futures that pass it on shall not be.
+    fn request(&self, event: &Event, body: Bytes) -> Box<Request<Full<Bytes>>> {
+        let headers = self
+            .headers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of_request(event.id, Timestamp::now(), body.len());
+        let mut request = Box::new(Request::new(Full::new(body)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
-        let headers = request.headers_mut();
-        // Room for hyper's `content-length`, too: a copied map would have to grow for it.
-        headers.reserve(self.headers.len() + 3);
-        for (name, value) in &self.headers {
-            headers.append(name, value.clone());
-        }
-        let id = HeaderValue::from_bytes(&event.id.digits()).expect("base62 digits are ASCII");
-        headers.insert(WEBHOOK_ID, id);
-        headers.insert(WEBHOOK_TIMESTAMP, self.timestamp(now));
+        *request.headers_mut() = headers;
         request
-    }
-
-    fn timestamp(&self, now: Timestamp) -> HeaderValue {
-        let mut last = self
-            .timestamp
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if last.0 != now.as_secs() {
-            *last = (now.as_secs(), HeaderValue::from(now.as_secs()));
-        }
-        last.1.clone()
     }
 }
 
@@ -183,19 +159,4 @@ impl Sink for Client {
     fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a> {
         Box::pin(self.attempt(event))
     }
-}
-
-/// Returns mqhook's own headers, but those that are configured, and behind them the configured ones.
-fn fixed_headers(config: &Config) -> Vec<(HeaderName, HeaderValue)> {
-    let content_type = HeaderValue::from_static(envelope::Config::CONTENT_TYPE);
-    let own = [
-        (HOST, config.url.host_header()),
-        (USER_AGENT, HeaderValue::from_static(AGENT)),
-        (CONTENT_TYPE, content_type),
-    ];
-    let is_configured = |name: &HeaderName| config.headers.iter().any(|(other, _)| other == name);
-    own.into_iter()
-        .filter(|(name, _)| !is_configured(name))
-        .chain(config.headers.iter().cloned())
-        .collect()
 }

@@ -44,7 +44,7 @@ struct Connection {
     /// The connection's task; dropping it closes the socket and frees the permit.
     _task: AbortOnDropHandle<()>,
     idle_since: Instant,
-    /// When the request under way must have been answered; between requests it means nothing.
+    /// Runs out before the request under way must have been answered, or just then.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -58,22 +58,24 @@ impl Pool {
         }
     }
 
-    /// Sends a request, reads the answer and returns what matters of it, all before `deadline`.
+    /// Sends a request, reads the answer and returns what matters of it, all before `deadline`. A
+    /// connection that has idled for too long by `now` is not used.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection that it uses.
     pub(super) async fn send(
         &self,
-        mut request: Request<Full<Bytes>>,
+        mut request: Box<Request<Full<Bytes>>>,
+        now: Instant,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         loop {
-            let idle = self.take_idle();
+            let idle = self.take_idle(now);
             let is_new = idle.is_none();
             let mut connection = match idle {
                 Some(connection) => connection,
                 // Seldom needed, and large: it shall not make every attempt's future large.
-                None => Box::pin(timeout_at(deadline, self.connect()))
+                None => Box::pin(timeout_at(deadline, self.connect(deadline)))
                     .await
                     .map_err(|_elapsed| Failure::from(Class::Timeout))??,
             };
@@ -82,7 +84,7 @@ impl Pool {
                     self.give_back(connection, drained);
                     return Ok(answer);
                 }
-                Err(Unsent::Request(unsent)) if !is_new => request = *unsent,
+                Err(Unsent::Request(unsent)) if !is_new => request = unsent,
                 Err(Unsent::Request(_)) => return Err(Class::Closed.into()),
                 Err(Unsent::Failed(failure)) => return Err(failure),
             }
@@ -90,9 +92,8 @@ impl Pool {
     }
 
     /// Takes the idle connection that was used last, and closes those that idled for too long.
-    fn take_idle(&self) -> Option<Connection> {
+    fn take_idle(&self, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
         let is_stale = |connection: &Connection| {
             now.duration_since(connection.idle_since) >= self.idle_timeout
         };
@@ -107,7 +108,8 @@ impl Pool {
         None
     }
 
-    async fn connect(&self) -> Result<Connection, Failure> {
+    /// Makes a connection for a request that must have been answered by `deadline`.
+    async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
         let permit = Arc::clone(&self.permits)
             .acquire_owned()
             .await
@@ -120,7 +122,7 @@ impl Pool {
             requests,
             _task: AbortOnDropHandle::new(tokio::spawn(run(connection, permit))),
             idle_since: Instant::now(),
-            timer: Box::pin(tokio::time::sleep(self.idle_timeout)),
+            timer: Box::pin(tokio::time::sleep_until(deadline)),
         })
     }
 
@@ -145,28 +147,41 @@ impl Connection {
     /// Sends a request and reads its answer.
     async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        request: Box<Request<Full<Bytes>>>,
         deadline: Instant,
     ) -> Result<(Answer, Drained), Unsent> {
-        // A timer that is only ever put off costs far less than a new one for every request.
-        self.timer.as_mut().reset(deadline);
+        if self.timer.deadline() > deadline {
+            self.timer.as_mut().reset(deadline);
+        }
         tokio::select! {
             biased;
             answered = ask(&mut self.requests, request) => answered,
-            () = self.timer.as_mut() => Err(Unsent::Failed(Class::Timeout.into())),
+            () = reach(self.timer.as_mut(), deadline) => Err(Unsent::Failed(Class::Timeout.into())),
         }
+    }
+}
+
+/// Waits until `deadline` with a timer that was set for it or for an earlier one. Putting a timer
+/// off only when it has run out costs far less than setting it for every request.
+async fn reach(mut timer: Pin<&mut Sleep>, deadline: Instant) {
+    loop {
+        timer.as_mut().await;
+        if timer.deadline() >= deadline {
+            return;
+        }
+        timer.as_mut().reset(deadline);
     }
 }
 
 async fn ask(
     requests: &mut SendRequest<Full<Bytes>>,
-    request: Request<Full<Bytes>>,
+    request: Box<Request<Full<Bytes>>>,
 ) -> Result<(Answer, Drained), Unsent> {
     // The connection's task may not have seen yet that the last answer has ended.
     if requests.ready().await.is_err() {
-        return Err(Unsent::Request(Box::new(request)));
+        return Err(Unsent::Request(request));
     }
-    match requests.try_send_request(request).await {
+    match requests.try_send_request(*request).await {
         Ok(response) => {
             let answer = Answer::of(&response);
             let drained = drain(response.into_body()).await.map_err(Unsent::Failed)?;
@@ -205,4 +220,18 @@ async fn drain(mut body: Incoming) -> Result<Drained, Failure> {
         }
     }
     Ok(Drained::Wholly)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_timer_that_was_set_for_an_earlier_request_is_put_off() {
+        let now = Instant::now();
+        let deadline = now + Duration::from_millis(30);
+        let mut timer = Box::pin(tokio::time::sleep_until(now + Duration::from_millis(5)));
+        reach(timer.as_mut(), deadline).await;
+        assert!(Instant::now() >= deadline);
+    }
 }

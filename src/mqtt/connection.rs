@@ -147,8 +147,12 @@ impl<L: Listener> Connection<L> {
         loop {
             let event = tokio::select! {
                 biased;
+                event = async {
+                    // However much comes, it is seen soon that the connection shall stop.
+                    tokio::task::consume_budget().await;
+                    self.next(link, ledger, &progress).await
+                } => event,
                 () = &mut stopped => return self.farewell(link, ledger).await,
-                event = self.next(link, ledger, &progress) => event,
             };
             match event {
                 Err(problem) => {
@@ -244,6 +248,9 @@ impl<L: Listener> Connection<L> {
 
     /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
     fn follow(&mut self, link: &Link, subscriptions: &mut Subscriptions) {
+        if subscriptions.is_quiet() {
+            return;
+        }
         let (now, protocol) = (Instant::now(), link.protocol());
         match subscriptions.send(now) {
             None => {}

@@ -82,6 +82,12 @@ impl Subscriptions {
         self.changed = true;
     }
 
+    /// Returns whether neither [`send`](Self::send) nor [`take_verdict`](Self::take_verdict) has
+    /// anything to say.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.sent.is_some() || (self.waiting.is_empty() && !self.changed)
+    }
+
     /// Returns what is to be sent now: nothing, as long as an answer is due.
     pub(super) fn send(&mut self, now: Instant) -> Option<&Request> {
         if self.sent.is_some() {

@@ -104,8 +104,11 @@ impl Link {
     pub(super) fn acknowledger(&self) -> impl Fn(u16) + Send + Sync + use<> {
         let client = self.client.clone();
         move |packet_id| {
-            let mut publish = Publish::new("", QoS::AtLeastOnce, "", None);
-            publish.pkid = packet_id;
+            let publish = Publish {
+                qos: QoS::AtLeastOnce,
+                pkid: packet_id,
+                ..Publish::default()
+            };
             let _ = client.try_ack(&publish);
         }
     }
