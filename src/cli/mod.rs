@@ -6,9 +6,19 @@
 //! | 1 | failed while running |
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
+//!
+//! `dead-letters`, `spool` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! it, or without one. They write for people, or with `--json` one object per line, whose keys their
+//! `--help` names. When nobody reads what they write any more, they end with status 0.
 
 mod check;
+mod dead_letters;
+mod output;
+mod place;
 mod run;
+mod spool;
+mod time;
+mod webhooks;
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -45,6 +55,10 @@ Examples:
   Say all that is wrong with a file, without running:
     mqhook check -c /etc/mqhook/mqhook.toml
 
+  See what waits, and have what was given up in the last two hours delivered again:
+    mqhook spool status -c /etc/mqhook/mqhook.toml
+    mqhook dead-letters replay --since 2h -c /etc/mqhook/mqhook.toml
+
 Exit status: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration.";
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +67,12 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Report every problem of a configuration file, and what it would do.
     Check(check::Arguments),
+    /// List, show, replay or drop deliveries that were given up.
+    DeadLetters(dead_letters::Arguments),
+    /// Say what waits on disk.
+    Spool(spool::Arguments),
+    /// List, enable or disable webhooks.
+    Webhooks(webhooks::Arguments),
 }
 
 /// Which file to read.
@@ -69,6 +89,9 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::DeadLetters(arguments) => dead_letters::main(&arguments),
+        Command::Spool(arguments) => spool::main(&arguments),
+        Command::Webhooks(arguments) => webhooks::main(&arguments),
     }
 }
 

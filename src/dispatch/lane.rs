@@ -107,11 +107,13 @@ impl Lane {
                 Takes::No { until } => (false, until),
             };
             let due = self.retries.next_due().filter(|_| takes && is_open);
+            // One that is busy looks at each turn.
+            let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
                 biased;
                 () = &mut closed, if is_open => is_open = false,
                 Some(done) = attempts.next(), if !attempts.is_empty() => self.finish(done),
-                _ = self.queue.state.changed(), if !self.is_enabled && is_open => self.follow_state(),
+                _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(delivery) = self.queue.fresh.recv(), if takes => {
                     attempts.push(self.attempt(delivery));
                 }

@@ -84,7 +84,7 @@ impl Log {
         let webhook = self.webhook.as_str();
         error!(
             webhook,
-            reason, "webhook is disabled, its events wait; see `mqhook spool enable`"
+            reason, "webhook is disabled, its events wait; see `mqhook webhooks enable`"
         );
     }
 

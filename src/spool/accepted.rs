@@ -46,7 +46,9 @@ enum Stage {
 pub(super) enum Trace {
     /// It was never told: there is nothing to take back.
     None,
-    /// It knows of it, or will.
+    /// It will know of it.
+    Coming,
+    /// It knows of it.
     Row,
 }
 
@@ -93,12 +95,13 @@ impl Accepted {
         Some(progress.open.clone())
     }
 
-    /// Notes that what was handed over is on disk.
-    pub(super) fn stored(&self) {
+    /// Notes that what was handed over is on disk; returns the deliveries that are not settled.
+    pub(super) fn stored(&self) -> Webhooks {
         let mut progress = self.lock();
         progress.stage = Stage::Stored;
-        let open = progress.open.len();
-        progress.safe(open);
+        let open = progress.open.clone();
+        progress.safe(open.len());
+        open
     }
 
     /// Ends a durable delivery.
@@ -110,10 +113,10 @@ impl Accepted {
                 progress.safe(1);
             }
         }
-        if progress.stage == Stage::Memory {
-            Trace::None
-        } else {
-            Trace::Row
+        match progress.stage {
+            Stage::Memory => Trace::None,
+            Stage::HandedOver => Trace::Coming,
+            Stage::Stored => Trace::Row,
         }
     }
 
@@ -183,7 +186,7 @@ mod tests {
         let (accepted, acknowledged) = accepted(&[0], 0);
         assert!(accepted.hand_over().is_some());
         assert_eq!(accepted.hand_over(), None);
-        assert_eq!(accepted.settle(0), Trace::Row);
+        assert_eq!(accepted.settle(0), Trace::Coming);
         check(&acknowledged, 1);
         accepted.stored();
         check(&acknowledged, 1);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::accepted::Accepted;
 use super::delivery::Delivery;
-use super::store::{Change, Seq};
+use super::store::{Change, Seq, WebhookKey};
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
 
@@ -37,6 +37,15 @@ pub(super) struct Moved {
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.held_up.is_empty()
+    }
+
+    /// Returns whether it has a new state of a webhook.
+    pub(super) fn sets_state(&self, key: WebhookKey) -> bool {
+        let sets = |change: &Change| match change {
+            Change::State { webhook, .. } => *webhook == key,
+            _ => false,
+        };
+        self.changes.iter().any(sets)
     }
 
     /// Returns whether it is not worth to wait for more.

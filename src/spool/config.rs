@@ -11,7 +11,8 @@ const DAY: Duration = Duration::from_hours(24);
 pub struct Config {
     /// Where events wait.
     pub backend: Backend,
-    /// The most memory that waiting events may take, in bytes, all webhooks together; default 64 MiB.
+    /// The most memory that waiting events may take, in bytes, all webhooks together; default 64
+    /// MiB.
     pub max_memory_bytes: usize,
     /// The most space that waiting events may take on disk, in bytes; default 1 GiB.
     /// Dead letters have a bound of their own. Means nothing to a backend in memory.
@@ -20,8 +21,9 @@ pub struct Config {
     pub max_age: Duration,
     /// What happens to an event for which there is no room.
     pub on_full: OnFull,
-    /// Whether an event may be attempted before it is on disk, so that one that is delivered soon is never
-    /// written; default true. Off, every event is written first, which costs a write per event.
+    /// Whether an event may be attempted before it is on disk, so that one that is delivered soon
+    /// is never written; default true. Off, every event is written first, which costs a write per
+    /// event.
     pub elide: bool,
     /// How much of what was given up is kept.
     pub dead_letters: DeadLetters,
@@ -44,7 +46,8 @@ impl Default for Config {
 /// Where events wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Backend {
-    /// In memory only: what waits is lost when mqhook ends, so nothing is acknowledged before it is delivered.
+    /// In memory only: what waits is lost when mqhook ends, so nothing is acknowledged before it is
+    /// delivered.
     Memory,
     /// In a `SQLite` database.
     Sqlite {
@@ -66,7 +69,8 @@ impl Default for Backend {
 /// What happens to an event for which there is no room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnFull {
-    /// It is not acknowledged, so that the broker keeps it; what the broker does not keep is dropped. The default.
+    /// It is not acknowledged, so that the broker keeps it; what the broker does not keep is
+    /// dropped. The default.
     #[default]
     Block,
     /// The oldest events that wait are dropped for it.
@@ -95,9 +99,9 @@ impl Default for DeadLetters {
 
 /// Returns where the database is when the configuration does not say.
 ///
-/// `state_directory` is the variable `STATE_DIRECTORY`, in which systemd names the directories that a unit may
-/// keep state in, with colons between them (systemd.exec(5)); the first is taken. Without one it is
-/// `mqhook-spool` in the working directory.
+/// `state_directory` is the variable `STATE_DIRECTORY`, in which systemd names the directories that
+/// a unit may keep state in, with colons between them (systemd.exec(5)); the first is taken.
+/// Without one it is `mqhook-spool` in the working directory.
 #[must_use]
 pub fn default_dir(state_directory: Option<&str>) -> PathBuf {
     let first = state_directory.and_then(|list| list.split(':').find(|dir| !dir.is_empty()));

@@ -136,17 +136,21 @@ impl Delivery {
     fn end(self, change: impl FnOnce(super::store::WebhookKey, &Self) -> Change) {
         let (spool, webhook) = (&self.hold.spool, self.hold.webhook);
         let account = &spool.accounts[webhook];
-        account.metrics.ended();
-        match account.keeping {
-            Keeping::Loose => {}
-            Keeping::Held => self.accepted.settle_held(),
-            Keeping::Durable(key) => {
-                if self.accepted.settle(webhook) == Trace::Row
-                    && let Some(journal) = &spool.journal
-                {
-                    journal.moved(webhook, self.accepted.seq, None, change(key, &self));
-                }
+        let trace = match account.keeping {
+            Keeping::Loose => Trace::None,
+            Keeping::Held => {
+                self.accepted.settle_held();
+                Trace::None
             }
+            Keeping::Durable(_) => self.accepted.settle(webhook),
+        };
+        if trace != Trace::Row {
+            account.metrics.waiting.left();
+        }
+        if trace != Trace::None
+            && let (Keeping::Durable(key), Some(journal)) = (account.keeping, &spool.journal)
+        {
+            journal.moved(webhook, self.accepted.seq, None, change(key, &self));
         }
     }
 }

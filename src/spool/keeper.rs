@@ -100,7 +100,9 @@ impl Keeper {
             state.committed(&self.spool, &batch);
         }
         for accepted in &batch.accepted {
-            accepted.stored();
+            for webhook in accepted.stored() {
+                self.spool.accounts[webhook].metrics.waiting.left();
+            }
         }
         for delivery in batch.held_up {
             delivery.send();
@@ -132,9 +134,14 @@ impl Keeper {
         }
     }
 
-    /// Looks how much of the disk is used.
+    /// Looks how much is on disk. What fails here is not worth a word: the next commit shows it.
     fn measure(&mut self) {
-        // Not worth a failure: the next commit would show it.
+        for (key, deliveries) in self.store.waiting().unwrap_or_default() {
+            if let Some(webhook) = self.keys.iter().position(|&known| known == Some(key)) {
+                let waiting = &self.spool.accounts[webhook].metrics.waiting;
+                waiting.set_on_disk(deliveries);
+            }
+        }
         if let Ok(used) = self.store.used_bytes() {
             self.spool.metrics.used(used);
             if self.spool.disk.set_used(used) {
@@ -280,6 +287,11 @@ impl Keeper {
             let Some(key) = key else { continue };
             let state = self.store.state(key)?;
             let mut journal = journal.lock();
+            let is_set = |batch: &Batch| batch.sets_state(key);
+            if is_set(&journal.batch) || self.failed.as_ref().is_some_and(is_set) {
+                // What was set here is younger than what is on disk.
+                continue;
+            }
             let stock = &mut journal.stocks[webhook];
             let next_due = self.store.next_due(key, &stock.retries)?;
             stock.next_due = next_due;

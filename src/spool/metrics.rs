@@ -1,9 +1,14 @@
 //! Counts of the spool.
 
-use prometheus_client::encoding::EncodeLabelSet;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -20,7 +25,7 @@ struct Dropped {
 /// The metrics of the spool and of all webhooks in it.
 #[derive(Debug, Clone, Default)]
 pub struct MetricsFamily {
-    waiting: Family<Webhook, Gauge>,
+    waiting: Family<Webhook, Waiting>,
     dropped: Family<Dropped, Counter>,
     used: Gauge,
     failures: Counter,
@@ -84,7 +89,7 @@ impl MetricsFamily {
 #[derive(Debug, Clone)]
 pub(super) struct Metrics {
     webhook: String,
-    waiting: Gauge,
+    pub(super) waiting: Waiting,
     full: Counter,
     dropped: Family<Dropped, Counter>,
 }
@@ -92,14 +97,6 @@ pub(super) struct Metrics {
 impl Metrics {
     pub(super) fn webhook(&self) -> &str {
         &self.webhook
-    }
-
-    pub(super) fn entered(&self) {
-        self.waiting.inc();
-    }
-
-    pub(super) fn ended(&self) {
-        self.waiting.dec();
     }
 
     /// Counts an event that there was no room for.
@@ -114,16 +111,58 @@ impl Metrics {
             reason,
         };
         self.dropped.get_or_create(&labels).inc_by(deliveries);
-        self.waiting
-            .dec_by(i64::try_from(deliveries).unwrap_or(i64::MAX));
+    }
+}
+
+/// How many deliveries wait: a gauge of what is only in memory and of what the store has.
+///
+/// Other processes change the store, so it is asked after every commit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waiting(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    memory: AtomicI64,
+    disk: AtomicI64,
+}
+
+impl Waiting {
+    /// Notes that a delivery is in memory and not on disk.
+    pub(super) fn entered(&self) {
+        self.0.memory.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn set_waiting(&self, deliveries: u64) {
-        self.waiting
-            .set(i64::try_from(deliveries).unwrap_or(i64::MAX));
+    /// Notes that such a delivery has ended, or is on disk now.
+    pub(super) fn left(&self) {
+        self.0.memory.fetch_sub(1, Ordering::AcqRel);
     }
 
-    pub(super) fn waiting(&self) -> usize {
-        usize::try_from(self.waiting.get()).unwrap_or(0)
+    /// Notes how many are on disk.
+    pub(super) fn set_on_disk(&self, deliveries: u64) {
+        let deliveries = i64::try_from(deliveries).unwrap_or(i64::MAX);
+        self.0.disk.store(deliveries, Ordering::Release);
+    }
+
+    /// Returns how many there are, of both.
+    pub(super) fn get(&self) -> usize {
+        usize::try_from(self.sum()).unwrap_or(0)
+    }
+
+    fn sum(&self) -> i64 {
+        self.0.memory.load(Ordering::Acquire) + self.0.disk.load(Ordering::Acquire)
+    }
+}
+
+impl TypedMetric for Waiting {
+    const TYPE: MetricType = MetricType::Gauge;
+}
+
+impl EncodeMetric for Waiting {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        encoder.encode_gauge(&self.sum())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
     }
 }

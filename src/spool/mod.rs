@@ -135,7 +135,7 @@ impl Spool {
             let metrics = &self.0.accounts[webhook].metrics;
             match place {
                 Place::Nowhere => metrics.refused(),
-                Place::Memory | Place::Disk => metrics.entered(),
+                Place::Memory | Place::Disk => metrics.waiting.entered(),
             }
             let hold = (place == Place::Memory).then(|| Hold::new(&self.0, webhook, size));
             hold.map(|hold| Delivery::new(Arc::clone(&event), Arc::clone(&accepted), hold))
@@ -166,7 +166,7 @@ impl Spool {
     /// Returns how many deliveries are not settled, on disk or in memory.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let waiting = |account: &Account| account.metrics.waiting();
+        let waiting = |account: &Account| account.metrics.waiting.get();
         self.0.accounts.iter().map(waiting).sum()
     }
 
@@ -175,7 +175,7 @@ impl Spool {
     pub fn waiting_in_memory(&self) -> usize {
         let accounts = self.0.accounts.iter();
         let volatile = accounts.filter(|account| !account.is_durable());
-        volatile.map(|account| account.metrics.waiting()).sum()
+        volatile.map(|account| account.metrics.waiting.get()).sum()
     }
 
     /// Returns whether a webhook's deliveries survive the end of the process.

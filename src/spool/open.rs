@@ -177,7 +177,7 @@ fn stock(
     account.state.send_replace(state);
     if let Some(backlog) = backlog.iter().find(|backlog| backlog.webhook == key) {
         let waiting = backlog.waiting();
-        account.metrics.set_waiting(waiting);
+        account.metrics.waiting.set_on_disk(waiting);
         if waiting > 0 {
             let webhook = backlog.name.as_str();
             info!(webhook, waiting, "events of an earlier run are delivered");

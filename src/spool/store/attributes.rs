@@ -97,7 +97,8 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Returns the client and the detail that these attributes are of, together with the columns that a message has.
+    /// Returns the client and the detail that these attributes are of, together with the columns
+    /// that a message has.
     ///
     /// `None` if a message lacks its columns, or something else has them.
     pub(super) fn into_parts(
@@ -160,7 +161,8 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns the detail; `None` for a message, which is not whole in here, and for what is not valid.
+    /// Returns the detail; `None` for a message, which is not whole in here, and for what is not
+    /// valid.
     fn into_detail(self) -> Option<Detail> {
         Some(match self {
             Self::Connection {

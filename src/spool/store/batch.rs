@@ -12,11 +12,13 @@ use crate::event::{Event, Timestamp};
 
 /// One thing to write.
 ///
-/// A change of a delivery names its row by `webhook`, `seq` and `due`, the time at which it is due as the database
-/// has it. If there is no such row, nothing is changed: it may have been dropped meanwhile.
+/// A change of a delivery names its row by `webhook`, `seq` and `due`, the time at which it is due
+/// as the database has it. If there is no such row, nothing is changed: it may have been dropped
+/// meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// An event was accepted, and waits for these webhooks. One that is there already gets those that it lacks.
+    /// An event was accepted, and waits for these webhooks. One that is there already gets those
+    /// that it lacks.
     Append {
         /// Its number, below 2^62.
         seq: Seq,
@@ -27,7 +29,8 @@ pub enum Change {
         /// Where it goes to; for none nothing is written.
         webhooks: Vec<WebhookKey>,
     },
-    /// A delivery is no longer wanted: delivered, or dropped. The event goes with its last delivery.
+    /// A delivery is no longer wanted: delivered, or dropped. The event goes with its last
+    /// delivery.
     Settle {
         /// The webhook.
         webhook: WebhookKey,
@@ -78,7 +81,8 @@ pub enum Change {
 }
 
 impl Store {
-    /// Writes these changes in their order, all or none, and returns when they would survive the loss of power.
+    /// Writes these changes in their order, all or none, and returns when they would survive the
+    /// loss of power.
     ///
     /// # Errors
     /// Nothing was changed, and the same changes can be written again.
@@ -131,16 +135,20 @@ const SHARE: &str = "INSERT INTO shares (seq, open) VALUES (?1, ?2 + ?3)
 const DELAY: &str = "UPDATE deliveries SET due = ?4, failures = ?5, first_failed = ?6
      WHERE webhook = ?1 AND due = ?2 AND seq = ?3";
 
-/// The 200 bytes stand for the row itself, its ids and times.
+/// `bytes` is about what the row takes on disk. 150 bytes stand for its ids, times and words; as
+/// many rows as fit share a page, and what is longer than a page fills whole ones and half of
+/// another.
 const BURY: &str =
     "INSERT INTO dead_letters (webhook, at, reason, outcome, failures, first_failed, bytes,
        accepted, event_id, kind, time, topic, attributes, payload)
-     SELECT d.webhook, ?4, ?5, ?6, ?7, d.first_failed,
-       200 + octet_length(?6) + ifnull(octet_length(e.topic), 0) + octet_length(e.attributes)
-         + ifnull(length(e.payload), 0),
-       e.accepted, e.id, e.kind, e.time, e.topic, e.attributes, e.payload
-     FROM deliveries d JOIN events e ON e.seq = d.seq
-     WHERE d.webhook = ?1 AND d.due = ?2 AND d.seq = ?3
+     SELECT webhook, ?4, ?5, ?6, ?7, first_failed,
+       iif(size < 4096, 4096 / (4096 / size), size + 2048),
+       accepted, id, kind, time, topic, attributes, payload
+     FROM (SELECT d.webhook, d.first_failed, e.*,
+         150 + octet_length(?6) + ifnull(octet_length(e.topic), 0) + octet_length(e.attributes)
+           + ifnull(length(e.payload), 0) AS size
+       FROM deliveries d JOIN events e ON e.seq = d.seq
+       WHERE d.webhook = ?1 AND d.due = ?2 AND d.seq = ?3)
      RETURNING bytes";
 
 impl<'t> Batch<'t> {

@@ -6,32 +6,28 @@ use super::webhook::Tally;
 use super::{Dropped, Error, Seq, Store, WebhookKey, begin, time_as_sql};
 use crate::event::Timestamp;
 
-/// The most pages that [`Store::tidy`] gives back at once: 1 MiB, so that nobody waits for it for long.
+/// The most pages that [`Store::tidy`] gives back at once: 1 MiB, so that nobody waits for it for
+/// long.
 const STEP: i64 = 256;
 
-/// Events that were accepted and events that were replayed; in each, a later one has a higher number.
+/// Events that were accepted and events that were replayed; in each, a later one has a higher
+/// number.
 const RANGES: [(i64, i64); 2] = [(i64::MIN, Seq::REPLAYED - 1), (Seq::REPLAYED, i64::MAX)];
 
 impl Store {
-    /// Returns how many bytes of the database are in use, without its log.
+    /// Returns how many bytes of the database events that wait take, about: all that is in use,
+    /// without what dead letters take by their own count. The log, of at most some 16 MiB, comes on
+    /// top.
     ///
     /// # Errors
     /// The database could not be read.
     pub fn used_bytes(&self) -> Result<u64, Error> {
-        let read = || {
-            let pragma = |sql| {
-                let mut statement = self.connection.prepare_cached(sql)?;
-                statement.query_row([], |row| row.get::<_, i64>(0))
-            };
-            let pages = pragma("PRAGMA page_count")? - pragma("PRAGMA freelist_count")?;
-            Ok(pages * pragma("PRAGMA page_size")?)
-        };
-        let bytes = self.noted(read().map_err(|error: rusqlite::Error| error.into()))?;
+        let bytes = self.noted(used_bytes(&self.connection).map_err(Error::from))?;
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
-    /// Drops deliveries of events that were accepted before this time: the oldest events, at most `limit`. An empty answer means that
-    /// there are no more.
+    /// Drops deliveries of events that were accepted before this time: the oldest events, at most
+    /// `limit`. An empty answer means that there are no more.
     ///
     /// # Errors
     /// Nothing was dropped.
@@ -40,7 +36,8 @@ impl Store {
         self.noted(result.map_err(Error::from))
     }
 
-    /// Drops the oldest events with all their deliveries, at most `limit`. An empty answer means that nothing waits.
+    /// Drops the oldest events with all their deliveries, at most `limit`. An empty answer means
+    /// that nothing waits.
     ///
     /// # Errors
     /// Nothing was dropped.
@@ -49,25 +46,53 @@ impl Store {
         self.noted(result.map_err(Error::from))
     }
 
-    /// Gives pages of the database that are not in use back to the file system, a few at a time; returns whether there
-    /// are more. It is for times in which nothing else is to do: what is appended uses such pages, too.
+    /// Gives pages of the database that are not in use back to the file system, a few at a time;
+    /// returns whether there are more. It is for times in which nothing else is to do: what is
+    /// appended uses such pages, too.
     ///
     /// # Errors
     /// Nothing was given back.
     pub fn tidy(&mut self) -> Result<bool, Error> {
-        let tidy = || {
-            // It frees one page with every step of the statement.
-            let sql = format!("PRAGMA incremental_vacuum({STEP})");
-            let mut statement = self.connection.prepare(&sql)?;
-            let mut rows = statement.query([])?;
-            while rows.next()?.is_some() {}
-            let free: i64 = self
-                .connection
-                .query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-            Ok(free > 0)
-        };
-        self.noted(tidy().map_err(|error: rusqlite::Error| error.into()))
+        self.noted(tidy(&self.connection).map_err(Error::from))
     }
+}
+
+fn integer(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_row([], |row| row.get(0))
+}
+
+fn used_bytes(connection: &Connection) -> rusqlite::Result<i64> {
+    let waiting = "SELECT ifnull(sum(fresh + retrying), 0) FROM webhooks";
+    if integer(connection, waiting)? == 0 {
+        // What the counts are off by must not look like a backlog that nothing can make smaller.
+        return Ok(0);
+    }
+    let free = integer(connection, "PRAGMA freelist_count")?;
+    let pages = integer(connection, "PRAGMA page_count")? - free;
+    let bytes = pages * integer(connection, "PRAGMA page_size")?;
+    let dead = "SELECT ifnull(sum(dead_letter_bytes), 0) FROM webhooks";
+    Ok(bytes - integer(connection, dead)?)
+}
+
+fn tidy(connection: &Connection) -> rusqlite::Result<bool> {
+    let free = |connection| integer(connection, "PRAGMA freelist_count");
+    if free(connection)? == 0 {
+        return Ok(false);
+    }
+    let sql = format!("PRAGMA incremental_vacuum({STEP})");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    // Every row is a page that was freed.
+    while rows.next()?.is_some() {}
+    drop(rows);
+    let is_done = free(connection)? == 0;
+    if is_done {
+        // The file itself becomes shorter when the log is carried over.
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        connection.query_row(checkpoint, [], |_| Ok(()))?;
+    }
+    Ok(!is_done)
 }
 
 fn expire(connection: &mut Connection, before: i64, limit: usize) -> rusqlite::Result<Dropped> {
@@ -131,7 +156,8 @@ impl<'t> Removal<'t> {
             .optional()
     }
 
-    /// Removes the events at the beginning of a range up to the first that was accepted after `until`.
+    /// Removes the events at the beginning of a range up to the first that was accepted after
+    /// `until`.
     fn accepted_until(&mut self, (first, last): (i64, i64), until: i64) -> rusqlite::Result<()> {
         let sql = "SELECT seq, accepted FROM events WHERE seq BETWEEN ? AND ? ORDER BY seq";
         let mut statement = self.transaction.prepare_cached(sql)?;

@@ -1,4 +1,5 @@
-//! Values out of rows that somebody else may have written: wrong ones are errors that name the column.
+//! Values out of rows that somebody else may have written: wrong ones are errors that name the
+//! column.
 
 use rusqlite::Row;
 use rusqlite::types::ValueRef;

@@ -114,8 +114,8 @@ const EVENT: usize = 12;
 const FROM: &str = " FROM dead_letters l LEFT JOIN webhooks w ON w.id = l.webhook";
 
 impl Store {
-    /// Returns dead letters behind `after` in the order in which they were given up, at most `limit`; from the first where
-    /// `after` is `None`.
+    /// Returns dead letters behind `after` in the order in which they were given up, at most
+    /// `limit`; from the first where `after` is `None`.
     ///
     /// # Errors
     /// The database could not be read, or a value of a row is not valid.

@@ -31,8 +31,8 @@ pub enum Error {
         /// What `SQLite` says.
         source: rusqlite::Error,
     },
-    /// The database is damaged. It was marked, so that the next [`open`](super::Store::open) reads all of it and
-    /// sets it aside.
+    /// The database is damaged. It was marked, so that the next [`open`](super::Store::open) reads
+    /// all of it and sets it aside.
     #[error("use the spool, as its database is damaged")]
     Corrupt {
         /// What `SQLite` says.
@@ -44,8 +44,8 @@ pub enum Error {
         /// What `SQLite` says.
         source: rusqlite::Error,
     },
-    /// The database is sound, but what it holds for a delivery makes no event: somebody else wrote there.
-    /// [`Change::Settle`](super::Change::Settle) takes the delivery away.
+    /// The database is sound, but what it holds for a delivery makes no event: somebody else wrote
+    /// there. [`Change::Settle`](super::Change::Settle) takes the delivery away.
     #[error("read event {} back from the spool", seq.0)]
     Delivery {
         /// The event.
@@ -81,7 +81,8 @@ pub struct Unreadable {
 
 impl From<rusqlite::Error> for Error {
     fn from(source: rusqlite::Error) -> Self {
-        // A full disk also shows when SQLite cannot lengthen the index of its log, which it maps into memory.
+        // A full disk also shows when SQLite cannot lengthen the index of its log, which it maps
+        // into memory.
         if extended_code(&source) == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
             return Self::Full { source };
         }
@@ -103,7 +104,8 @@ fn extended_code(error: &rusqlite::Error) -> Option<i32> {
 impl Error {
     /// Returns the error of a failed input or output by what a write of our own meets.
     ///
-    /// `SQLite` tells a full disk, but neither a file system that went read-only under it nor a used up quota.
+    /// `SQLite` tells a full disk, but neither a file system that went read-only under it nor a
+    /// used up quota.
     pub(super) fn told_apart(self, probe: impl FnOnce() -> io::Result<()>) -> Self {
         let Self::Io { source } = self else {
             return self;
@@ -173,6 +175,15 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// The database is damaged; only [`attach`](super::Store::attach) says so, as
+    /// [`open`](super::Store::open) sets it aside.
+    #[error("read the spool {}, as its database is damaged; `mqhook run` sets it aside and begins a new one", dir.display())]
+    Damaged {
+        /// The directory.
+        dir: PathBuf,
+        /// What `SQLite` says.
+        source: Error,
     },
     /// The database cannot be used. A migration that failed left the version as it was.
     #[error("open the spool {}", dir.display())]

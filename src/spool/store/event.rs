@@ -34,7 +34,8 @@ impl<'a> Columns<'a> {
         Self {
             id: event.id.digits(),
             kind: event.kind.name(),
-            // Brokers tell the time, so any number may come: those beyond 2^63 are kept as negative ones.
+            // Brokers tell the time, so any number may come: those beyond 2^63 are kept as negative
+            // ones.
             time: event.time.as_millis().cast_signed(),
             topic,
             attributes: serde_json::to_string(&attributes)
@@ -71,7 +72,8 @@ pub(super) fn read(row: &Row<'_>, first: usize) -> Result<Event, Unreadable> {
 }
 
 /// Returns about how many bytes of memory the event of such a row takes, at least as many as
-/// [`Event::size`] says, without reading the payload, whose length is in the column `payload_bytes`.
+/// [`Event::size`] says, without reading the payload, whose length is in the column
+/// `payload_bytes`.
 pub(super) fn size(
     row: &Row<'_>,
     first: usize,

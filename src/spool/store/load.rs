@@ -58,12 +58,12 @@ pub struct Window {
 }
 
 impl Store {
-    /// Returns the fresh deliveries of a webhook behind `after`, in order of their numbers; from the first where
-    /// that is `None`.
+    /// Returns the fresh deliveries of a webhook behind `after`, in order of their numbers; from
+    /// the first where that is `None`.
     ///
     /// # Errors
-    /// The database could not be read. A delivery whose event cannot be read back is an error only when it
-    /// is the first; otherwise those before it are returned.
+    /// The database could not be read. A delivery whose event cannot be read back is an error only
+    /// when it is the first; otherwise those before it are returned.
     pub fn fresh(
         &self,
         webhook: WebhookKey,
@@ -82,8 +82,8 @@ impl Store {
         self.noted(read())
     }
 
-    /// Returns the deliveries of a webhook that are due for another attempt, without those in `except`, in the order
-    /// in which they are due.
+    /// Returns the deliveries of a webhook that are due for another attempt, without those in
+    /// `except`, in the order in which they are due.
     ///
     /// # Errors
     /// As of [`Store::fresh`].
@@ -105,7 +105,8 @@ impl Store {
         self.noted(read())
     }
 
-    /// Returns when the next delivery of a webhook that is not in `except` is due for another attempt; the time may have passed.
+    /// Returns when the next delivery of a webhook that is not in `except` is due for another
+    /// attempt; the time may have passed.
     ///
     /// # Errors
     /// The database could not be read.
@@ -127,8 +128,8 @@ impl Store {
         self.noted(read())
     }
 
-    /// Returns the highest number of any event that was ever appended, also of one that is gone; `None` before
-    /// the first.
+    /// Returns the highest number of any event that was ever appended, also of one that is gone;
+    /// `None` before the first.
     ///
     /// # Errors
     /// The database could not be read.

@@ -1,23 +1,24 @@
 //! The spool's database: `SQLite`, in a directory of its own.
 //!
 //! ```text
-//! events      seq -> the event                     once, however many webhooks it goes to
-//! deliveries  (webhook, due, seq) -> failures      due 0: fresh; otherwise the time of the next attempt
-//! shares      seq -> open                          deliveries left of an event that had several
-//! dead_letters id -> the event and its last outcome
-//! webhooks    id -> name, state, counts
+//! events        seq -> the event                  once, however many webhooks it goes to
+//! deliveries    (webhook, due, seq) -> failures   due 0: fresh; otherwise the time of the next attempt
+//! shares        seq -> open                       deliveries left of an event that had several
+//! dead_letters  id -> the event and its last outcome
+//! webhooks      id -> name, state, counts
 //! ```
 //!
 //! The key of `deliveries` serves both reads: fresh deliveries in the order in which they were
 //! accepted, and those that wait for another attempt in the order in which they are due.
 //!
-//! What [`Store::commit`] has returned from survives a crash and the loss of power: the log is synchronised
-//! with every transaction. What failed has changed nothing and can be repeated. One process runs on the
-//! directory, which a lock file ensures; the command line [attaches](Store::attach) beside it, and the running process
+//! What [`Store::commit`] has returned from survives a crash and the loss of power: the log is
+//! synchronised with every transaction. What failed has changed nothing and can be repeated. One
+//! process runs on the directory, which a lock file ensures; the command line
+//! [attaches](Store::attach) beside it, and the running process
 //! [notices](Store::changed_by_others).
 //!
-//! A store is synchronous and meant for a thread of its own. It decides nothing: what to attempt, to give up or
-//! to drop, and when, is for its caller to say.
+//! A store is synchronous and meant for a thread of its own. It decides nothing: what to attempt,
+//! to give up or to drop, and when, is for its caller to say.
 
 mod attributes;
 mod batch;
@@ -48,8 +49,8 @@ pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
 
 /// The number of an accepted event; a later event has a higher one.
 ///
-/// The caller counts, from behind [`Store::last_seq`]. Numbers from 2^62 on belong to replayed dead letters, which the store
-/// counts: another process replays them.
+/// The caller counts, from behind [`Store::last_seq`]. Numbers from 2^62 on belong to replayed dead
+/// letters, which the store counts: another process replays them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seq(pub u64);
 
@@ -58,11 +59,11 @@ impl Seq {
     const REPLAYED: i64 = 1 << 62;
 
     fn as_sql(self) -> i64 {
-        i64::try_from(self.0).unwrap_or(i64::MAX)
+        self.0.cast_signed()
     }
 
     fn from_sql(value: i64) -> Self {
-        Self(value.unsigned_abs())
+        Self(value.cast_unsigned())
     }
 }
 
@@ -103,12 +104,14 @@ pub struct Store {
     dir: PathBuf,
     /// Of the last [`changed_by_others`](Store::changed_by_others).
     data_version: i64,
-    /// Held open by the process that runs on the directory; closing it ends its claim. `None` for one that has attached.
+    /// Held open by the process that runs on the directory; closing it ends its claim. `None` for
+    /// one that has attached.
     _lock: Option<File>,
 }
 
 impl Store {
-    /// Returns whether another process has changed the database since the last call, or since it was opened.
+    /// Returns whether another process has changed the database since the last call, or since it
+    /// was opened.
     ///
     /// # Errors
     /// The database could not be read.
@@ -123,7 +126,8 @@ impl Store {
         result.map_err(|error| {
             let error = error.told_apart(|| error::probe(&self.dir.join(open::PROBE_FILE)));
             if matches!(error, Error::Corrupt { .. }) {
-                // Without the mark the next start believes the database until it meets the damage again.
+                // Without the mark the next start believes the database until it meets the damage
+                // again.
                 let _ = File::create(self.dir.join(open::SUSPECT_FILE));
             }
             error

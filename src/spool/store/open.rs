@@ -36,30 +36,31 @@ const STATEMENTS: usize = 64;
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Where a damaged database was moved to, for somebody to look at; an empty one was begun in its place.
+    /// Where a damaged database was moved to, for somebody to look at; an empty one was begun in
+    /// its place.
     pub set_aside: Option<PathBuf>,
 }
 
 impl Store {
-    /// Opens the database in a directory, and claims the directory for this process until the store is dropped.
+    /// Opens the database in a directory, and claims the directory for this process until the store
+    /// is dropped.
     ///
-    /// A directory that is missing is made, for this user only, and so is the database. One of an older version is
-    /// brought to this one. One that is damaged is set aside, and a new one is begun.
+    /// A directory that is missing is made, for this user only, and so is the database. One of an
+    /// older version is brought to this one. One that is damaged is set aside, and a new one is
+    /// begun.
     ///
-    /// Looking through all of a large database takes seconds, and minutes on a slow card, during which nothing would be accepted. So
-    /// damage is looked for where it hurts first, at the head of the file and both ends of each table. All is read only
-    /// if damage was met when the database was last in use.
+    /// Looking through all of a large database takes seconds, and minutes on a slow card, during
+    /// which nothing would be accepted. So damage is looked for where it hurts first, at the head
+    /// of the file and both ends of each table. All is read only if damage was met when the
+    /// database was last in use.
     ///
     /// # Errors
-    /// Every variant but [`OpenError::Missing`] and [`OpenError::Older`].
+    /// Every variant but [`OpenError::Missing`], [`OpenError::Older`] and [`OpenError::Damaged`].
     pub fn open(dir: &Path) -> Result<Opened, OpenError> {
         create(dir).map_err(|source| io_error(dir, source))?;
         let lock = lock(dir)?;
         let (connection, set_aside) = match open_sound(dir) {
-            Err(OpenError::Database {
-                source: Error::Corrupt { .. },
-                ..
-            }) => {
+            Err(OpenError::Damaged { .. }) => {
                 let aside = set_aside(dir).map_err(|source| io_error(dir, source))?;
                 (open_sound(dir)?, Some(aside))
             }
@@ -86,7 +87,8 @@ impl Store {
                 });
             }
         }
-        let (connection, found) = connect(&file).map_err(|source| of_database(dir, source))?;
+        let of_database = |source| of_database(dir, source);
+        let (connection, found) = connect(&file).map_err(of_database)?;
         match found {
             Found::Ours(version) if version < schema::current() => Err(OpenError::Older {
                 dir: dir.to_owned(),
@@ -95,7 +97,7 @@ impl Store {
             }),
             found => {
                 refuse_unknown(dir, found)?;
-                set_up(&connection).map_err(|source| of_database(dir, source))?;
+                set_up(&connection).map_err(of_database)?;
                 Self::new(connection, dir, None)
             }
         }
@@ -120,23 +122,29 @@ fn io_error(path: &Path, source: io::Error) -> OpenError {
 }
 
 fn of_database(dir: &Path, source: rusqlite::Error) -> OpenError {
-    OpenError::Database {
-        dir: dir.to_owned(),
-        source: source.into(),
+    let dir = dir.to_owned();
+    match Error::from(source) {
+        source @ Error::Corrupt { .. } => OpenError::Damaged { dir, source },
+        source => OpenError::Database { dir, source },
     }
 }
 
-/// Makes the directory and the file of the database where they are missing, readable for this user only.
+/// Makes the directory and the file of the database where they are missing, readable for this user
+/// only.
 ///
 /// `SQLite` would let everybody read the file, and gives its log the permissions of the file.
 fn create(dir: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    open_private(&dir.join(DATABASE_FILE))?;
-    // SQLite synchronises the directory with the files that it makes, but not the entry of the directory itself.
-    match dir.canonicalize()?.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
+    let dir = std::path::absolute(dir)?;
+    let missing: Vec<&Path> = dir.ancestors().take_while(|dir| !dir.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+    // SQLite synchronises the directory with the files that it makes, but not the entry of the
+    // directory itself. One that was there is left alone: systemd keeps some in a place that only
+    // root may read.
+    for parent in missing.into_iter().filter_map(Path::parent) {
+        File::open(parent)?.sync_all()?;
     }
+    open_private(&dir.join(DATABASE_FILE))?;
+    Ok(())
 }
 
 fn open_private(file: &Path) -> io::Result<File> {
@@ -263,7 +271,8 @@ fn read_all(connection: &Connection) -> rusqlite::Result<()> {
     Err(rusqlite::Error::SqliteFailure(code, Some(answer)))
 }
 
-/// Moves the files of a damaged database out of the way, under names that no file has, and makes an empty one; returns its new name.
+/// Moves the files of a damaged database out of the way, under names that no file has, and makes an
+/// empty one; returns its new name.
 fn set_aside(dir: &Path) -> io::Result<PathBuf> {
     let named = |name: &str, ending: &str| dir.join(format!("{name}{ending}"));
     let mut time = Timestamp::now().as_millis();

@@ -1,4 +1,5 @@
-//! Taking dead letters away: to replay them, because nobody wants them, or to keep within their bounds.
+//! Taking dead letters away: to replay them, because nobody wants them, or to keep within their
+//! bounds.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params_from_iter};
 
@@ -8,10 +9,12 @@ use super::{Dropped, Due, Error, Seq, Store, WebhookKey, begin, time_as_sql};
 use crate::event::Timestamp;
 
 impl Store {
-    /// Makes dead letters deliveries again, the first `limit` in the order in which they were given up; returns how many.
+    /// Makes dead letters deliveries again, the first `limit` in the order in which they were given
+    /// up; returns how many.
     ///
-    /// Each is due `now`, as if no attempt had failed, and its age counts from now; the event keeps its id. They may be
-    /// given up again while others are replayed: a filter with `until` keeps one from being replayed twice.
+    /// Each is due `now`, as if no attempt had failed, and its age counts from now; the event keeps
+    /// its id. They may be given up again while others are replayed: a filter with `until` keeps
+    /// one from being replayed twice.
     ///
     /// # Errors
     /// Nothing was changed.
@@ -20,7 +23,8 @@ impl Store {
         self.noted(result.map_err(Error::from))
     }
 
-    /// Drops dead letters, the first `limit` in the order in which they were given up; returns how many.
+    /// Drops dead letters, the first `limit` in the order in which they were given up; returns how
+    /// many.
     ///
     /// # Errors
     /// Nothing was dropped.
@@ -29,8 +33,9 @@ impl Store {
         self.noted(result.map_err(Error::from))
     }
 
-    /// Drops the oldest dead letters, at most `limit`, while all together take more than `max_bytes` or while the oldest
-    /// was given up before this time. An empty answer means that the rest may stay.
+    /// Drops the oldest dead letters, at most `limit`, while all together take more than
+    /// `max_bytes` or while the oldest was given up before this time. An empty answer means that
+    /// the rest may stay.
     ///
     /// # Errors
     /// Nothing was dropped.
@@ -65,6 +70,9 @@ fn replay(
     limit: usize,
 ) -> rusqlite::Result<u64> {
     let ids = ids(connection, filter, limit)?;
+    if ids.is_empty() {
+        return Ok(0);
+    }
     let transaction = begin(connection)?;
     let mut copy = transaction.prepare_cached(
         "INSERT INTO events (seq, accepted, id, kind, time, topic, attributes, payload)

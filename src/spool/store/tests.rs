@@ -70,7 +70,7 @@ impl Fixture {
         numbers(&loaded.expect("a readable store"))
     }
 
-    /// Returns what the other tests may not know: whether SQLite finds the database sound.
+    /// Returns what the other tests may not know: whether `SQLite` finds the database sound.
     fn is_sound(&self) -> bool {
         let answer: String = self
             .store

@@ -146,20 +146,40 @@ impl Store {
     pub fn backlog(&self) -> Result<Vec<Backlog>, Error> {
         self.noted(backlog(&self.connection))
     }
+
+    /// Returns how many deliveries wait for each webhook that was ever registered.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub fn waiting(&self) -> Result<Vec<(WebhookKey, u64)>, Error> {
+        let read = || {
+            let sql = "SELECT id, fresh + retrying FROM webhooks";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let row = |row: &Row<'_>| {
+                let waiting: i64 = row.get(1)?;
+                Ok((WebhookKey(row.get(0)?), waiting.unsigned_abs()))
+            };
+            let rows = statement.query_map([], row)?;
+            rows.collect::<rusqlite::Result<_>>()
+        };
+        self.noted(read().map_err(Error::from))
+    }
 }
 
+/// The oldest is the first among the fresh, among those that wait for another attempt, or among the
+/// replayed, which have numbers of their own.
+pub(super) const BACKLOG: &str =
+    "SELECT id, name, fresh, retrying, dead_letters, dead_letter_bytes,
+       (SELECT min(accepted) FROM events WHERE seq IN (
+         (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due = 0),
+         (SELECT min(seq) FROM deliveries INDEXED BY retries WHERE webhook = w.id AND due > 0),
+         (SELECT min(seq) FROM deliveries INDEXED BY retries
+          WHERE webhook = w.id AND due > 0 AND seq >= ?))),
+       status, since, reason, consecutive_failures, failing_since
+     FROM webhooks w ORDER BY id";
+
 fn backlog(connection: &Connection) -> Result<Vec<Backlog>, Error> {
-    // The oldest is the first among the fresh, among those that wait for another attempt, or among the replayed,
-    // which have numbers of their own.
-    let mut statement = connection.prepare_cached(
-        "SELECT id, name, fresh, retrying, dead_letters, dead_letter_bytes,
-           (SELECT min(accepted) FROM events WHERE seq IN (
-             (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due = 0),
-             (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due > 0),
-             (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due > 0 AND seq >= ?))),
-           status, since, reason, consecutive_failures, failing_since
-         FROM webhooks w ORDER BY id",
-    )?;
+    let mut statement = connection.prepare_cached(BACKLOG)?;
     let mut rows = statement.query([Seq::REPLAYED])?;
     let mut backlog = Vec::new();
     while let Some(row) = rows.next()? {

@@ -19,6 +19,7 @@ fn a_directory_is_made_for_this_user_only() {
         metadata.permissions().mode() & 0o777
     };
     assert_eq!(mode(&dir), 0o700);
+    assert_eq!(mode(&parent.path().join("a")), 0o700);
     for file in ["spool.db", "spool.db-wal", "spool.db-shm", "spool.lock"] {
         assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
     }
@@ -107,16 +108,7 @@ fn a_file_that_is_no_database_is_set_aside_with_its_log() {
         fs::write(dir.path().join(file), &garbage).expect("writable");
     }
     let error = Store::attach(dir.path()).expect_err("it is no database");
-    assert!(
-        matches!(
-            error,
-            OpenError::Database {
-                source: Error::Corrupt { .. },
-                ..
-            }
-        ),
-        "{error:?}"
-    );
+    assert!(matches!(error, OpenError::Damaged { .. }), "{error:?}");
     let mut opened = Store::open(dir.path()).expect("a directory of ours");
     let aside = opened.set_aside.expect("it was moved");
     let name = aside

@@ -99,7 +99,7 @@ fn a_shared_event_goes_with_its_last_delivery() {
     assert_eq!(events(&fixture), 0);
 }
 
-/// Returns what SQLite says of how it would do something.
+/// Returns what `SQLite` says of how it would do something.
 fn plan(store: &Store, sql: &str) -> String {
     let mut statement = store
         .connection
@@ -129,4 +129,9 @@ fn windows_are_read_without_sorting_or_scanning() {
     check(&load::due_sql());
     check(load::NEXT_DUE);
     check(load::LAST_FRESH);
+    let backlog = webhook::BACKLOG.replace(
+        "FROM webhooks w ORDER BY id",
+        "FROM webhooks w WHERE id = 1",
+    );
+    check(&backlog);
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::event::{Connection, End, Reason, Subscription};
+use crate::event::{Connection, End, Notice, Reason, Subscription};
 
 fn text() -> impl Strategy<Value = ByteString> {
     prop_oneof![
@@ -45,6 +45,19 @@ fn connection() -> impl Strategy<Value = Detail> {
     })
 }
 
+fn notice() -> impl Strategy<Value = Detail> {
+    let event = select(Kind::ALL.to_vec()).prop_map(|kind| (Id::new(), kind));
+    let parts = (text(), option::of(event), any::<u32>(), text());
+    parts.prop_map(|(webhook, event, attempts, reason)| {
+        Detail::Notice(Notice {
+            webhook,
+            event,
+            attempts,
+            reason,
+        })
+    })
+}
+
 fn detail() -> impl Strategy<Value = Detail> {
     let end = (reason(), option::of(any::<u64>())).prop_map(|(reason, connected_at)| {
         let connected_at = connected_at.map(Timestamp::from_millis);
@@ -71,7 +84,7 @@ fn detail() -> impl Strategy<Value = Detail> {
             })
         },
     );
-    prop_oneof![connection(), end, subscription, message]
+    prop_oneof![connection(), end, subscription, message, notice()]
 }
 
 fn event() -> impl Strategy<Value = Event> {

@@ -1,0 +1,171 @@
+//! Which spool a command is about, and what all commands about a spool have in common.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+
+use super::output::{self, Output, escape};
+use crate::config::hocon::{Outside as _, System};
+use crate::spool::store::{Backlog, OpenError, Store};
+use crate::spool::{Backend, default_dir};
+
+/// The file that a running mqhook has locked.
+const LOCK_FILE: &str = "spool.lock";
+
+/// The variable in which systemd names the directories that a unit may keep state in.
+const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+
+/// Which spool is meant.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// Configuration file, for its `spool.dir`.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// The spool's directory. Default: the one that systemd gives the unit, otherwise ./mqhook-spool
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    dir: Option<PathBuf>,
+}
+
+/// A spool that another mqhook may run on.
+pub(super) struct Spool {
+    pub(super) store: Store,
+    pub(super) dir: PathBuf,
+}
+
+impl Place {
+    /// Does something with the spool, and returns the exit status.
+    ///
+    /// Whoever reads the output may stop reading; that is no failure.
+    pub(super) fn with_spool(
+        &self,
+        act: impl FnOnce(&mut Spool, &mut Output) -> Result<()>,
+    ) -> ExitCode {
+        let dir = match self.directory() {
+            Ok(dir) => dir,
+            Err(status) => return status,
+        };
+        let mut output = Output::new();
+        let result = Spool::attach(dir)
+            .and_then(|mut spool| act(&mut spool, &mut output))
+            .and_then(|()| output.flush());
+        match result {
+            Err(error) if !output::is_broken_pipe(&error) => {
+                // What was done before is told before.
+                let _ = output.flush();
+                self.fail(&error)
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    }
+
+    /// Returns the directory, or the exit status if that cannot be told, which was reported then.
+    fn directory(&self) -> Result<PathBuf, ExitCode> {
+        if let Some(dir) = &self.dir {
+            return Ok(dir.clone());
+        }
+        let Some(file) = &self.config else {
+            let state_directory = System.env(STATE_DIRECTORY);
+            return Ok(default_dir(state_directory.as_deref()));
+        };
+        match super::load(file)?.spool.backend {
+            Backend::Sqlite { dir } => Ok(dir),
+            Backend::Memory => {
+                let file = file.display();
+                Err(self.fail(&anyhow!(
+                    "look into the spool of {file}, as its backend is `memory`"
+                )))
+            }
+        }
+    }
+
+    fn fail(&self, error: &anyhow::Error) -> ExitCode {
+        eprintln!("error: cannot {error:#}");
+        let is_missing = matches!(error.downcast_ref(), Some(OpenError::Missing { .. }));
+        if is_missing && self.dir.is_none() {
+            eprintln!(
+                "hint: give its directory with --dir; a service of systemd's has it in /var/lib/mqhook"
+            );
+        }
+        ExitCode::FAILURE
+    }
+}
+
+impl Spool {
+    fn attach(dir: PathBuf) -> Result<Self> {
+        let store = Store::attach(&dir)?;
+        Ok(Self { store, dir })
+    }
+
+    /// Returns what is known of a webhook.
+    pub(super) fn webhook(&self, name: &str) -> Result<Backlog> {
+        let mut backlog = self.store.backlog()?;
+        if let Some(place) = backlog.iter().position(|webhook| webhook.name == name) {
+            return Ok(backlog.swap_remove(place));
+        }
+        let known: Vec<&str> = backlog
+            .iter()
+            .map(|webhook| webhook.name.as_str())
+            .collect();
+        let name = escape(name);
+        match known.as_slice() {
+            [] => bail!("find the webhook `{name}` in the spool, as there is none"),
+            known => {
+                let known = escape(&known.join(", "));
+                bail!("find the webhook `{name}` in the spool; there is {known}")
+            }
+        }
+    }
+
+    /// Returns whether an mqhook runs on the spool.
+    pub(super) fn is_running(&self) -> Result<bool> {
+        let file = self.dir.join(LOCK_FILE);
+        is_locked(&file).with_context(|| format!("look at {}", file.display()))
+    }
+}
+
+/// Returns whether another process has locked a file.
+fn is_locked(file: &Path) -> io::Result<bool> {
+    let file = match File::open(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        file => file?,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_seen_while_it_is_held() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join(LOCK_FILE);
+        let is_locked = || is_locked(&path).expect("a readable directory");
+        assert!(!is_locked());
+        let file = File::create(&path).expect("a writable directory");
+        assert!(!is_locked());
+        file.lock().expect("nobody else has it");
+        assert!(is_locked());
+        drop(file);
+        assert!(!is_locked());
+    }
+
+    #[test]
+    fn the_lock_is_the_one_of_the_store() {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let opened = Store::open(dir.path()).expect("a directory of ours");
+        let spool = Spool::attach(dir.path().to_owned()).expect("a spool");
+        assert!(spool.is_running().expect("a readable directory"));
+        drop(opened);
+        assert!(!spool.is_running().expect("a readable directory"));
+    }
+}

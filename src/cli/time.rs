@@ -1,0 +1,262 @@
+//! Points in time as people write and read them: RFC 3339, and "so long ago".
+
+use std::time::Duration;
+
+use crate::event::Timestamp;
+
+const DAY_MS: u64 = 86_400_000;
+
+/// Days from the first of March of the year 0 to 1970-01-01. A year that begins in March ends with
+/// its leap day.
+const EPOCH: u64 = 719_468;
+
+/// Days in 400 years, after which the calendar repeats.
+const ERA: u64 = 146_097;
+
+/// Returns a time as RFC 3339 has it, in UTC to the millisecond: `2026-11-21T09:30:00.250Z`.
+///
+/// The year has more than four digits where a broker told a time beyond the year 9999.
+pub(super) fn show(time: Timestamp) -> String {
+    let (days, ms) = (time.as_millis() / DAY_MS, time.as_millis() % DAY_MS);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
+    let ms = ms % 1_000;
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+}
+
+/// Reads a time as RFC 3339 has it, or as a duration such as `90s`, `15m`, `2h`, `7d` or `1w`: that
+/// long before `now`.
+///
+/// A duration that reaches behind 1970 means 1970.
+pub(super) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Some(ago) = duration(text) {
+        let ms = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
+        return Ok(Timestamp::from_millis(now.as_millis().saturating_sub(ms)));
+    }
+    rfc3339(text).ok_or_else(|| {
+        "it is neither a time since 1970, such as 2026-11-21T09:30:00Z, nor a duration, such as 2h".to_owned()
+    })
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        "w" => 604_800,
+        _ => return None,
+    };
+    let number: u64 = number.parse().ok()?;
+    Some(Duration::from_secs(number.saturating_mul(seconds)))
+}
+
+/// Reads `date-time` of RFC 3339, 5.6; digits behind the milliseconds are left out.
+fn rfc3339(text: &str) -> Option<Timestamp> {
+    let (date, rest) = text.split_at_checked(10)?;
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    // Section 5.6 lets `T` and `Z` be small letters, and a space stand for the `T`.
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let (time, rest) = rest.split_at_checked(8)?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let (ms, zone) = fraction(rest)?;
+    let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
+    // A leap second is the first of the next minute.
+    if !is_date || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let seconds = (hour * 60 + minute) * 60 + second;
+    let days = days_before(year, month, day).checked_sub(EPOCH)?;
+    let local = days * DAY_MS + seconds * 1_000 + ms;
+    Some(Timestamp::from_millis(
+        local.checked_add_signed(-zone_ms(zone)?)?,
+    ))
+}
+
+/// Returns numbers of so many digits each, with a character between them.
+fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[u64; 3]> {
+    let mut parts = text.split(between);
+    let mut numbers = [0; 3];
+    for (number, digits) in numbers.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits)?;
+        *number = number_of(part)?;
+    }
+    parts.next().is_none().then_some(numbers)
+}
+
+fn number_of(digits: &str) -> Option<u64> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
+}
+
+/// Returns the milliseconds of a fraction of a second, and what is behind it.
+fn fraction(text: &str) -> Option<(u64, &str)> {
+    let Some(digits) = text.strip_prefix('.') else {
+        return Some((0, text));
+    };
+    let (digits, rest) = digits.split_at(digits.find(|c: char| !c.is_ascii_digit())?);
+    let first = digits.get(..3).unwrap_or(digits);
+    let factor = [0, 100, 10, 1][first.len()];
+    Some((number_of(first).filter(|_| factor > 0)? * factor, rest))
+}
+
+/// Returns by how much a zone is ahead of UTC.
+fn zone_ms(zone: &str) -> Option<i64> {
+    if matches!(zone, "Z" | "z") {
+        return Some(0);
+    }
+    let sign = match zone.get(..1)? {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+    let part = |text: &str, below: i64| {
+        let number = number_of(text).filter(|_| text.len() == 2)?;
+        i64::try_from(number).ok().filter(|number| *number < below)
+    };
+    Some(sign * (part(hours, 24)? * 60 + part(minutes, 60)?) * 60_000)
+}
+
+/// Returns year, month and day of a number of days since 1970-01-01.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + EPOCH;
+    let (era, day_of_era) = (days / ERA, days % ERA);
+    // The last days of 4, 100 and 400 years are the leap days and their exceptions.
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // From March on the lengths of the months repeat every five: 31, 30, 31, 30, 31.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, later) = match month_from_march {
+        0..10 => (month_from_march + 3, 0),
+        _ => (month_from_march - 9, 1),
+    };
+    (era * 400 + year_of_era + later, month, day)
+}
+
+/// Returns the days from the first of March of the year 0 to a date.
+fn days_before(year: u64, month: u64, day: u64) -> u64 {
+    let (year, month_from_march) = match month {
+        3.. => (year, month - 3),
+        // Before March of the year 0 there is nothing that could be asked for.
+        _ => (year.saturating_sub(1), month + 9),
+    };
+    let leap_days = year / 4 - year / 100 + year / 400;
+    365 * year + leap_days + (153 * month_from_march + 2) / 5 + day - 1
+}
+
+fn days_in(year: u64, month: u64) -> u64 {
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-01-01, as `date -u -d @1767225600` says.
+    const NEW_YEAR_2026: u64 = 1_767_225_600_000;
+
+    const NOW: Timestamp = Timestamp::from_millis(NEW_YEAR_2026);
+
+    #[test]
+    fn times_are_shown_in_utc() {
+        let check = |ms, expected: &str| assert_eq!(show(Timestamp::from_millis(ms)), expected);
+        check(0, "1970-01-01T00:00:00.000Z");
+        check(951_782_399_999, "2000-02-28T23:59:59.999Z");
+        check(951_782_400_000, "2000-02-29T00:00:00.000Z");
+        check(951_868_800_000, "2000-03-01T00:00:00.000Z");
+        check(NEW_YEAR_2026 - 1, "2025-12-31T23:59:59.999Z");
+        check(NEW_YEAR_2026, "2026-01-01T00:00:00.000Z");
+        check(4_107_542_400_000, "2100-03-01T00:00:00.000Z");
+        check(253_402_300_799_999, "9999-12-31T23:59:59.999Z");
+        // Whatever a broker tells.
+        check(u64::MAX, "584556019-04-03T14:25:51.615Z");
+    }
+
+    #[test]
+    fn every_day_of_an_era_reads_back() {
+        for day in 0..ERA {
+            let time = Timestamp::from_millis(day * DAY_MS + day);
+            assert_eq!(rfc3339(&show(time)), Some(time), "day {day}");
+        }
+    }
+
+    #[test]
+    fn rfc_3339_is_read_in_every_zone() {
+        let check = |text, expected| {
+            let ms = read(text, NOW).map(Timestamp::as_millis);
+            assert_eq!(ms, Ok(expected), "{text}");
+        };
+        check("2026-01-01T00:00:00Z", NEW_YEAR_2026);
+        check("2026-01-01t00:00:00z", NEW_YEAR_2026);
+        check("2026-01-01 01:30:00+01:30", NEW_YEAR_2026);
+        check("2025-12-31T16:00:00-08:00", NEW_YEAR_2026);
+        check("2026-01-01T00:00:00.2Z", NEW_YEAR_2026 + 200);
+        check("2026-01-01T00:00:00.25+00:00", NEW_YEAR_2026 + 250);
+        check("2026-01-01T00:00:00.250999999Z", NEW_YEAR_2026 + 250);
+        check("2025-12-31T23:59:60Z", NEW_YEAR_2026);
+        check("1970-01-01T00:00:00Z", 0);
+    }
+
+    #[test]
+    fn a_duration_is_that_long_ago() {
+        let check = |text, seconds| {
+            let expected = Timestamp::from_millis(NEW_YEAR_2026 - seconds * 1_000);
+            assert_eq!(read(text, NOW), Ok(expected), "{text}");
+        };
+        check("0s", 0);
+        check("90s", 90);
+        check("15m", 900);
+        check("2h", 7_200);
+        check("7d", 604_800);
+        check("1w", 604_800);
+        check("999999999999999999w", NEW_YEAR_2026 / 1_000);
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for text in [
+            "",
+            "yesterday",
+            "2",
+            "2x",
+            "-2h",
+            "h",
+            "99999999999999999999h",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "2026-02-29T00:00:00Z",
+            "1900-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-00-01T00:00:00Z",
+            "2026-01-00T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:60:00Z",
+            "2026-01-01T00:00:61Z",
+            "2026-1-01T00:00:000Z",
+            "2026-01-01T00:00:00.Z",
+            "2026-01-01T00:00:00.5",
+            "2026-01-01T00:00:00+1:00",
+            "2026-01-01T00:00:00+24:00",
+            "2026-01-01T00:00:00Zulu",
+            "+026-01-01T00:00:00Z",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+00:01",
+            "0000-01-01T00:00:00Z",
+            "2026\u{2014}01-01T00:00:00Z",
+            "2026-01-01T00:00:00\u{e9}",
+        ] {
+            assert!(read(text, NOW).is_err(), "{text:?} was taken for a time");
+        }
+    }
+}
