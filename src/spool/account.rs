@@ -1,16 +1,24 @@
 //! What one webhook holds: its share of the memory, and the queues to its lane.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tracing::warn;
 
 use super::delivery::Delivery;
 use super::metrics::Metrics;
 use super::store::{WebhookKey, WebhookState};
 use super::{Queue, WINDOW};
+use crate::telemetry::Throttle;
 
 /// So many deliveries in memory are a queue, not just attempts under way.
 const BEHIND: usize = 64;
+
+/// How often a webhook may say that events are dropped.
+const REFUSED_INTERVAL: Duration = Duration::from_mins(1);
 
 /// One webhook's account.
 #[derive(Debug)]
@@ -25,6 +33,7 @@ pub(super) struct Account {
     max_bytes: usize,
     bytes: AtomicUsize,
     deliveries: AtomicUsize,
+    refused_log: Mutex<Throttle>,
     fresh: mpsc::UnboundedSender<Delivery>,
     due: mpsc::UnboundedSender<Delivery>,
 }
@@ -54,6 +63,7 @@ impl Account {
             max_bytes,
             bytes: AtomicUsize::new(0),
             deliveries: AtomicUsize::new(0),
+            refused_log: Mutex::new(Throttle::new(REFUSED_INTERVAL)),
             fresh,
             due,
         };
@@ -112,6 +122,19 @@ impl Account {
         self.bytes.fetch_sub(size, Ordering::AcqRel);
         self.deliveries.fetch_sub(1, Ordering::AcqRel);
         !was_half_empty && self.is_half_empty()
+    }
+
+    /// Drops an event for lack of room.
+    pub(super) fn refuse(&self) {
+        self.metrics.refused();
+        let mut log = self
+            .refused_log
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(held_back) = log.pass(Instant::now()) {
+            let webhook = self.metrics.webhook();
+            warn!(webhook, held_back, "no room for an event, which is dropped");
+        }
     }
 
     /// Hands a delivery to the lane. A lane that has ended leaves it unsettled, as it should be.

@@ -99,6 +99,7 @@ impl Keeper {
             self.recovered(&mut state);
             state.committed(&self.spool, &batch);
         }
+        self.measure();
         for accepted in &batch.accepted {
             for webhook in accepted.stored() {
                 self.spool.accounts[webhook].metrics.waiting.left();
@@ -107,7 +108,6 @@ impl Keeper {
         for delivery in batch.held_up {
             delivery.send();
         }
-        self.measure();
         self.make_room(journal);
     }
 
@@ -245,7 +245,7 @@ impl Keeper {
         Delivery::loaded(loaded, hold).send();
     }
 
-    /// Removes what is too old, and dead letters that are too many.
+    /// Removes what is too old, and dead letters that are too many, and gives space back.
     fn sweep(&mut self, journal: &Journal) -> Result<(), store::Error> {
         let now = Timestamp::now();
         let expired = self.store.expire(before(now, self.config.max_age), SWEPT)?;
@@ -257,7 +257,8 @@ impl Keeper {
             TRIMMED,
         )?;
         let rows = |dropped: &Dropped| dropped.iter().map(|(_, count)| *count).sum::<u64>();
-        if rows(&expired) >= SWEPT as u64 || rows(&trimmed) >= TRIMMED as u64 {
+        let is_cut_off = rows(&expired) >= SWEPT as u64 || rows(&trimmed) >= TRIMMED as u64;
+        if is_cut_off || self.store.tidy()? {
             journal.lock().sweep_again();
         }
         self.measure();

@@ -132,10 +132,10 @@ impl Spool {
         };
         let accepted = self.journal(&event, &places, ticket);
         let hold = |&(webhook, place): &(WebhookIndex, Place)| {
-            let metrics = &self.0.accounts[webhook].metrics;
+            let account = &self.0.accounts[webhook];
             match place {
-                Place::Nowhere => metrics.refused(),
-                Place::Memory | Place::Disk => metrics.waiting.entered(),
+                Place::Nowhere => account.refuse(),
+                Place::Memory | Place::Disk => account.metrics.waiting.entered(),
             }
             let hold = (place == Place::Memory).then(|| Hold::new(&self.0, webhook, size));
             hold.map(|hold| Delivery::new(Arc::clone(&event), Arc::clone(&accepted), hold))

@@ -158,6 +158,14 @@ fn only_http_names_the_http_library() {
 }
 
 #[test]
+fn only_the_spool_names_the_database() {
+    check(
+        "only src/spool names rusqlite",
+        &namers(&sources(), "spool", &["rusqlite"]),
+    );
+}
+
+#[test]
 fn only_the_program_uses_anyhow() {
     check(
         "only src/cli uses anyhow",

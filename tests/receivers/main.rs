@@ -2,6 +2,7 @@
 
 mod answers;
 mod connections;
+mod giving_up;
 mod lanes;
 mod secure;
 
