@@ -115,14 +115,14 @@ impl Lane {
                 Some(done) = attempts.next(), if !attempts.is_empty() => self.finish(done),
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(delivery) = self.queue.fresh.recv(), if takes => {
-                    attempts.push(self.attempt(delivery));
+                    attempts.extend(self.attempt(delivery));
                 }
                 Some(delivery) = self.queue.due.recv(), if takes && is_open => {
-                    attempts.push(self.attempt(delivery));
+                    attempts.extend(self.attempt(delivery));
                 }
                 () = at(due), if due.is_some() => {
                     let due = self.retries.take_due(Instant::now());
-                    attempts.extend(due.map(|delivery| self.attempt(delivery)));
+                    attempts.extend(due.and_then(|delivery| self.attempt(delivery)));
                 }
                 () = at(until), if until.is_some() => {}
             }
@@ -151,12 +151,17 @@ impl Lane {
         }
     }
 
-    fn attempt(&mut self, delivery: Delivery) -> impl Future<Output = Done> + use<> {
+    /// Begins an attempt, if the delivery is still wanted.
+    fn attempt(&mut self, delivery: Delivery) -> Option<impl Future<Output = Done> + use<>> {
+        if delivery.is_dropped() {
+            delivery.settle();
+            return None;
+        }
         let sink = Arc::clone(&self.sink);
         let is_probe = !self.breaker.is_closed();
         let attempt = self.breaker.started();
         self.metrics.started();
-        async move {
+        Some(async move {
             let started = Instant::now();
             let outcome = sink.deliver(delivery.event()).await;
             let took = started.elapsed();
@@ -167,7 +172,7 @@ impl Lane {
                 outcome,
                 took,
             }
-        }
+        })
     }
 
     fn finish(&mut self, done: Done) {

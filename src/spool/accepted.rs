@@ -104,6 +104,11 @@ impl Accepted {
         open
     }
 
+    /// Returns whether the event is on disk, or was.
+    pub(super) fn is_stored(&self) -> bool {
+        self.lock().stage == Stage::Stored
+    }
+
     /// Ends a durable delivery.
     pub(super) fn settle(&self, webhook: WebhookIndex) -> Trace {
         let mut progress = self.lock();

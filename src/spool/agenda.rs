@@ -106,6 +106,13 @@ impl Agenda {
         }
     }
 
+    /// Returns the first event that is not on disk.
+    pub(super) fn first_pending(&self) -> Option<Seq> {
+        let unsaved = self.unsaved.front().map(|unsaved| unsaved.accepted.seq);
+        let coming = self.batch.accepted.iter().map(|accepted| accepted.seq);
+        coming.chain(unsaved).min()
+    }
+
     pub(super) fn take_seq(&mut self) -> Seq {
         let seq = self.next_seq;
         self.next_seq = Seq(seq.0 + 1);

@@ -54,6 +54,13 @@ impl Delivery {
         &self.event
     }
 
+    /// Returns whether the spool has dropped the delivery, and counted it, while it was in the lane's
+    /// queue: nothing is to be done with it any more.
+    #[must_use]
+    pub fn is_dropped(&self) -> bool {
+        self.hold.spool.disk.has_dropped(self.accepted.seq) && self.accepted.is_stored()
+    }
+
     /// Returns whether it had been put off and is due again.
     #[must_use]
     pub fn is_retry(&self) -> bool {

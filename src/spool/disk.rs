@@ -1,8 +1,11 @@
 //! How the disk stands: whether more may be put on it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 use tokio::sync::watch;
+
+use super::store::{DroppedUpTo, Seq, Space};
 
 /// The state of the disk, as the data path sees it.
 #[derive(Debug)]
@@ -14,6 +17,14 @@ pub(super) struct Disk {
     used: AtomicU64,
     pending: AtomicUsize,
     is_failing: AtomicBool,
+    /// Whether the file system has room.
+    has_space: AtomicBool,
+    /// Whether it has plenty.
+    has_much_space: AtomicBool,
+    /// What was dropped from the store, so that a copy in memory must not be attempted.
+    dropped: RwLock<DroppedUpTo>,
+    /// Whether anything was: most never drop, and do not look.
+    has_dropped: AtomicBool,
     /// Why nothing can be written; none while it can.
     failure: watch::Sender<Option<String>>,
 }
@@ -26,6 +37,10 @@ impl Disk {
             used: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
             is_failing: AtomicBool::new(false),
+            has_space: AtomicBool::new(true),
+            has_much_space: AtomicBool::new(true),
+            dropped: RwLock::default(),
+            has_dropped: AtomicBool::new(false),
             failure: watch::Sender::new(None),
         }
     }
@@ -33,13 +48,17 @@ impl Disk {
     /// Returns whether another event may be put on disk.
     pub(super) fn has_room(&self) -> bool {
         let pending = self.pending.load(Ordering::Acquire);
-        !self.is_failing() && pending <= self.max_pending && !self.is_full_with(pending)
+        !self.is_failing()
+            && self.has_space()
+            && pending <= self.max_pending
+            && !self.is_full_with(pending)
     }
 
     /// Returns whether a tenth is free, so that it is worth to go on after it was full.
     pub(super) fn has_room_again(&self) -> bool {
         let used = self.used.load(Ordering::Acquire);
-        self.has_room() && used <= self.max_bytes - self.max_bytes / 10
+        let has_much_space = self.has_much_space.load(Ordering::Acquire);
+        has_much_space && self.has_room() && used <= self.max_bytes - self.max_bytes / 10
     }
 
     /// Returns whether more is used than may be.
@@ -58,6 +77,34 @@ impl Disk {
     /// Notes how much is used; returns whether it has become less.
     pub(super) fn set_used(&self, bytes: u64) -> bool {
         bytes < self.used.swap(bytes, Ordering::AcqRel)
+    }
+
+    /// Returns whether the file system has room.
+    pub(super) fn has_space(&self) -> bool {
+        self.has_space.load(Ordering::Acquire)
+    }
+
+    /// Notes how the file system stands; returns whether it has become better.
+    pub(super) fn set_space(&self, space: Space) -> bool {
+        self.has_space.store(space.has_room(), Ordering::Release);
+        let has_plenty = space.has_plenty();
+        let had_plenty = self.has_much_space.swap(has_plenty, Ordering::AcqRel);
+        has_plenty && !had_plenty
+    }
+
+    /// Notes what was dropped from the store.
+    pub(super) fn set_dropped(&self, dropped: DroppedUpTo) {
+        *self.dropped.write().unwrap_or_else(PoisonError::into_inner) = dropped;
+        let has_dropped = dropped != DroppedUpTo::default();
+        self.has_dropped.store(has_dropped, Ordering::Release);
+    }
+
+    /// Returns whether an event that was on disk was dropped from there.
+    pub(super) fn has_dropped(&self, seq: Seq) -> bool {
+        self.has_dropped.load(Ordering::Acquire) && {
+            let dropped = self.dropped.read().unwrap_or_else(PoisonError::into_inner);
+            dropped.covers(seq)
+        }
     }
 
     pub(super) fn set_failure(&self, failure: Option<String>) {

@@ -9,7 +9,7 @@ use super::agenda::{Agenda, Work};
 use super::batch::Batch;
 use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
-use super::store::{self, Change, Dropped, Loaded, Store, WebhookKey, Window};
+use super::store::{self, Change, Dropped, Loaded, Seq, Store, WebhookKey, Window};
 use super::{Config, Inner, OnFull, WINDOW};
 use crate::causes;
 use crate::event::Timestamp;
@@ -148,6 +148,29 @@ impl Keeper {
                 self.spool.wake_waiting();
             }
         }
+        self.measure_space();
+    }
+
+    /// Looks how much the file system has left; what the log takes can be given back.
+    fn measure_space(&mut self) {
+        let Ok(mut space) = self.store.space() else {
+            return;
+        };
+        if !space.has_room() && space.log > 0 && self.store.checkpoint().is_ok() {
+            space = self.store.space().unwrap_or(space);
+        }
+        let had_room = self.spool.disk.has_space();
+        if self.spool.disk.set_space(space) {
+            self.spool.wake_waiting();
+        }
+        if had_room && !space.has_room() {
+            let (free_bytes, reserve_bytes) = (space.available, space.reserve);
+            warn!(
+                free_bytes,
+                reserve_bytes,
+                "the spool's file system is nearly full; nothing more is put there until there is space"
+            );
+        }
     }
 
     /// Drops the oldest if that is how the spool keeps to its size.
@@ -155,10 +178,9 @@ impl Keeper {
         while self.config.on_full == OnFull::DropOldest && self.spool.disk.is_over() {
             match self.store.drop_oldest(SWEPT) {
                 Ok(dropped) if dropped.is_empty() => return,
-                Ok(dropped) => self.dropped(&dropped, "oldest"),
+                Ok(dropped) => self.dropped(journal, &dropped, "oldest"),
                 Err(error) => return self.fail(journal, &error),
             }
-            self.measure();
         }
     }
 
@@ -235,7 +257,7 @@ impl Keeper {
             seq,
             due,
         }])?;
-        self.dropped(&vec![(key, 1)], "unreadable");
+        self.dropped(journal, &vec![(key, 1)], "unreadable");
         journal.has_room();
         Ok(())
     }
@@ -249,7 +271,7 @@ impl Keeper {
     fn sweep(&mut self, journal: &Journal) -> Result<(), store::Error> {
         let now = Timestamp::now();
         let expired = self.store.expire(before(now, self.config.max_age), SWEPT)?;
-        self.dropped(&expired, "too_old");
+        self.dropped(journal, &expired, "too_old");
         let letters = &self.config.dead_letters;
         let trimmed = self.store.trim_dead_letters(
             letters.max_bytes,
@@ -265,7 +287,15 @@ impl Keeper {
         Ok(())
     }
 
-    fn dropped(&self, dropped: &Dropped, reason: &'static str) {
+    /// Counts what was dropped, and has the lanes leave alone what they have of it.
+    fn dropped(&mut self, journal: &Journal, dropped: &Dropped, reason: &'static str) {
+        self.measure();
+        let mut up_to = self.store.dropped_up_to();
+        if let Some(first) = journal.lock().first_pending() {
+            // It was not on disk, so it was not dropped, whatever came before it.
+            up_to.accepted = up_to.accepted.map(|last| last.min(Seq(first.0 - 1)));
+        }
+        self.spool.disk.set_dropped(up_to);
         for &(key, count) in dropped {
             let webhook = self.keys.iter().position(|&known| known == Some(key));
             // Rows of a webhook that is not configured any more are counted by nobody.
@@ -281,6 +311,7 @@ impl Keeper {
 
     /// Takes over what another process has changed.
     fn look(&mut self, journal: &Journal) -> Result<(), store::Error> {
+        self.measure_space();
         if !self.store.changed_by_others()? {
             return Ok(());
         }

@@ -10,6 +10,38 @@ use crate::event::Timestamp;
 /// long.
 const STEP: i64 = 256;
 
+/// The last event of each of the [`RANGES`] that was dropped for its age or for room: all up to
+/// there are gone, with their deliveries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DroppedUpTo {
+    /// Of the events that were accepted; `None` for none.
+    pub accepted: Option<Seq>,
+    /// Of the events that were replayed; `None` for none.
+    pub replayed: Option<Seq>,
+}
+
+impl DroppedUpTo {
+    /// Returns whether an event was dropped.
+    #[must_use]
+    pub fn covers(&self, seq: Seq) -> bool {
+        let last = if seq.is_replayed() {
+            self.replayed
+        } else {
+            self.accepted
+        };
+        last.is_some_and(|last| seq <= last)
+    }
+
+    fn extend(&mut self, last: Seq) {
+        let of_range = if last.is_replayed() {
+            &mut self.replayed
+        } else {
+            &mut self.accepted
+        };
+        *of_range = (*of_range).max(Some(last));
+    }
+}
+
 /// Events that were accepted and events that were replayed; in each, a later one has a higher
 /// number.
 const RANGES: [(i64, i64); 2] = [(i64::MIN, Seq::REPLAYED - 1), (Seq::REPLAYED, i64::MAX)];
@@ -33,7 +65,7 @@ impl Store {
     /// Nothing was dropped.
     pub fn expire(&mut self, before: Timestamp, limit: usize) -> Result<Dropped, Error> {
         let result = expire(&mut self.connection, time_as_sql(before), limit);
-        self.noted(result.map_err(Error::from))
+        self.dropped(result)
     }
 
     /// Drops the oldest events with all their deliveries, at most `limit`. An empty answer means
@@ -43,7 +75,21 @@ impl Store {
     /// Nothing was dropped.
     pub fn drop_oldest(&mut self, limit: usize) -> Result<Dropped, Error> {
         let result = drop_oldest(&mut self.connection, limit);
-        self.noted(result.map_err(Error::from))
+        self.dropped(result)
+    }
+
+    /// Returns which events were dropped since the store was opened.
+    #[must_use]
+    pub const fn dropped_up_to(&self) -> DroppedUpTo {
+        self.dropped_up_to
+    }
+
+    fn dropped(&mut self, result: rusqlite::Result<(Dropped, Vec<Seq>)>) -> Result<Dropped, Error> {
+        let (dropped, ends) = self.noted(result.map_err(Error::from))?;
+        for end in ends {
+            self.dropped_up_to.extend(end);
+        }
+        Ok(dropped)
     }
 
     /// Gives pages of the database that are not in use back to the file system, a few at a time;
@@ -95,7 +141,11 @@ fn tidy(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(!is_done)
 }
 
-fn expire(connection: &mut Connection, before: i64, limit: usize) -> rusqlite::Result<Dropped> {
+fn expire(
+    connection: &mut Connection,
+    before: i64,
+    limit: usize,
+) -> rusqlite::Result<(Dropped, Vec<Seq>)> {
     let transaction = begin(connection)?;
     let mut removal = Removal::new(&transaction, limit)?;
     for range in RANGES {
@@ -106,7 +156,7 @@ fn expire(connection: &mut Connection, before: i64, limit: usize) -> rusqlite::R
     Ok(dropped)
 }
 
-fn drop_oldest(connection: &mut Connection, limit: usize) -> rusqlite::Result<Dropped> {
+fn drop_oldest(connection: &mut Connection, limit: usize) -> rusqlite::Result<(Dropped, Vec<Seq>)> {
     let transaction = begin(connection)?;
     let mut removal = Removal::new(&transaction, limit)?;
     let [ordinary, replayed] = RANGES;
@@ -132,6 +182,8 @@ struct Removal<'t> {
     webhooks: Vec<WebhookKey>,
     /// How many more events may go.
     left: usize,
+    /// The last events of what was removed.
+    ends: Vec<Seq>,
     tally: Tally,
 }
 
@@ -143,6 +195,7 @@ impl<'t> Removal<'t> {
             transaction,
             webhooks: keys.collect::<Result<_, _>>()?,
             left: limit,
+            ends: Vec::new(),
             tally: Tally::default(),
         })
     }
@@ -172,7 +225,10 @@ impl<'t> Removal<'t> {
         }
         drop(rows);
         match end {
-            Some(end) => self.remove(first, end),
+            Some(end) => {
+                self.ends.push(Seq::from_sql(end));
+                self.remove(first, end)
+            }
             None => Ok(()),
         }
     }
@@ -208,9 +264,9 @@ impl<'t> Removal<'t> {
         Ok(())
     }
 
-    /// Writes the counts; returns what was dropped.
-    fn finish(self) -> rusqlite::Result<Dropped> {
+    /// Writes the counts; returns what was dropped, and where it ends.
+    fn finish(self) -> rusqlite::Result<(Dropped, Vec<Seq>)> {
         self.tally.write(self.transaction)?;
-        Ok(self.tally.dropped())
+        Ok((self.tally.dropped(), self.ends))
     }
 }

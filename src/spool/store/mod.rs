@@ -31,6 +31,7 @@ mod load;
 mod open;
 mod replay;
 mod schema;
+mod space;
 mod webhook;
 
 use std::fs::File;
@@ -41,10 +42,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::event::Timestamp;
 
 pub use batch::Change;
+pub use bound::DroppedUpTo;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
 pub use error::{Error, OpenError, Unreadable};
 pub use load::{Loaded, Window};
 pub use open::Opened;
+pub use space::Space;
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
 
 /// The number of an accepted event; a later event has a higher one.
@@ -57,6 +60,12 @@ pub struct Seq(pub u64);
 impl Seq {
     /// The first number of a replayed dead letter.
     const REPLAYED: i64 = 1 << 62;
+
+    /// Returns whether it is that of a replayed dead letter.
+    #[must_use]
+    pub const fn is_replayed(self) -> bool {
+        self.0 >= Self::REPLAYED.cast_unsigned()
+    }
 
     fn as_sql(self) -> i64 {
         self.0.cast_signed()
@@ -104,6 +113,7 @@ pub struct Store {
     dir: PathBuf,
     /// Of the last [`changed_by_others`](Store::changed_by_others).
     data_version: i64,
+    dropped_up_to: DroppedUpTo,
     /// Held open by the process that runs on the directory; closing it ends its claim. `None` for
     /// one that has attached.
     _lock: Option<File>,

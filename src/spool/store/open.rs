@@ -10,11 +10,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{self, Found, MIGRATIONS};
-use super::{Error, OpenError, Store, data_version};
+use super::{DroppedUpTo, Error, OpenError, Store, data_version};
 use crate::event::Timestamp;
 
 /// The name of the database; its log has `-wal` behind it, the log's index `-shm`.
 const DATABASE_FILE: &str = "spool.db";
+
+/// The name of the log.
+pub(super) const LOG_FILE: &str = "spool.db-wal";
 
 /// The file whose lock says that a process runs on the directory.
 const LOCK_FILE: &str = "spool.lock";
@@ -109,6 +112,7 @@ impl Store {
             connection,
             dir: dir.to_owned(),
             data_version,
+            dropped_up_to: DroppedUpTo::default(),
             _lock: lock,
         })
     }
