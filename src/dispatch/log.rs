@@ -10,21 +10,26 @@ use crate::sink::{Failure, Outcome};
 use crate::spool::Delivery;
 use crate::telemetry::Throttle;
 
-/// How often one lane may say that it gave up an event.
-const GAVE_UP_INTERVAL: Duration = Duration::from_mins(1);
+/// How often one lane may say the same.
+const INTERVAL: Duration = Duration::from_mins(1);
 
 /// Says what is worth a line, once.
 #[derive(Debug)]
 pub(super) struct Log {
     webhook: String,
     gave_up: Throttle,
+    failing: Throttle,
+    /// Whether the last that was said is that it fails.
+    is_said_to_fail: bool,
 }
 
 impl Log {
     pub(super) fn new(webhook: &str) -> Self {
         Self {
             webhook: webhook.to_owned(),
-            gave_up: Throttle::new(GAVE_UP_INTERVAL),
+            gave_up: Throttle::new(INTERVAL),
+            failing: Throttle::new(INTERVAL),
+            is_said_to_fail: false,
         }
     }
 
@@ -42,12 +47,20 @@ impl Log {
         );
     }
 
-    pub(super) fn failing(&self, failure: &Failure) {
+    pub(super) fn failing(&mut self, failure: &Failure) {
+        // One that fails now and then is not worth two lines each time.
+        let Some(held_back) = self.failing.pass(Instant::now()) else {
+            return;
+        };
+        self.is_said_to_fail = true;
         let webhook = self.webhook.as_str();
-        warn!(webhook, error = %failure, "webhook does not take events; they wait and are tried again");
+        warn!(webhook, held_back, error = %failure, "webhook does not take events; they wait and are tried again");
     }
 
-    pub(super) fn recovered(&self, failed_for: Duration) {
+    pub(super) fn recovered(&mut self, failed_for: Duration) {
+        if !std::mem::take(&mut self.is_said_to_fail) {
+            return;
+        }
         let (webhook, failing_s) = (self.webhook.as_str(), failed_for.as_secs());
         info!(webhook, failing_s, "webhook takes events again");
     }

@@ -87,9 +87,9 @@ impl Disk {
     /// Notes how the file system stands; returns whether it has become better.
     pub(super) fn set_space(&self, space: Space) -> bool {
         self.has_space.store(space.has_room(), Ordering::Release);
-        let has_plenty = space.has_plenty();
-        let had_plenty = self.has_much_space.swap(has_plenty, Ordering::AcqRel);
-        has_plenty && !had_plenty
+        let is_plenty = space.has_plenty();
+        let was_plenty = self.has_much_space.swap(is_plenty, Ordering::AcqRel);
+        is_plenty && !was_plenty
     }
 
     /// Notes what was dropped from the store.
