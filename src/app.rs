@@ -205,7 +205,9 @@ impl App {
         disconnect.cancel();
         drain(&mut connections).await;
         drop(self.serving);
-        self.spool_thread.close();
+        // A disk that hangs must not keep a second signal from being heard.
+        let thread = self.spool_thread;
+        let _ = tokio::task::spawn_blocking(move || thread.close()).await;
         ended
     }
 }
@@ -215,7 +217,7 @@ fn say_what_waits(spool: &Spool) {
     if in_memory > 0 {
         warn!(
             in_memory,
-            "stopped before everything was delivered; the broker keeps what has QoS 1"
+            "stopped before everything was delivered; what the broker keeps of QoS 1 comes again"
         );
     }
     if waiting > in_memory {

@@ -210,7 +210,8 @@ impl Lane {
     fn rejected(&mut self, mut delivery: Delivery, failure: &Failure) {
         let now = Timestamp::now();
         self.note_failure(failure, now);
-        if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable {
+        let may_disable = self.spool.is_durable(self.webhook);
+        if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable && may_disable {
             // The event waits for the webhook to be enabled again.
             self.disable(
                 "it answered 410, so the receiver is gone for ever".to_owned(),
@@ -263,7 +264,9 @@ impl Lane {
 
     fn put_off(&mut self, delivery: Delivery, wait: Duration, now: Timestamp) {
         if let Some(delivery) = delivery.postpone(now.after(wait)) {
-            self.retries.put(Instant::now() + wait, delivery);
+            let now = Instant::now();
+            self.retries
+                .put(now.checked_add(wait).unwrap_or(now), delivery);
         }
     }
 
@@ -282,7 +285,12 @@ impl Lane {
         self.disable_at_limit(now);
     }
 
+    /// Disables the webhook if it has failed for too long. One that is not durable is not: nobody could
+    /// enable it again, nor would its events be there.
     fn disable_at_limit(&mut self, now: Timestamp) {
+        if !self.spool.is_durable(self.webhook) {
+            return;
+        }
         if let Some(reason) = self.record.verdict(&self.config.failure_limit, now) {
             self.disable(reason, now);
         }

@@ -104,6 +104,11 @@ impl Accepted {
         open
     }
 
+    /// Returns whether nothing waits for the event any more.
+    pub(super) fn is_settled(&self) -> bool {
+        self.lock().open.is_empty()
+    }
+
     /// Returns whether the event is on disk, or was.
     pub(super) fn is_stored(&self) -> bool {
         self.lock().stage == Stage::Stored

@@ -137,6 +137,11 @@ impl Account {
         }
     }
 
+    /// Returns whether the lane has ended.
+    pub(super) fn is_closed(&self) -> bool {
+        self.fresh.is_closed()
+    }
+
     /// Hands a delivery to the lane. A lane that has ended leaves it unsettled, as it should be.
     pub(super) fn send(&self, delivery: Delivery) {
         let queue = if delivery.is_retry() {

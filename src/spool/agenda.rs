@@ -21,6 +21,12 @@ use crate::rule::WebhookIndex;
 /// How long events and changes are collected.
 pub(super) const TICK: Duration = Duration::from_millis(4);
 
+/// Bytes of unsaved events from which on those that are settled are looked for.
+const FORGET: usize = 4 << 20;
+
+/// How soon a sweep goes on that did not come to its end.
+const SWEEP_ON: Duration = Duration::from_millis(50);
+
 /// How often what is too old is looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 
@@ -35,6 +41,9 @@ pub(super) struct Agenda {
     unsaved: VecDeque<Unsaved>,
     /// How many of them were there at the last tick.
     aged: usize,
+    /// Bytes of them, and from how many on those that are settled are looked for.
+    unsaved_bytes: usize,
+    forget_at: usize,
     pub(super) batch: Batch,
     /// When the next tick is; none while nothing waits for one.
     pub(super) tick: Option<Instant>,
@@ -91,6 +100,8 @@ impl Agenda {
             next_seq,
             unsaved: VecDeque::new(),
             aged: 0,
+            unsaved_bytes: 0,
+            forget_at: FORGET,
             batch: Batch::default(),
             tick: None,
             is_ripe: false,
@@ -132,14 +143,29 @@ impl Agenda {
             self.stocks[webhook].spill(accepted.seq);
             spool.accounts[webhook].set_spilled(true);
         }
-        if spilled.is_empty() {
-            self.unsaved.push_back(Unsaved {
-                event: Arc::clone(event),
-                accepted: Arc::clone(accepted),
-            });
-        } else {
+        if !spilled.is_empty() {
             self.hand_over(spool, event, accepted);
+            return;
         }
+        self.unsaved.push_back(Unsaved {
+            event: Arc::clone(event),
+            accepted: Arc::clone(accepted),
+        });
+        self.unsaved_bytes += event.size();
+        if self.unsaved_bytes > self.forget_at {
+            self.forget_settled();
+        }
+    }
+
+    /// Lets go of events that are settled, which happens by itself with the tick unless the thread is
+    /// held up.
+    fn forget_settled(&mut self) {
+        self.unsaved
+            .retain(|unsaved| !unsaved.accepted.is_settled());
+        self.aged = self.aged.min(self.unsaved.len());
+        let sizes = self.unsaved.iter().map(|unsaved| unsaved.event.size());
+        self.unsaved_bytes = sizes.sum();
+        self.forget_at = (2 * self.unsaved_bytes).max(FORGET);
     }
 
     /// Hands an event over to be committed, unless it has been.
@@ -200,6 +226,9 @@ impl Agenda {
         if is_pressed || self.tick.is_some_and(|tick| tick <= now) {
             self.age(spool, now, is_pressed);
         }
+        if !is_pressed && let Some(chore) = self.chore(now) {
+            return chore;
+        }
         let load = self.load(spool, time).filter(|_| !is_pressed);
         let commit = self.commit(now, is_pressed);
         if let Some(batch) = commit.filter(|_| self.turn == Turn::Commit || load.is_none()) {
@@ -219,7 +248,7 @@ impl Agenda {
                 return Work::Close;
             }
         }
-        self.chore(now).unwrap_or_else(|| self.sleep(now, time))
+        self.sleep(spool, now, time)
     }
 
     /// Decides whether to commit: the batch, or again (`false`) one that failed.
@@ -238,7 +267,7 @@ impl Agenda {
 
     /// Has the sweep go on, as it did not come to its end.
     pub(super) fn sweep_again(&mut self) {
-        self.sweep = Instant::now();
+        self.sweep = self.sweep.min(Instant::now() + SWEEP_ON);
     }
 
     fn chore(&mut self, now: Instant) -> Option<Work> {
@@ -253,13 +282,20 @@ impl Agenda {
         None
     }
 
-    /// Hands over what has been here since the last tick; with `all`, everything.
+    /// Hands over what has been here since the last tick; with `all`, everything. While the disk
+    /// fails, what is delivered all the same shall not have to be written, so that nothing piles up.
     fn age(&mut self, spool: &Inner, now: Instant, all: bool) {
+        if self.failing_until.is_some() {
+            self.forget_settled();
+            self.tick = (!self.unsaved.is_empty()).then(|| now + LOOK);
+            return;
+        }
         let old = if all { self.unsaved.len() } else { self.aged };
         for _ in 0..old {
             let Some(Unsaved { event, accepted }) = self.unsaved.pop_front() else {
                 break;
             };
+            self.unsaved_bytes -= event.size();
             self.hand_over(spool, &event, &accepted);
         }
         self.aged = self.unsaved.len();
@@ -272,9 +308,9 @@ impl Agenda {
             // What is delivered could not be taken away, and would be delivered again.
             return None;
         }
-        let mut stocks = self.stocks.iter().enumerate();
+        let mut stocks = self.open_stocks(spool);
         stocks.find_map(|(webhook, stock)| {
-            if stock.wants_fresh() && spool.accounts[webhook].is_half_empty() {
+            if stock.wants_fresh() {
                 Some(Work::LoadFresh(webhook))
             } else if stock.due().is_some_and(|due| due <= time) {
                 Some(Work::LoadDue(webhook))
@@ -284,12 +320,24 @@ impl Agenda {
         })
     }
 
-    fn sleep(&self, now: Instant, time: Timestamp) -> Work {
+    /// Returns the stocks of lanes that have room and have not ended.
+    fn open_stocks(&self, spool: &Inner) -> impl Iterator<Item = (WebhookIndex, &Stock)> {
+        let stocks = self.stocks.iter().enumerate();
+        stocks.filter(|(webhook, _)| {
+            let account = &spool.accounts[*webhook];
+            account.is_half_empty() && !account.is_closed()
+        })
+    }
+
+    fn sleep(&self, spool: &Inner, now: Instant, time: Timestamp) -> Work {
         let sweep = Some(self.sweep).filter(|_| self.failing_until.is_none());
         let times = [Some(self.look), sweep, self.tick, self.failing_until];
         let next = times.into_iter().flatten().min().unwrap_or(now);
         let wait = next.saturating_duration_since(now);
-        let due = self.stocks.iter().filter_map(Stock::due).min();
+        let due = self
+            .open_stocks(spool)
+            .filter_map(|(_, stock)| stock.due())
+            .min();
         let due = due.filter(|_| self.failing_until.is_none());
         let until = |due: Timestamp| due.as_millis().saturating_sub(time.as_millis());
         Work::Sleep(due.map_or(wait, |due| wait.min(Duration::from_millis(until(due)))))

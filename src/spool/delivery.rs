@@ -42,10 +42,16 @@ impl Delivery {
             accepted: Arc::new(Accepted::loaded(loaded.seq, hold.webhook)),
             event: Arc::new(loaded.event),
             failures: loaded.failures,
-            first_failed: loaded.first_failed,
+            // A probe that failed has put it off and was no attempt.
+            first_failed: loaded.first_failed.filter(|_| loaded.failures > 0),
             due: loaded.due,
             hold,
         }
+    }
+
+    /// Returns whether the store keeps it.
+    pub(super) fn is_durable(&self) -> bool {
+        matches!(self.keeping(), Keeping::Durable(_))
     }
 
     /// Returns the event.
@@ -58,7 +64,9 @@ impl Delivery {
     /// queue: nothing is to be done with it any more.
     #[must_use]
     pub fn is_dropped(&self) -> bool {
-        self.hold.spool.disk.has_dropped(self.accepted.seq) && self.accepted.is_stored()
+        self.hold.spool.disk.has_dropped(self.accepted.seq)
+            && self.is_durable()
+            && self.accepted.is_stored()
     }
 
     /// Returns whether it had been put off and is due again.
@@ -81,27 +89,50 @@ impl Delivery {
 
     /// Ends the delivery: the receiver has the event.
     pub fn settle(self) {
-        self.end(|key, delivery| Change::Settle {
-            webhook: key,
-            seq: delivery.accepted.seq,
-            due: delivery.due,
-        });
+        let (spool, webhook, seq) = (&self.hold.spool, self.hold.webhook, self.accepted.seq);
+        let account = &spool.accounts[webhook];
+        let trace = match account.keeping {
+            Keeping::Loose => Trace::None,
+            Keeping::Held => {
+                self.accepted.settle_held();
+                Trace::None
+            }
+            Keeping::Durable(_) => self.accepted.settle(webhook),
+        };
+        if trace != Trace::Row {
+            account.metrics.waiting.left();
+        }
+        if trace != Trace::None
+            && let (Keeping::Durable(key), Some(journal)) = (account.keeping, &spool.journal)
+        {
+            let change = Change::Settle {
+                webhook: key,
+                seq,
+                due: self.due,
+            };
+            journal.moved(webhook, seq, None, change);
+        }
     }
 
     /// Ends the delivery without success. A durable one is kept as a dead letter.
+    /// The event is not acknowledged before that is on disk.
     pub fn give_up(self, why: GaveUp, outcome: String, at: Timestamp) {
-        if let Keeping::Durable(_) = self.keeping() {
-            self.hand_over();
+        let Keeping::Durable(key) = self.keeping() else {
+            return self.settle();
+        };
+        self.hand_over();
+        if let Some(journal) = &self.hold.spool.journal {
+            let change = Change::Bury {
+                webhook: key,
+                seq: self.accepted.seq,
+                due: self.due,
+                failures: self.failures,
+                outcome,
+                reason: why,
+                at,
+            };
+            journal.moved(self.hold.webhook, self.accepted.seq, None, change);
         }
-        self.end(|key, delivery| Change::Bury {
-            webhook: key,
-            seq: delivery.accepted.seq,
-            due: delivery.due,
-            failures: delivery.failures,
-            outcome,
-            reason: why,
-            at,
-        });
     }
 
     /// Puts the delivery off until `next`. A durable one leaves memory, and comes again by the
@@ -137,27 +168,6 @@ impl Delivery {
     fn hand_over(&self) {
         if let Some(journal) = &self.hold.spool.journal {
             journal.hand_over(&self.hold.spool, &self.event, &self.accepted);
-        }
-    }
-
-    fn end(self, change: impl FnOnce(super::store::WebhookKey, &Self) -> Change) {
-        let (spool, webhook) = (&self.hold.spool, self.hold.webhook);
-        let account = &spool.accounts[webhook];
-        let trace = match account.keeping {
-            Keeping::Loose => Trace::None,
-            Keeping::Held => {
-                self.accepted.settle_held();
-                Trace::None
-            }
-            Keeping::Durable(_) => self.accepted.settle(webhook),
-        };
-        if trace != Trace::Row {
-            account.metrics.waiting.left();
-        }
-        if trace != Trace::None
-            && let (Keeping::Durable(key), Some(journal)) = (account.keeping, &spool.journal)
-        {
-            journal.moved(webhook, self.accepted.seq, None, change(key, &self));
         }
     }
 }

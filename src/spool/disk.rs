@@ -7,6 +7,9 @@ use tokio::sync::watch;
 
 use super::store::{DroppedUpTo, Seq, Space};
 
+/// Bytes that a byte of an event takes at most: in the log, in the database, and beside it.
+const WRITTEN: u64 = 3;
+
 /// The state of the disk, as the data path sees it.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -17,8 +20,10 @@ pub(super) struct Disk {
     used: AtomicU64,
     pending: AtomicUsize,
     is_failing: AtomicBool,
-    /// Whether the file system has room.
-    has_space: AtomicBool,
+    /// Bytes that the file system has left for more.
+    spare: AtomicU64,
+    /// Whether it would have any, if the database gave back what it does not use.
+    has_space_when_tidy: AtomicBool,
     /// Whether it has plenty.
     has_much_space: AtomicBool,
     /// What was dropped from the store, so that a copy in memory must not be attempted.
@@ -37,7 +42,8 @@ impl Disk {
             used: AtomicU64::new(0),
             pending: AtomicUsize::new(0),
             is_failing: AtomicBool::new(false),
-            has_space: AtomicBool::new(true),
+            spare: AtomicU64::new(u64::MAX),
+            has_space_when_tidy: AtomicBool::new(true),
             has_much_space: AtomicBool::new(true),
             dropped: RwLock::default(),
             has_dropped: AtomicBool::new(false),
@@ -48,10 +54,8 @@ impl Disk {
     /// Returns whether another event may be put on disk.
     pub(super) fn has_room(&self) -> bool {
         let pending = self.pending.load(Ordering::Acquire);
-        !self.is_failing()
-            && self.has_space()
-            && pending <= self.max_pending
-            && !self.is_full_with(pending)
+        let is_full = self.is_full_with(pending as u64);
+        !self.is_failing() && !self.is_behind() && !is_full && self.has_space()
     }
 
     /// Returns whether a tenth is free, so that it is worth to go on after it was full.
@@ -61,9 +65,23 @@ impl Disk {
         has_much_space && self.has_room() && used <= self.max_bytes - self.max_bytes / 10
     }
 
-    /// Returns whether more is used than may be.
-    pub(super) fn is_over(&self) -> bool {
-        self.used.load(Ordering::Acquire) > self.max_bytes
+    /// Returns whether more is used than may be, or than leaves the file system any room.
+    pub(super) fn lacks_room(&self) -> bool {
+        let has_space = self.has_space_when_tidy.load(Ordering::Acquire);
+        self.used.load(Ordering::Acquire) > self.max_bytes || !has_space
+    }
+
+    /// Returns about how many of so many deliveries are too many.
+    pub(super) fn surplus(&self, waiting: u64) -> u64 {
+        let used = self.used.load(Ordering::Acquire);
+        let bytes = used.saturating_sub(self.max_bytes);
+        let share = u128::from(waiting) * u128::from(bytes) / u128::from(used.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX) + 1
+    }
+
+    /// Returns whether more waits to be written than may.
+    pub(super) fn is_behind(&self) -> bool {
+        self.pending.load(Ordering::Acquire) > self.max_pending
     }
 
     pub(super) fn is_failing(&self) -> bool {
@@ -79,14 +97,17 @@ impl Disk {
         bytes < self.used.swap(bytes, Ordering::AcqRel)
     }
 
-    /// Returns whether the file system has room.
+    /// Returns whether the file system has room, after what waits to be written.
     pub(super) fn has_space(&self) -> bool {
-        self.has_space.load(Ordering::Acquire)
+        let pending = self.pending.load(Ordering::Acquire) as u64;
+        self.spare.load(Ordering::Acquire) > pending * WRITTEN
     }
 
     /// Notes how the file system stands; returns whether it has become better.
     pub(super) fn set_space(&self, space: Space) -> bool {
-        self.has_space.store(space.has_room(), Ordering::Release);
+        self.spare.store(space.spare(), Ordering::Release);
+        self.has_space_when_tidy
+            .store(space.has_room_when_tidy(), Ordering::Release);
         let is_plenty = space.has_plenty();
         let was_plenty = self.has_much_space.swap(is_plenty, Ordering::AcqRel);
         is_plenty && !was_plenty
@@ -117,7 +138,7 @@ impl Disk {
         self.failure.subscribe()
     }
 
-    fn is_full_with(&self, pending: usize) -> bool {
-        self.used.load(Ordering::Acquire) + pending as u64 > self.max_bytes
+    fn is_full_with(&self, pending: u64) -> bool {
+        self.used.load(Ordering::Acquire) + pending > self.max_bytes
     }
 }

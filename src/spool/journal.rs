@@ -4,7 +4,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::Inner;
 use super::accepted::Accepted;
@@ -12,7 +12,7 @@ use super::agenda::{Agenda, TICK, Work};
 use super::batch::Moved;
 use super::delivery::Delivery;
 use super::stock::Stock;
-use super::store::{Change, Seq};
+use super::store::{Change, Seq, WebhookKey, WebhookState};
 use crate::event::{Event, Timestamp};
 use crate::rule::WebhookIndex;
 
@@ -87,11 +87,22 @@ impl Journal {
         self.notify(state);
     }
 
-    /// Puts in a change that concerns no delivery.
-    pub(super) fn change(&self, change: Change) {
-        let mut state = self.lock();
-        state.batch.changes.push(change);
-        self.notify(state);
+    /// Sets whether a webhook is attempted, here and on disk.
+    pub(super) fn set_state(
+        &self,
+        webhook: WebhookIndex,
+        key: WebhookKey,
+        seen: &watch::Sender<WebhookState>,
+        state: WebhookState,
+    ) {
+        let mut agenda = self.lock();
+        seen.send_replace(state.clone());
+        agenda.stocks[webhook].is_served = state.is_enabled();
+        agenda.batch.changes.push(Change::State {
+            webhook: key,
+            state,
+        });
+        self.notify(agenda);
     }
 
     /// Wakes the thread, for a lane has room again.

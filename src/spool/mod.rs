@@ -46,7 +46,7 @@ use account::{Account, Keeping};
 use delivery::Hold;
 use disk::Disk;
 use journal::Journal;
-use store::{Change, Seq, WebhookState};
+use store::{Seq, WebhookState};
 
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
@@ -143,7 +143,12 @@ impl Spool {
         let deliveries = places.iter().filter_map(hold);
         match &self.0.journal {
             Some(journal) if !self.0.elide => {
-                journal.hold_up(&self.0, &event, &accepted, deliveries);
+                let (durable, others): (Vec<_>, Vec<_>) =
+                    deliveries.partition(Delivery::is_durable);
+                others.into_iter().for_each(Delivery::send);
+                if !durable.is_empty() {
+                    journal.hold_up(&self.0, &event, &accepted, durable);
+                }
             }
             _ => deliveries.for_each(Delivery::send),
         }
@@ -193,13 +198,11 @@ impl Spool {
     /// Sets whether a webhook is attempted, for ever if it is durable.
     pub fn set_state(&self, webhook: WebhookIndex, state: WebhookState) {
         let account = &self.0.accounts[webhook];
-        account.state.send_replace(state.clone());
-        if let (Keeping::Durable(key), Some(journal)) = (account.keeping, &self.0.journal) {
-            journal.lock().stocks[webhook].is_served = state.is_enabled();
-            journal.change(Change::State {
-                webhook: key,
-                state,
-            });
+        match (account.keeping, &self.0.journal) {
+            (Keeping::Durable(key), Some(journal)) => {
+                journal.set_state(webhook, key, &account.state, state);
+            }
+            _ => drop(account.state.send_replace(state)),
         }
     }
 
@@ -251,10 +254,8 @@ impl Inner {
             Keeping::Loose => true,
             Keeping::Held => account.has_memory(size),
             Keeping::Durable(_) => {
-                let may_drop = self.on_full != OnFull::Block && !self.disk.is_failing();
-                (!account.is_spilled() && account.has_memory(size))
-                    || self.disk.has_room()
-                    || may_drop
+                let in_memory = !account.is_spilled() && account.has_memory(size);
+                !self.disk.is_behind() && (in_memory || self.disk.has_room() || self.may_drop())
             }
         }
     }
@@ -265,11 +266,17 @@ impl Inner {
             Keeping::Loose => true,
             Keeping::Held => account.is_half_empty(),
             Keeping::Durable(_) => {
-                (!account.is_spilled() && account.is_half_empty())
-                    || self.disk.has_room_again()
-                    || (self.on_full != OnFull::Block && !self.disk.is_failing())
+                let in_memory = !account.is_spilled() && account.is_half_empty();
+                let on_disk = self.disk.has_room_again() || self.may_drop();
+                !self.disk.is_behind() && (in_memory || on_disk)
             }
         }
+    }
+
+    /// Returns whether events may be dropped for lack of room. While the disk fails they may not:
+    /// it is not known what is there.
+    fn may_drop(&self) -> bool {
+        self.on_full != OnFull::Block && !self.disk.is_failing()
     }
 
     fn place(&self, webhook: WebhookIndex, size: usize, is_awaited: bool) -> Place {
@@ -279,14 +286,23 @@ impl Inner {
             Keeping::Held if has_memory || is_awaited => Place::Memory,
             Keeping::Loose if has_memory => Place::Memory,
             Keeping::Held | Keeping::Loose => Place::Nowhere,
-            Keeping::Durable(_) if has_memory && !account.is_spilled() => Place::Memory,
-            Keeping::Durable(_) if self.disk.has_room() => Place::Disk,
-            Keeping::Durable(_) => match self.on_full {
-                OnFull::Block if is_awaited => Place::Disk,
-                OnFull::DropOldest if is_awaited || !self.disk.is_failing() => Place::Disk,
-                OnFull::DropNewest if is_awaited && self.disk.is_failing() => Place::Disk,
-                OnFull::Block | OnFull::DropOldest | OnFull::DropNewest => Place::Nowhere,
-            },
+            Keeping::Durable(_) => self.place_durable(account, has_memory, is_awaited),
+        }
+    }
+
+    fn place_durable(&self, account: &Account, has_memory: bool, is_awaited: bool) -> Place {
+        if !self.disk.is_behind() && has_memory && !account.is_spilled() {
+            return Place::Memory;
+        }
+        if self.disk.has_room() {
+            return Place::Disk;
+        }
+        match self.on_full {
+            OnFull::DropNewest if self.may_drop() => Place::Nowhere,
+            OnFull::DropOldest if self.may_drop() && !self.disk.is_behind() => Place::Disk,
+            // It was let in: there was room when that was asked.
+            _ if is_awaited => Place::Disk,
+            _ => Place::Nowhere,
         }
     }
 
@@ -294,7 +310,7 @@ impl Inner {
     fn has_changed(&self, webhook: WebhookIndex) {
         self.wake_waiting();
         if let Some(journal) = &self.journal
-            && self.accounts[webhook].is_spilled()
+            && self.accounts[webhook].is_durable()
         {
             journal.has_room();
         }

@@ -60,8 +60,8 @@ impl Spool {
         let open = webhooks.iter().zip(&keys).map(|(webhook, key)| {
             let keeping = match (key, &config.backend) {
                 (Some(key), _) => Keeping::Durable(*key),
-                (None, Backend::Memory) => Keeping::Held,
-                (None, Backend::Sqlite { .. }) => Keeping::Loose,
+                (None, Backend::Memory) if webhook.durable => Keeping::Held,
+                (None, _) => Keeping::Loose,
             };
             Account::new(keeping, share, metrics.of(&webhook.name))
         });

@@ -12,7 +12,7 @@ use crate::spool::account::Account;
 use crate::spool::delivery::Hold;
 use crate::spool::disk::Disk;
 use crate::spool::store::Store;
-use crate::spool::{MetricsFamily, OnFull};
+use crate::spool::{MetricsFamily, OnFull, Queue};
 
 /// One durable webhook, whose store nobody looks at.
 struct Fixture {
@@ -20,6 +20,7 @@ struct Fixture {
     agenda: Agenda,
     start: Instant,
     webhook: WebhookKey,
+    _queue: Queue,
 }
 
 impl Fixture {
@@ -29,7 +30,7 @@ impl Fixture {
         let webhook = store.register("webhook").expect("it can be written");
         let metrics = MetricsFamily::new(&mut Registry::default());
         let keeping = Keeping::Durable(webhook);
-        let (account, _) = Account::new(keeping, 1_000_000, metrics.of("webhook"));
+        let (account, queue) = Account::new(keeping, 1_000_000, metrics.of("webhook"));
         let spool = Arc::new(Inner {
             accounts: vec![account],
             journal: None,
@@ -51,6 +52,7 @@ impl Fixture {
             agenda,
             start,
             webhook,
+            _queue: queue,
         }
     }
 

@@ -32,6 +32,14 @@ impl DroppedUpTo {
         last.is_some_and(|last| seq <= last)
     }
 
+    /// Adds what else was dropped.
+    pub fn merge(&mut self, more: Self) {
+        [more.accepted, more.replayed]
+            .into_iter()
+            .flatten()
+            .for_each(|last| self.extend(last));
+    }
+
     fn extend(&mut self, last: Seq) {
         let of_range = if last.is_replayed() {
             &mut self.replayed
@@ -78,10 +86,17 @@ impl Store {
         self.dropped(result)
     }
 
-    /// Returns which events were dropped since the store was opened.
+    /// Returns how many bytes of the database are not in use.
+    pub(super) fn unused_bytes(&self) -> rusqlite::Result<u64> {
+        let pages = integer(&self.connection, "PRAGMA freelist_count")?;
+        let bytes = pages * integer(&self.connection, "PRAGMA page_size")?;
+        Ok(u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Returns which events were dropped since this was asked last.
     #[must_use]
-    pub const fn dropped_up_to(&self) -> DroppedUpTo {
-        self.dropped_up_to
+    pub fn take_dropped_up_to(&mut self) -> DroppedUpTo {
+        std::mem::take(&mut self.dropped_up_to)
     }
 
     fn dropped(&mut self, result: rusqlite::Result<(Dropped, Vec<Seq>)>) -> Result<Dropped, Error> {

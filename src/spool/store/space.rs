@@ -18,6 +18,8 @@ const RESERVED_SHARE: u64 = 4;
 pub struct Space {
     /// Bytes that could still be written.
     pub available: u64,
+    /// Bytes of the database that are not in use and can be given back.
+    pub unused: u64,
     /// Bytes of the log, which need as much again when they go into the database.
     pub log: u64,
     /// Bytes that shall be left.
@@ -25,10 +27,22 @@ pub struct Space {
 }
 
 impl Space {
-    /// Returns whether more may be put on disk.
+    /// Returns how many bytes may still be put on disk.
+    #[must_use]
+    pub const fn spare(&self) -> u64 {
+        self.available.saturating_sub(self.reserve + self.log)
+    }
+
+    /// Returns whether anything may be put on disk.
     #[must_use]
     pub const fn has_room(&self) -> bool {
-        self.available >= self.reserve + self.log
+        self.spare() > 0
+    }
+
+    /// Returns whether there would be room if what is not in use were given back.
+    #[must_use]
+    pub const fn has_room_when_tidy(&self) -> bool {
+        self.available.saturating_add(self.unused) > self.reserve + self.log
     }
 
     /// Returns whether there is so much room that it is worth to go on after there was none.
@@ -52,6 +66,7 @@ impl Store {
         };
         Ok(Space {
             available: system.f_bavail.saturating_mul(system.f_frsize),
+            unused: self.unused_bytes().unwrap_or(0),
             log,
             reserve: RESERVE.min(system.f_blocks.saturating_mul(system.f_frsize) / RESERVED_SHARE),
         })
@@ -77,14 +92,17 @@ mod tests {
         let check = |available, has_room, has_plenty| {
             let space = Space {
                 available,
+                unused: 1,
                 log: 10,
                 reserve: 100,
             };
             assert_eq!(space.has_room(), has_room, "{available}");
             assert_eq!(space.has_plenty(), has_plenty, "{available}");
+            assert_eq!(space.has_room_when_tidy(), available >= 110, "{available}");
         };
         check(109, false, false);
-        check(110, true, false);
+        check(110, false, false);
+        check(111, true, false);
         check(209, true, false);
         check(210, true, true);
     }

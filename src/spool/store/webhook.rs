@@ -157,7 +157,7 @@ impl Store {
             let mut statement = self.connection.prepare_cached(sql)?;
             let row = |row: &Row<'_>| {
                 let waiting: i64 = row.get(1)?;
-                Ok((WebhookKey(row.get(0)?), waiting.unsigned_abs()))
+                Ok((WebhookKey(row.get(0)?), waiting.max(0).unsigned_abs()))
             };
             let rows = statement.query_map([], row)?;
             rows.collect::<rusqlite::Result<_>>()
