@@ -39,8 +39,7 @@ async fn what_is_published_while_a_webhook_is_disabled_arrives_when_it_is_enable
     );
     setup.wait_for_metric(ENABLED, |enabled| enabled == 0).await;
     setup.publish("t", "one").await;
-    setup.publish("t", "two").await;
-    wait_for_fresh(&setup, 2).await;
+    wait_for_fresh(&setup, 1).await;
     assert_eq!(setup.receiver.requests().len(), 1);
     let webhook = state(&setup);
     assert_eq!(text(&webhook, "state"), "disabled");
@@ -51,9 +50,8 @@ async fn what_is_published_while_a_webhook_is_disabled_arrives_when_it_is_enable
         "{out}"
     );
     done(&setup.sidecar, &["webhooks", "enable", "a"]);
-    let requests = setup.receiver.wait_for(3).await;
+    let requests = setup.receiver.wait_for(2).await;
     assert!(requests[1].text().contains("one"), "got {requests:?}");
-    assert!(requests[2].text().contains("two"), "got {requests:?}");
     assert_eq!(text(&state(&setup), "state"), "enabled");
     assert_eq!(text(&state(&setup), "reason"), "");
 }

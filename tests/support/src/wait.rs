@@ -37,21 +37,26 @@ pub async fn while_growing(
     patience: Duration,
     expected: &str,
     goal: u64,
-    mut look: impl AsyncFnMut() -> u64,
+    look: impl AsyncFnMut() -> u64,
 ) {
+    let most = growth(patience, goal, look).await;
+    assert!(
+        most >= goal,
+        "expected {expected}: {goal}, and got {most}, with none more for {patience:?}"
+    );
+}
+
+/// Looks until a count has reached `goal` or has not grown for `patience`; returns how far it came.
+pub async fn growth(patience: Duration, goal: u64, mut look: impl AsyncFnMut() -> u64) -> u64 {
     let (mut most, mut since) = (0, Instant::now());
     loop {
         let count = look().await;
-        if count >= goal {
-            return;
-        }
         if count > most {
             (most, since) = (count, Instant::now());
         }
-        assert!(
-            since.elapsed() < patience,
-            "expected {expected}: {goal}, and got {most}, with none more for {patience:?}"
-        );
+        if most >= goal || since.elapsed() > patience {
+            return most;
+        }
         sleep(LOOK_AGAIN).await;
     }
 }
