@@ -21,8 +21,10 @@ const START: Duration = Duration::from_secs(30);
 pub enum Chain {
     /// rumqttc -> bounded channel -> hyper.
     Bare,
-    /// The real binary.
+    /// The real binary, with its spool on disk.
     Mqhook,
+    /// The real binary, with its spool in memory.
+    Memory,
 }
 
 impl Chain {
@@ -31,6 +33,15 @@ impl Chain {
         match self {
             Self::Bare => "bare",
             Self::Mqhook => "mqhook",
+            Self::Memory => "memory",
+        }
+    }
+
+    /// Returns further keys of mqhook's configuration.
+    fn keys(self) -> &'static str {
+        match self {
+            Self::Bare | Self::Mqhook => "",
+            Self::Memory => "[spool]\nbackend = \"memory\"\n",
         }
     }
 }
@@ -69,6 +80,47 @@ pub struct Ends {
     pub qos: u8,
 }
 
+/// A running mqhook.
+pub struct Mqhook {
+    /// Its process.
+    pub child: Child,
+    /// Where its metrics are.
+    admin: SocketAddr,
+}
+
+impl Mqhook {
+    /// Returns how many events it has taken in since its start.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn events(&self) -> anyhow::Result<u64> {
+        self.metric("mqhook_events_total{kind=\"on_message_publish\"}")
+            .await
+    }
+
+    /// Returns how many deliveries wait.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub async fn waiting(&self) -> anyhow::Result<u64> {
+        self.metric("mqhook_waiting_deliveries{webhook=\"bench\"}")
+            .await
+    }
+
+    async fn metric(&self, series: &str) -> anyhow::Result<u64> {
+        let answer = control::ask("GET", self.admin, "/metrics").await?;
+        let value = answer
+            .body
+            .lines()
+            .find_map(|line| line.strip_prefix(series))
+            .with_context(|| format!("there is no {series}"))?;
+        value
+            .trim()
+            .parse()
+            .with_context(|| format!("read {series}"))
+    }
+}
+
 impl Setup {
     /// Starts a chain and returns once it is subscribed.
     ///
@@ -77,7 +129,11 @@ impl Setup {
     pub async fn start(&self, chain: Chain, ends: Ends, directory: &Path) -> anyhow::Result<Child> {
         match chain {
             Chain::Bare => self.start_bare(ends).await,
-            Chain::Mqhook => self.start_mqhook(ends, directory).await,
+            Chain::Mqhook | Chain::Memory => {
+                let keys = chain.keys();
+                let running = self.start_mqhook(ends, directory, keys).await?;
+                Ok(running.child)
+            }
         }
     }
 
@@ -100,10 +156,21 @@ impl Setup {
         Ok(child)
     }
 
-    async fn start_mqhook(&self, ends: Ends, directory: &Path) -> anyhow::Result<Child> {
+    /// Starts mqhook in a directory, where its spool is, and returns once it is subscribed. `keys` are whole
+    /// tables of its configuration.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_mqhook(
+        &self,
+        ends: Ends,
+        directory: &Path,
+        keys: &str,
+    ) -> anyhow::Result<Mqhook> {
         let admin = free_address().await?;
         let path = directory.join("mqhook.toml");
-        std::fs::write(&path, self.configuration(ends, admin)?).context("write mqhook.toml")?;
+        let text = self.configuration(ends, admin)? + keys;
+        std::fs::write(&path, text).context("write mqhook.toml")?;
         let arguments = ["run", "-c", &path.display().to_string()].map(str::to_owned);
         let program = std::fs::canonicalize(&self.mqhook)
             .with_context(|| format!("find {}", self.mqhook.display()))?;
@@ -119,7 +186,7 @@ impl Setup {
             }
             sleep(Duration::from_millis(20)).await;
         }
-        Ok(child)
+        Ok(Mqhook { child, admin })
     }
 
     fn configuration(&self, ends: Ends, admin: SocketAddr) -> anyhow::Result<String> {

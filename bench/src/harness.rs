@@ -2,7 +2,10 @@
 //!
 //! Rounds alternate between the chains (bare, mqhook, bare, mqhook, ...), so that what the machine does meanwhile hits both alike.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use serde::Serialize;
@@ -43,6 +46,9 @@ pub struct Args {
     /// Runs this chain alone.
     #[arg(long)]
     only: Option<Chain>,
+    /// Runs mqhook with its spool in memory, too.
+    #[arg(long)]
+    memory: bool,
     /// Measures the chains at rest instead.
     #[arg(long)]
     idle: bool,
@@ -103,20 +109,26 @@ pub fn run(mut args: Args) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(async {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            done = all(&args) => done,
-            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
-            _ = terminate.recv() => anyhow::bail!("terminated"),
-        }
-    })
+    runtime.block_on(until_stopped(all(&args)))
+}
+
+/// Runs to the end, or until ctrl-C or SIGTERM; dropping `work` kills its processes.
+///
+/// # Errors
+/// The work failed or was stopped.
+pub async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        done = work => done,
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
+        _ = terminate.recv() => anyhow::bail!("terminated"),
+    }
 }
 
 async fn all(args: &Args) -> anyhow::Result<()> {
     let chains = match args.only {
         Some(chain) => vec![chain],
+        None if args.memory => vec![Chain::Bare, Chain::Mqhook, Chain::Memory],
         None => vec![Chain::Bare, Chain::Mqhook],
     };
     let mut results = Results {
@@ -138,7 +150,7 @@ async fn all(args: &Args) -> anyhow::Result<()> {
             results.groups.push(group);
         }
     }
-    write(args, &results)
+    write(args.output.as_deref(), &results)
 }
 
 fn loads(args: &Args) -> Vec<Load> {
@@ -168,8 +180,12 @@ async fn group(args: &Args, chains: &[Chain], load: Load) -> anyhow::Result<Grou
     Ok(Group { load, samples })
 }
 
-fn write(args: &Args, results: &Results) -> anyhow::Result<()> {
-    let Some(path) = &args.output else {
+/// Writes results as JSON, if there is a path to write them to.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(path: Option<&Path>, results: &impl Serialize) -> anyhow::Result<()> {
+    let Some(path) = path else {
         return Ok(());
     };
     if let Some(directory) = path.parent() {

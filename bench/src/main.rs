@@ -17,12 +17,15 @@ mod harness;
 mod histogram;
 mod mosquitto;
 mod mqtt;
+mod outage;
 mod payload;
 mod process;
 mod publisher;
 mod receiver;
 mod report;
 mod round;
+mod soak;
+mod subscriber;
 mod tally;
 
 use std::process::ExitCode;
@@ -34,20 +37,29 @@ use clap::Parser;
 enum Command {
     /// Runs rounds of both chains and prints the tables.
     Harness(harness::Args),
+    /// Fills the spool while the receiver is down, then lets mqhook recover.
+    Outage(outage::Args),
+    /// Outages and recoveries, one after the other, with samples of what mqhook takes.
+    Soak(soak::Args),
     /// Publishes stamped messages.
     Publisher(publisher::Args),
     /// Counts the requests.
     Receiver(receiver::Args),
     /// The bare chain: rumqttc, a bounded channel, hyper.
     Bare(bare::Args),
+    /// Acknowledges messages and does nothing else.
+    Subscriber(subscriber::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Harness(args) => harness::run(args),
+        Command::Outage(args) => outage::run(&args),
+        Command::Soak(args) => soak::run(&args),
         Command::Publisher(args) => publisher::run(&args),
         Command::Receiver(args) => receiver::run(&args),
         Command::Bare(args) => bare::run(&args),
+        Command::Subscriber(args) => subscriber::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

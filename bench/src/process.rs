@@ -43,6 +43,9 @@ pub struct Usage {
     pub peak_rss_bytes: u64,
     /// Resident set now.
     pub rss_bytes: u64,
+    /// Bytes that it made the kernel write to a disk. The kernel counts a page when it becomes dirty, so what
+    /// is overwritten before it is written counts once, and a file system in memory does not count.
+    pub written_bytes: u64,
 }
 
 impl Child {
@@ -137,11 +140,20 @@ impl Child {
     pub fn usage(&self) -> anyhow::Result<Usage> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id))
             .with_context(|| format!("read the status of {}", self.name))?;
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.id))
+            .with_context(|| format!("read the I/O of {}", self.name))?;
         Ok(Usage {
             cpu_seconds: cpu_seconds(self.id)?,
-            peak_rss_bytes: kilobytes(&status, "VmHWM:")? * 1024,
-            rss_bytes: kilobytes(&status, "VmRSS:")? * 1024,
+            peak_rss_bytes: number(&status, "VmHWM:")? * 1024,
+            rss_bytes: number(&status, "VmRSS:")? * 1024,
+            written_bytes: number(&io, "write_bytes:")?,
         })
+    }
+
+    /// Kills the process (SIGKILL) and waits for its end.
+    pub async fn kill(mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        self.inner.kill().await.ok();
     }
 
     /// Asks the process to end (SIGTERM), then kills it when it does not within five seconds.
@@ -189,11 +201,12 @@ pub fn cpu_seconds(id: u32) -> anyhow::Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-fn kilobytes(status: &str, key: &str) -> anyhow::Result<u64> {
-    let line = status
+/// Reads the number of a line in a file of `/proc/PID`.
+fn number(text: &str, key: &str) -> anyhow::Result<u64> {
+    let line = text
         .lines()
         .find_map(|line| line.strip_prefix(key))
-        .with_context(|| format!("status has no {key}"))?;
+        .with_context(|| format!("there is no {key}"))?;
     let number = line.trim().trim_end_matches("kB").trim();
     number.parse().with_context(|| format!("parse {line}"))
 }

@@ -5,18 +5,27 @@
 //! | `POST /reset?messages=N&topics=T` | 204; forgets everything, expects sequence numbers below N |
 //! | `GET /report` | 200, JSON of [`Report`](crate::tally::Report) |
 //! | `GET /progress` | a stream of the distinct count, 8 bytes little-endian at most once a millisecond |
+//! | `POST /hooks?open=true` (or `false`) | 204; begins to listen on `--hooks`, or stops and drops what is open there |
+//! | `POST /delay?ms=N` | 204; takes so long for each counted request from now on |
 //! | any other | 204, counted |
+//!
+//! `--hooks` is a second address, with nothing listening at first, for outages.
 //!
 //! It needs `Content-Length` and does not speak chunked encoding: such a request is answered 411 and the connection closed.
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    net::SocketAddr,
+    rc::Rc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use bytes::{Buf as _, BytesMut};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    task::{LocalSet, spawn_local},
+    task::{JoinHandle, JoinSet, LocalSet, spawn_local},
     time::sleep,
 };
 
@@ -36,9 +45,20 @@ pub struct Args {
     /// Address to listen on; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: String,
+    /// Address of the hooks that can be opened and closed.
+    #[arg(long)]
+    hooks: Option<SocketAddr>,
 }
 
-type Shared = Rc<RefCell<Tally>>;
+struct State {
+    tally: RefCell<Tally>,
+    delay: Cell<Duration>,
+    hooks: Option<SocketAddr>,
+    /// Accepts on `hooks`; aborting it closes all that it has accepted.
+    open: RefCell<Option<JoinHandle<()>>>,
+}
+
+type Shared = Rc<State>;
 
 /// Serves until the process is killed; prints `ready <address>` once it listens.
 ///
@@ -51,17 +71,52 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     LocalSet::new().block_on(&runtime, async {
         let listener = TcpListener::bind(&args.listen).await.context("bind")?;
         println!("ready {}", listener.local_addr()?);
-        let tally = Rc::new(RefCell::new(Tally::new(0, 1)));
-        loop {
-            let (stream, _) = listener.accept().await.context("accept")?;
-            let tally = Rc::clone(&tally);
-            // A connection that breaks is the client's affair; what it delivered is counted.
-            spawn_local(async move { connection(stream, tally).await.ok() });
-        }
+        let state = Rc::new(State {
+            tally: RefCell::new(Tally::new(0, 1)),
+            delay: Cell::default(),
+            hooks: args.hooks,
+            open: RefCell::default(),
+        });
+        serve(listener, state).await;
+        Ok(())
     })
 }
 
-async fn connection(mut stream: TcpStream, tally: Shared) -> anyhow::Result<()> {
+async fn serve(listener: TcpListener, state: Shared) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            // Only a client that has gone again makes accepting fail.
+            Ok((stream, _)) = listener.accept() => {
+                let state = Rc::clone(&state);
+                // A connection that breaks is the client's affair; what it delivered is counted.
+                connections.spawn_local(async move { connection(stream, state).await.ok() });
+            }
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+impl State {
+    /// Opens or closes the hooks, as `open=true` or `open=false` says.
+    async fn set_open(self: &Rc<Self>, query: &str) -> anyhow::Result<()> {
+        let task = self.open.borrow_mut().take();
+        if let Some(task) = task {
+            task.abort();
+            // Its end is what is waited for, and it ends by being aborted.
+            task.await.ok();
+        }
+        if query.starts_with("open=true") {
+            let hooks = self.hooks.context("there is no --hooks")?;
+            let listener = TcpListener::bind(hooks).await.context("bind the hooks")?;
+            let task = spawn_local(serve(listener, Rc::clone(self)));
+            *self.open.borrow_mut() = Some(task);
+        }
+        Ok(())
+    }
+}
+
+async fn connection(mut stream: TcpStream, state: Shared) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut buffer = BytesMut::with_capacity(8 * 1024);
     loop {
@@ -71,18 +126,31 @@ async fn connection(mut stream: TcpStream, tally: Shared) -> anyhow::Result<()> 
             } = request;
             let line = request.line(&buffer);
             if let Some(query) = line.strip_prefix("POST /reset?") {
-                *tally.borrow_mut() = reset(query)?;
+                *state.tally.borrow_mut() = reset(query)?;
+                stream.write_all(NO_CONTENT).await?;
+            } else if let Some(query) = line.strip_prefix("POST /hooks?") {
+                state.set_open(query).await?;
+                stream.write_all(NO_CONTENT).await?;
+            } else if let Some(query) = line.strip_prefix("POST /delay?ms=") {
+                let ms = query.split(' ').next().unwrap_or_default();
+                state
+                    .delay
+                    .set(Duration::from_millis(ms.parse().context("delay")?));
                 stream.write_all(NO_CONTENT).await?;
             } else if line.starts_with("GET /report ") {
-                return write_report(stream, &tally).await;
+                return write_report(stream, &state.tally).await;
             } else if line.starts_with("GET /progress ") {
-                return stream_progress(stream, &tally).await;
+                return stream_progress(stream, &state.tally).await;
             } else if request.chunked {
                 stream.write_all(LENGTH_REQUIRED).await?;
                 bail!("chunked request");
             } else {
                 let stamp = Stamp::find_in(&buffer[head_len..head_len + body_len]);
-                tally.borrow_mut().count(stamp, monotonic_ns());
+                state.tally.borrow_mut().count(stamp, monotonic_ns());
+                let delay = state.delay.get();
+                if !delay.is_zero() {
+                    sleep(delay).await;
+                }
                 stream.write_all(NO_CONTENT).await?;
             }
             buffer.advance(head_len + body_len);
@@ -149,7 +217,7 @@ fn reset(query: &str) -> anyhow::Result<Tally> {
     Ok(Tally::new(messages, topics))
 }
 
-async fn write_report(mut stream: TcpStream, tally: &Shared) -> anyhow::Result<()> {
+async fn write_report(mut stream: TcpStream, tally: &RefCell<Tally>) -> anyhow::Result<()> {
     let report = serde_json::to_string(&tally.borrow().report())?;
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
@@ -159,7 +227,7 @@ async fn write_report(mut stream: TcpStream, tally: &Shared) -> anyhow::Result<(
     Ok(())
 }
 
-async fn stream_progress(mut stream: TcpStream, tally: &Shared) -> anyhow::Result<()> {
+async fn stream_progress(mut stream: TcpStream, tally: &RefCell<Tally>) -> anyhow::Result<()> {
     stream
         .write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
         .await?;

@@ -12,7 +12,7 @@ use crate::{
 pub fn table(group: &Group) -> String {
     let Group { load, samples } = group;
     let mut out = format!("\n{}\n{}", title(load, samples), HEADER);
-    for chain in [Chain::Bare, Chain::Mqhook] {
+    for chain in [Chain::Bare, Chain::Mqhook, Chain::Memory] {
         let runs: Vec<&Sample> = samples
             .iter()
             .filter(|sample| sample.chain == chain)
@@ -21,7 +21,9 @@ pub fn table(group: &Group) -> String {
             out.push_str(&row(chain, &runs, load));
         }
     }
-    out.push_str(&ratios(samples));
+    for chain in [Chain::Mqhook, Chain::Memory] {
+        out.push_str(&ratios(chain, samples));
+    }
     out
 }
 
@@ -52,8 +54,8 @@ pub fn idle_line(idle: &Idle) -> String {
 }
 
 const HEADER: &str = "\
-| chain  | events/s | lost | dup | out of order | CPU s/100k: chain | broker | publisher | receiver | peak RSS MB: chain | broker | p50 ms | p99 ms |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|
+| chain  | events/s | lost | dup | out of order | CPU s/100k: chain | broker | publisher | receiver | peak RSS MB: chain | broker | disk B/event | p50 ms | p99 ms |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 fn title(load: &Load, samples: &[Sample]) -> String {
@@ -73,7 +75,7 @@ fn title(load: &Load, samples: &[Sample]) -> String {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "nanoseconds of one run are far below 2^52"
+    reason = "nanoseconds and bytes of one run are far below 2^52"
 )]
 fn row(chain: Chain, runs: &[&Sample], load: &Load) -> String {
     let middle = |of: &dyn Fn(&Sample) -> f64| median(runs.iter().map(|sample| of(sample)));
@@ -88,7 +90,7 @@ fn row(chain: Chain, runs: &[&Sample], load: &Load) -> String {
         )
     };
     format!(
-        "| {:<6} | {:.0} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} | {:.1} | {:.3} | {:.3} |\n",
+        "| {:<6} | {:.0} | {} | {} | {} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} | {:.1} | {:.1} | {:.3} | {:.3} |\n",
         chain.name(),
         middle(&|sample| sample.events_per_second),
         sum(&|sample| sample.lost),
@@ -100,22 +102,23 @@ fn row(chain: Chain, runs: &[&Sample], load: &Load) -> String {
         cpu(&|sample| sample.receiver_cpu_seconds),
         peak(&|sample| sample.chain_peak_rss_bytes),
         peak(&|sample| sample.broker_peak_rss_bytes),
+        middle(&|sample| sample.chain_written_bytes as f64) / load.messages.max(1) as f64,
         middle(&|sample| sample.receiver.p50_ns as f64) / 1e6,
         middle(&|sample| sample.receiver.p99_ns as f64) / 1e6,
     )
 }
 
-/// Returns the medians of mqhook's figure over the bare chain's figure of the same round; empty without pairs.
-fn ratios(samples: &[Sample]) -> String {
+/// Returns the medians of a chain's figure over the bare chain's figure of the same round; empty without pairs.
+fn ratios(chain: Chain, samples: &[Sample]) -> String {
     let ratio = |of: &dyn Fn(&Sample) -> f64| {
         let pairs = samples
             .iter()
             .filter(|sample| sample.chain == Chain::Bare)
             .filter_map(|bare| {
-                let mqhook = samples
+                let paired = samples
                     .iter()
-                    .find(|sample| sample.chain == Chain::Mqhook && sample.round == bare.round)?;
-                Some(of(mqhook) / of(bare))
+                    .find(|sample| sample.chain == chain && sample.round == bare.round)?;
+                Some(of(paired) / of(bare))
             });
         let pairs: Vec<f64> = pairs.filter(|ratio| ratio.is_finite()).collect();
         (!pairs.is_empty()).then(|| median(pairs.into_iter()))
@@ -126,14 +129,16 @@ fn ratios(samples: &[Sample]) -> String {
     if let (Some(speed), Some(cpu)) = (speed, cpu) {
         writeln!(
             out,
-            "mqhook / bare, median of the rounds' ratios: events/s {speed:.3}, chain CPU {cpu:.3}"
+            "{} / bare, median of the rounds' ratios: events/s {speed:.3}, chain CPU {cpu:.3}",
+            chain.name()
         )
         .expect("a String takes everything");
     }
     out
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+/// Returns the median; 0 of none.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -152,11 +157,12 @@ fn per_100k(seconds: f64, load: &Load) -> f64 {
     seconds * 100_000.0 / load.messages.max(1) as f64
 }
 
+/// Returns megabytes of 10^6 bytes.
 #[expect(
     clippy::cast_precision_loss,
     reason = "memory sizes are far below 2^52"
 )]
-fn megabytes(bytes: u64) -> f64 {
+pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
 }
 

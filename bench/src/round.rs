@@ -67,6 +67,8 @@ pub struct Sample {
     pub chain_peak_rss_bytes: u64,
     /// The same of the broker.
     pub broker_peak_rss_bytes: u64,
+    /// Bytes that the chain had written to disk, over the measured messages alone.
+    pub chain_written_bytes: u64,
 }
 
 /// A chain at rest.
@@ -127,6 +129,7 @@ pub async fn measure(
         receiver_cpu_seconds: spent(2),
         chain_peak_rss_bytes: after[0].peak_rss_bytes,
         broker_peak_rss_bytes: after[1].peak_rss_bytes,
+        chain_written_bytes: after[0].written_bytes - before[0].written_bytes,
     })
 }
 
@@ -155,6 +158,30 @@ pub async fn rest(
         start_cpu_seconds: before.cpu_seconds,
         cpu_seconds_per_minute: spent * 60.0 / length.as_secs_f64(),
     })
+}
+
+impl Load {
+    /// Starts a publisher of this load; it prints its report as a line when it is done.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_publisher(
+        &self,
+        broker: SocketAddr,
+        receiver: SocketAddr,
+    ) -> anyhow::Result<Child> {
+        let mut arguments = vec![
+            format!("--broker={broker}"),
+            format!("--receiver={receiver}"),
+            format!("--messages={}", self.messages),
+            format!("--topics={}", self.topics),
+            format!("--qos={}", self.qos),
+            format!("--window={}", self.window),
+            format!("--inflight={}", self.inflight),
+        ];
+        arguments.extend(self.rate.map(|rate| format!("--rate={rate}")));
+        Child::start_own("publisher", &arguments)
+    }
 }
 
 impl Stage {
@@ -218,17 +245,7 @@ impl Stage {
     }
 
     async fn publish(&self, load: &Load) -> anyhow::Result<publisher::Report> {
-        let mut arguments = vec![
-            format!("--broker={}", self.broker_address),
-            format!("--receiver={}", self.receiver_address),
-            format!("--messages={}", load.messages),
-            format!("--topics={}", load.topics),
-            format!("--qos={}", load.qos),
-            format!("--window={}", load.window),
-            format!("--inflight={}", load.inflight),
-        ];
-        arguments.extend(load.rate.map(|rate| format!("--rate={rate}")));
-        let mut publisher = Child::start_own("publisher", &arguments)?;
+        let mut publisher = load.start_publisher(self.broker_address, self.receiver_address)?;
         let line = publisher.line(PUBLISH).await?;
         serde_json::from_str(&line).context("read the publisher's report")
     }
@@ -271,11 +288,12 @@ impl Stage {
     }
 }
 
+/// Returns events per second; 0 when no time has passed.
 #[expect(
     clippy::cast_precision_loss,
     reason = "events and nanoseconds of one run are far below 2^52"
 )]
-fn rate(events: u64, first_ns: u64, last_ns: u64) -> f64 {
+pub fn rate(events: u64, first_ns: u64, last_ns: u64) -> f64 {
     let seconds = last_ns.saturating_sub(first_ns) as f64 / 1e9;
     if seconds > 0.0 {
         events as f64 / seconds

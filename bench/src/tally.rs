@@ -30,6 +30,8 @@ pub struct Report {
     pub inversions: u64,
     /// Requests without a stamp, or with a number outside the run.
     pub foreign: u64,
+    /// `CLOCK_MONOTONIC` of the first request of the run, in nanoseconds; 0 while there is none.
+    pub first_ns: u64,
     /// `CLOCK_MONOTONIC` of the last new sequence number, in nanoseconds.
     pub last_ns: u64,
     /// Median of publish to request, in nanoseconds.
@@ -59,6 +61,9 @@ impl Tally {
             return;
         };
         self.report.total += 1;
+        if self.report.first_ns == 0 {
+            self.report.first_ns = now_ns;
+        }
         if self.mark(stamp.sequence) {
             self.report.distinct += 1;
             self.report.last_ns = now_ns;
