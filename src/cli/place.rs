@@ -1,20 +1,15 @@
 //! Which spool a command is about, and what all commands about a spool have in common.
 
-use std::fs::{File, TryLockError};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use super::output::{self, Output, escape};
 use crate::config::hocon::{Outside as _, System};
-use crate::spool::store::{Backlog, OpenError, Store};
+use crate::spool::store::{Backlog, OpenError, Store, is_in_use};
 use crate::spool::{Backend, default_dir};
-
-/// The file that a running mqhook has locked.
-const LOCK_FILE: &str = "spool.lock";
 
 /// The variable in which systemd names the directories that a unit may keep state in.
 const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
@@ -123,21 +118,7 @@ impl Spool {
 
     /// Returns whether an mqhook runs on the spool.
     pub(super) fn is_running(&self) -> Result<bool> {
-        let file = self.dir.join(LOCK_FILE);
-        is_locked(&file).with_context(|| format!("look at {}", file.display()))
-    }
-}
-
-/// Returns whether another process has locked a file.
-fn is_locked(file: &Path) -> io::Result<bool> {
-    let file = match File::open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
+        Ok(is_in_use(&self.dir)?)
     }
 }
 
@@ -146,21 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_is_seen_while_it_is_held() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let path = dir.path().join(LOCK_FILE);
-        let is_locked = || is_locked(&path).expect("a readable directory");
-        assert!(!is_locked());
-        let file = File::create(&path).expect("a writable directory");
-        assert!(!is_locked());
-        file.lock().expect("nobody else has it");
-        assert!(is_locked());
-        drop(file);
-        assert!(!is_locked());
-    }
-
-    #[test]
-    fn the_lock_is_the_one_of_the_store() {
+    fn a_spool_is_in_use_while_its_store_is_open() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let opened = Store::open(dir.path()).expect("a directory of ours");
         let spool = Spool::attach(dir.path().to_owned()).expect("a spool");

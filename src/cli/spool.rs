@@ -44,7 +44,7 @@ Keys of the JSON object:
   dir         the spool's directory
   running     whether an mqhook runs on it
   disk_bytes  size of the spool's files, damaged databases that were set aside included
-  used_bytes  size of what is in use of the database, without its log
+  used_bytes  what events that wait take of `spool.max_bytes`
   webhooks    an array with an object for every webhook that was ever configured:
     webhook, state, since, reason, consecutive_failures, failing_since
                        as `mqhook webhooks list --json` has them
@@ -99,7 +99,7 @@ fn show(spool: &Spool, output: &mut Output) -> Result<()> {
     output.line(&format!("mqhook   {runs}"))?;
     let (disk, used) = (disk_bytes(&spool.dir)?, spool.store.used_bytes()?);
     output.line(&format!(
-        "on disk  {}, {} of it in use",
+        "on disk  {}; events that wait take {}",
         show_size(disk),
         show_size(used)
     ))?;

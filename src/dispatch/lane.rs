@@ -272,7 +272,8 @@ impl Lane {
 
     fn give_up(&mut self, delivery: Delivery, why: GaveUp, failure: &Failure, now: Timestamp) {
         self.metrics.gave_up(why);
-        self.log.gave_up(&delivery, failure);
+        let is_kept = self.spool.is_durable(self.webhook);
+        self.log.gave_up(&delivery, failure, is_kept);
         self.record.gave_up();
         if !notice::is_one(delivery.event()) {
             (self.notify)(notice::delivery_failed(

@@ -76,12 +76,17 @@ impl Log {
         }
     }
 
-    pub(super) fn gave_up(&mut self, delivery: &Delivery, failure: &Failure) {
+    pub(super) fn gave_up(&mut self, delivery: &Delivery, failure: &Failure, is_kept: bool) {
         let Some(held_back) = self.gave_up.pass(Instant::now()) else {
             return;
         };
         let event = delivery.event();
         let webhook = self.webhook.as_str();
+        let whereabouts = if is_kept {
+            "see `mqhook dead-letters`"
+        } else {
+            "it is not kept, as the webhook is not durable"
+        };
         warn!(
             webhook,
             event_id = %event.id,
@@ -89,7 +94,7 @@ impl Log {
             attempts = delivery.failures,
             held_back,
             error = %failure,
-            "gave up an event; see `mqhook dead-letters`"
+            "gave up an event; {whereabouts}"
         );
     }
 

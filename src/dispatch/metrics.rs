@@ -154,7 +154,7 @@ impl Metrics {
     pub(super) fn gave_up(&self, why: GaveUp) {
         match why {
             GaveUp::Rejected => self.rejected.inc(),
-            GaveUp::Exhausted | GaveUp::Expired => self.exhausted.inc(),
+            GaveUp::Exhausted => self.exhausted.inc(),
         };
     }
 

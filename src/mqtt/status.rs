@@ -55,7 +55,7 @@ impl fmt::Display for Status {
             Self::Subscribing => f.write_str("subscribing"),
             Self::Subscribed(protocol) => write!(f, "subscribed over MQTT {protocol}"),
             Self::Full => f.write_str(
-                "no room for more events, the broker keeps those of QoS 1; see which webhook does not take events, or raise spool.max_bytes",
+                "no room for more events, the broker keeps those of QoS 1; see which webhook does not take events, or raise spool.max_bytes (with backend = \"memory\" spool.max_memory)",
             ),
             Self::Waiting(problem) => write!(f, "{problem}; {}", problem.remedy()),
             Self::Stopped => f.write_str("stopped"),

@@ -104,9 +104,15 @@ impl Accepted {
         open
     }
 
-    /// Returns whether nothing waits for the event any more.
-    pub(super) fn is_settled(&self) -> bool {
-        self.lock().open.is_empty()
+    /// Returns whether the event is nowhere but in memory, and something waits for it.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.is_unsaved_for(|_| true)
+    }
+
+    /// Returns whether the event is nowhere but in memory, and one of these webhooks waits for it.
+    pub(super) fn is_unsaved_for(&self, is_meant: impl Fn(WebhookIndex) -> bool) -> bool {
+        let progress = self.lock();
+        progress.stage == Stage::Memory && progress.open.iter().any(|&webhook| is_meant(webhook))
     }
 
     /// Returns whether the event is on disk, or was.

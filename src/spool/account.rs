@@ -1,6 +1,6 @@
 //! What one webhook holds: its share of the memory, and the queues to its lane.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) struct Account {
     max_bytes: usize,
     bytes: AtomicUsize,
     deliveries: AtomicUsize,
+    /// How many deliveries have left memory.
+    released: AtomicU64,
     refused_log: Mutex<Throttle>,
     fresh: mpsc::UnboundedSender<Delivery>,
     due: mpsc::UnboundedSender<Delivery>,
@@ -63,6 +65,7 @@ impl Account {
             max_bytes,
             bytes: AtomicUsize::new(0),
             deliveries: AtomicUsize::new(0),
+            released: AtomicU64::new(0),
             refused_log: Mutex::new(Throttle::new(REFUSED_INTERVAL)),
             fresh,
             due,
@@ -86,6 +89,12 @@ impl Account {
     /// Returns whether the lane keeps up: nothing that comes in now would wait for long.
     pub(super) fn is_idle(&self) -> bool {
         self.deliveries() < BEHIND
+    }
+
+    /// Returns how many deliveries are in memory, and how many have left it so far.
+    pub(super) fn flow(&self) -> (u64, u64) {
+        let released = self.released.load(Ordering::Acquire);
+        (self.deliveries() as u64, released)
     }
 
     pub(super) const fn is_durable(&self) -> bool {
@@ -121,6 +130,7 @@ impl Account {
         let was_half_empty = self.is_half_empty();
         self.bytes.fetch_sub(size, Ordering::AcqRel);
         self.deliveries.fetch_sub(1, Ordering::AcqRel);
+        self.released.fetch_add(1, Ordering::AcqRel);
         !was_half_empty && self.is_half_empty()
     }
 

@@ -1,7 +1,8 @@
 //! What the spool's thread has to do, and when: decisions over what waits. The time comes from outside.
 //!
-//! An event waits for one to two [`TICK`]s, so that what is delivered by then is never written.
-//! Then it is handed over to the batch, which is committed with the tick or when it is large.
+//! An event waits for one to two [`TICK`]s, and while its lanes get on with what they have for up to
+//! [`Flow::TICKS`] of them, so that what is delivered by then is never written. Then it is handed over to
+//! the batch, which is committed with the tick or when it is large.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::Inner;
 use super::accepted::{Accepted, Webhooks};
 use super::account::Keeping;
 use super::batch::{Batch, Moved};
+use super::flow::Flow;
 use super::stock::Stock;
 use super::store::{Change, Seq, WebhookKey};
 use crate::event::{Event, Timestamp};
@@ -20,6 +22,9 @@ use crate::rule::WebhookIndex;
 
 /// How long events and changes are collected.
 pub(super) const TICK: Duration = Duration::from_millis(4);
+
+/// How many ticks old an event is when it has been here for a whole tick.
+const OLD: u32 = 2;
 
 /// Bytes of unsaved events from which on those that are settled are looked for.
 const FORGET: usize = 4 << 20;
@@ -39,8 +44,10 @@ pub(super) struct Agenda {
     next_seq: Seq,
     /// Accepted events that are nowhere but in memory, in order.
     unsaved: VecDeque<Unsaved>,
-    /// How many of them were there at the last tick.
-    aged: usize,
+    /// How many ticks there were.
+    ticks: u32,
+    /// How each webhook's lane gets on.
+    flows: Vec<Flow>,
     /// Bytes of them, and from how many on those that are settled are looked for.
     unsaved_bytes: usize,
     forget_at: usize,
@@ -68,6 +75,8 @@ pub(super) struct Agenda {
 struct Unsaved {
     event: Arc<Event>,
     accepted: Arc<Accepted>,
+    /// How many ticks there had been when it was accepted.
+    tick: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +108,8 @@ impl Agenda {
         Self {
             next_seq,
             unsaved: VecDeque::new(),
-            aged: 0,
+            ticks: 0,
+            flows: vec![Flow::default(); stocks.len()],
             unsaved_bytes: 0,
             forget_at: FORGET,
             batch: Batch::default(),
@@ -119,9 +129,10 @@ impl Agenda {
 
     /// Returns the first event that is not on disk.
     pub(super) fn first_pending(&self) -> Option<Seq> {
-        let unsaved = self.unsaved.front().map(|unsaved| unsaved.accepted.seq);
-        let coming = self.batch.accepted.iter().map(|accepted| accepted.seq);
-        coming.chain(unsaved).min()
+        let mut unsaved = self.unsaved.iter().map(|unsaved| &unsaved.accepted);
+        let unsaved = unsaved.find(|accepted| accepted.is_unsaved());
+        let pending = self.batch.accepted.iter().chain(unsaved);
+        pending.map(|accepted| accepted.seq).min()
     }
 
     pub(super) fn take_seq(&mut self) -> Seq {
@@ -147,9 +158,13 @@ impl Agenda {
             self.hand_over(spool, event, accepted);
             return;
         }
+        // Two for each that comes: it stays short without the thread, which has better to do.
+        self.forget_front();
+        self.forget_front();
         self.unsaved.push_back(Unsaved {
             event: Arc::clone(event),
             accepted: Arc::clone(accepted),
+            tick: self.ticks,
         });
         self.unsaved_bytes += event.size();
         if self.unsaved_bytes > self.forget_at {
@@ -157,12 +172,20 @@ impl Agenda {
         }
     }
 
-    /// Lets go of events that are settled, which happens by itself with the tick unless the thread is
-    /// held up.
+    /// Lets go of the first event if it is settled or handed over; returns whether it was.
+    fn forget_front(&mut self) -> bool {
+        let first = self.unsaved.front();
+        let is_done = first.is_some_and(|first| !first.accepted.is_unsaved());
+        if is_done && let Some(first) = self.unsaved.pop_front() {
+            self.unsaved_bytes -= first.event.size();
+        }
+        is_done
+    }
+
+    /// Lets go of all events that are settled, which happens by itself with the tick unless the thread
+    /// is held up.
     fn forget_settled(&mut self) {
-        self.unsaved
-            .retain(|unsaved| !unsaved.accepted.is_settled());
-        self.aged = self.aged.min(self.unsaved.len());
+        self.unsaved.retain(|unsaved| unsaved.accepted.is_unsaved());
         let sizes = self.unsaved.iter().map(|unsaved| unsaved.event.size());
         self.unsaved_bytes = sizes.sum();
         self.forget_at = (2 * self.unsaved_bytes).max(FORGET);
@@ -282,25 +305,43 @@ impl Agenda {
         None
     }
 
-    /// Hands over what has been here since the last tick; with `all`, everything. While the disk
-    /// fails, what is delivered all the same shall not have to be written, so that nothing piles up.
+    /// Hands over what has been here for long enough; with `all`, everything. While the disk fails,
+    /// what is delivered all the same shall not have to be written, so that nothing piles up.
     fn age(&mut self, spool: &Inner, now: Instant, all: bool) {
         if self.failing_until.is_some() {
             self.forget_settled();
             self.tick = (!self.unsaved.is_empty()).then(|| now + LOOK);
             return;
         }
-        let old = if all { self.unsaved.len() } else { self.aged };
-        for _ in 0..old {
-            let Some(Unsaved { event, accepted }) = self.unsaved.pop_front() else {
-                break;
-            };
-            self.unsaved_bytes -= event.size();
-            self.hand_over(spool, &event, &accepted);
+        self.ticks = self.ticks.wrapping_add(1);
+        for (flow, account) in self.flows.iter_mut().zip(&spool.accounts) {
+            flow.note(account.flow());
         }
-        self.aged = self.unsaved.len();
+        self.hand_over_old(spool, all);
+        while self.forget_front() {}
         self.is_ripe = true;
-        self.tick = (self.aged > 0).then(|| now + TICK);
+        self.tick = (!self.unsaved.is_empty()).then(|| now + TICK);
+    }
+
+    fn hand_over_old(&mut self, spool: &Inner, all: bool) {
+        let oldest_first = std::mem::take(&mut self.unsaved);
+        let age = if self.flows.iter().all(|flow| flow.gets_on) {
+            Flow::TICKS
+        } else {
+            OLD
+        };
+        for unsaved in &oldest_first {
+            let waited = self.ticks.wrapping_sub(unsaved.tick);
+            if waited < age && !all {
+                break;
+            }
+            let is_due = all || waited >= Flow::TICKS;
+            let is_stuck = |webhook: WebhookIndex| is_due || !self.flows[webhook].gets_on;
+            if unsaved.accepted.is_unsaved_for(is_stuck) {
+                self.hand_over(spool, &unsaved.event, &unsaved.accepted);
+            }
+        }
+        self.unsaved = oldest_first;
     }
 
     fn load(&self, spool: &Inner, time: Timestamp) -> Option<Work> {

@@ -25,6 +25,7 @@ mod batch;
 mod config;
 mod delivery;
 mod disk;
+mod flow;
 mod journal;
 mod keeper;
 mod metrics;

@@ -230,6 +230,26 @@ async fn what_is_put_off_comes_again_when_it_is_due_and_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_is_acknowledged_when_its_dead_letter_is_on_disk() {
+    let fixture = Fixture::new();
+    let mut running = fixture.open(&[true]);
+    let database = fixture.dir.path().join("spool/spool.db");
+    let other = rusqlite::Connection::open(database).expect("it is there");
+    other.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    running.accept(&event(1), &[0], fixture.ledger.open(1));
+    let delivery = running.fresh(0).await;
+    delivery.give_up(GaveUp::Rejected, String::new(), Timestamp::now());
+    assert_eq!(fixture.acknowledged.load(Ordering::Acquire), 0);
+    other.execute_batch("ROLLBACK").expect("it is ours");
+    fixture.acknowledged(1).await;
+    let letters = fixture
+        .attach()
+        .dead_letters(&Filter::default(), None, 10)
+        .expect("it can be read");
+    assert_eq!(letters.len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_given_up_is_a_dead_letter_and_comes_again_when_replayed() {
     let fixture = Fixture::new();
     let mut running = fixture.open(&[true]);

@@ -19,8 +19,7 @@ Keys of a JSON object:
   kind           the event's kind, such as on_message_publish
   topic          the topic of a message, otherwise null
   attempts       how many attempts failed
-  why            rejected: the receiver does not want it; exhausted: the last attempt of the schedule failed;
-                 expired: it waited for as long as an event may
+  why            rejected: the receiver does not want it; exhausted: the last attempt of the schedule failed
   outcome        what the last attempt met; may be empty
   first_failed   when the first attempt failed, or null
   accepted       when the event was accepted, or replayed the last time

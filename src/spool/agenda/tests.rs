@@ -70,6 +70,9 @@ impl Fixture {
         let seq = self.agenda.take_seq();
         let open = Webhooks::from_slice(&[0]);
         let accepted = Arc::new(Accepted::new(seq, Ticket::none(), open, 0));
+        if spilled.is_empty() {
+            self.spool.accounts[0].hold(event.size());
+        }
         self.agenda.accept(&self.spool, &event, &accepted, spilled);
         self.agenda.tick.get_or_insert(self.start + TICK);
         accepted
@@ -98,6 +101,33 @@ fn what_is_delivered_within_two_ticks_is_never_written() {
     assert!(matches!(fixture.next(2, 0), Work::Sleep(_)));
     assert!(fixture.agenda.batch.is_empty());
     assert_eq!(fixture.agenda.tick, None);
+}
+
+#[test]
+fn what_waits_for_a_lane_that_gets_on_is_written_when_patience_ends() {
+    let mut fixture = Fixture::new();
+    let spool = Arc::clone(&fixture.spool);
+    fixture.accept(&[]);
+    for tick in 1..Flow::TICKS {
+        // One other delivery with each tick.
+        spool.accounts[0].hold(1);
+        spool.accounts[0].release(1);
+        assert!(matches!(fixture.next(tick, 0), Work::Sleep(_)), "{tick}");
+    }
+    assert_eq!(fixture.commit(Flow::TICKS).changes.len(), 1);
+}
+
+#[test]
+fn what_waits_is_written_soon_when_its_lane_comes_to_a_halt() {
+    let mut fixture = Fixture::new();
+    let spool = Arc::clone(&fixture.spool);
+    spool.accounts[0].hold(1);
+    spool.accounts[0].release(1);
+    fixture.accept(&[]);
+    for tick in 1..5 {
+        assert!(matches!(fixture.next(tick, 0), Work::Sleep(_)), "{tick}");
+    }
+    assert_eq!(fixture.commit(5).changes.len(), 1);
 }
 
 #[test]

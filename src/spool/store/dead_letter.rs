@@ -27,13 +27,11 @@ pub enum GaveUp {
     Rejected,
     /// The last attempt of the schedule failed.
     Exhausted,
-    /// It had waited for as long as an event may.
-    Expired,
 }
 
 impl GaveUp {
     /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Rejected, Self::Exhausted, Self::Expired];
+    pub const ALL: [Self; 2] = [Self::Rejected, Self::Exhausted];
 
     /// Returns the word for it, such as `exhausted`.
     #[must_use]
@@ -41,7 +39,6 @@ impl GaveUp {
         match self {
             Self::Rejected => "rejected",
             Self::Exhausted => "exhausted",
-            Self::Expired => "expired",
         }
     }
 }

@@ -46,7 +46,7 @@ pub use bound::DroppedUpTo;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
 pub use error::{Error, OpenError, Unreadable};
 pub use load::{Loaded, Window};
-pub use open::Opened;
+pub use open::{Opened, is_in_use};
 pub use space::Space;
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
 

@@ -4,7 +4,8 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -21,6 +22,13 @@ pub(super) const LOG_FILE: &str = "spool.db-wal";
 
 /// The file whose lock says that a process runs on the directory.
 const LOCK_FILE: &str = "spool.lock";
+
+/// For how long a lock that another process has is waited for: one that only looks has it for an
+/// instant.
+const LOCK_WAIT: Duration = Duration::from_millis(200);
+
+/// How often it is tried meanwhile.
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 /// Is there when the database was found damaged while it was in use.
 pub(super) const SUSPECT_FILE: &str = "spool.suspect";
@@ -163,11 +171,36 @@ fn open_private(file: &Path) -> io::Result<File> {
 fn lock(dir: &Path) -> Result<File, OpenError> {
     let path = dir.join(LOCK_FILE);
     let file = open_private(&path).map_err(|source| io_error(&path, source))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse {
-            dir: dir.to_owned(),
-        }),
+    let give_up_at = Instant::now() + LOCK_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < give_up_at => {
+                thread::sleep(LOCK_POLL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let dir = dir.to_owned();
+                return Err(OpenError::InUse { dir });
+            }
+            Err(TryLockError::Error(source)) => return Err(io_error(&path, source)),
+        }
+    }
+}
+
+/// Returns whether a store is open on a directory, here or in another process.
+///
+/// # Errors
+/// The lock cannot be looked at.
+pub fn is_in_use(dir: &Path) -> Result<bool, OpenError> {
+    let path = dir.join(LOCK_FILE);
+    let file = match File::open(&path) {
+        Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(io_error(&path, source)),
+        Ok(file) => file,
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(source)) => Err(io_error(&path, source)),
     }
 }
