@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use sd_notify::NotifyState;
 use secrecy::SecretString;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
@@ -200,6 +200,7 @@ fn run(config: &Config) -> Result<()> {
         .build()
         .context("cannot start the runtime")?;
     let ended = runtime.block_on(async {
+        let _handled = survive_file_size_limit()?;
         let app = App::new(config)?;
         if let Some(address) = app.admin_address() {
             info!(%address, "admin API: /live, /ready, /metrics");
@@ -243,6 +244,13 @@ fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
             stop.cancel();
         }
     })
+}
+
+/// Has a write beyond the limit for the size of files (`LimitFSIZE=`, `ulimit -f`) fail, like one on
+/// a full disk, instead of ending the process. Lasts for the whole process.
+fn survive_file_size_limit() -> Result<Signal> {
+    let kind = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    signal(kind).context("cannot handle SIGXFSZ")
 }
 
 /// Tells systemd that the runtime still turns.

@@ -9,6 +9,7 @@ mod bounds;
 mod dead_letters;
 mod disk;
 mod faults;
+mod limit;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// Pause between two looks at a condition that only the child can fulfil.
 pub(crate) const POLL: Duration = Duration::from_millis(5);
@@ -38,6 +38,18 @@ impl Process {
         if self.exited().is_none() {
             kill_process(Pid::from_child(&self.child), signal)
                 .expect("our own child may be signalled");
+        }
+    }
+
+    /// Limits the size of the files that it writes; nothing when it has already exited.
+    pub(crate) fn limit_file_size(&mut self, bytes: Option<u64>) {
+        if self.exited().is_none() {
+            let limit = Rlimit {
+                current: bytes,
+                maximum: None,
+            };
+            prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, limit)
+                .expect("our own child may be limited");
         }
     }
 

@@ -278,6 +278,11 @@ impl Sidecar {
         self.process.signal(Signal::INT);
     }
 
+    /// Has every write fail that would make a file longer than this; `None` for no limit.
+    pub fn limit_file_size(&mut self, bytes: Option<u64>) {
+        self.process.limit_file_size(bytes);
+    }
+
     /// Sends SIGHUP; nothing when it has ended.
     pub fn hang_up(&mut self) {
         self.process.signal(Signal::HUP);
