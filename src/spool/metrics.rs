@@ -27,6 +27,7 @@ struct Dropped {
 pub struct MetricsFamily {
     waiting: Family<Webhook, Waiting>,
     dropped: Family<Dropped, Counter>,
+    dropped_letters: Family<Webhook, Counter>,
     used: Gauge,
     failures: Counter,
 }
@@ -44,6 +45,11 @@ impl MetricsFamily {
             "dropped_events",
             "Events that were dropped for a webhook, by why",
             family.dropped.clone(),
+        );
+        registry.register(
+            "dropped_dead_letters",
+            "Dead letters that were removed as they were too old or too many",
+            family.dropped_letters.clone(),
         );
         registry.register_with_unit(
             "spool_used",
@@ -73,6 +79,7 @@ impl MetricsFamily {
             waiting: self.waiting.get_or_create_owned(&labels),
             full: self.dropped.get_or_create_owned(&full),
             dropped: self.dropped.clone(),
+            dropped_letters: self.dropped_letters.get_or_create_owned(&labels),
         }
     }
 
@@ -92,6 +99,7 @@ pub(super) struct Metrics {
     pub(super) waiting: Waiting,
     full: Counter,
     dropped: Family<Dropped, Counter>,
+    dropped_letters: Counter,
 }
 
 impl Metrics {
@@ -102,6 +110,11 @@ impl Metrics {
     /// Counts an event that there was no room for.
     pub(super) fn refused(&self) {
         self.full.inc();
+    }
+
+    /// Counts dead letters that were removed from the store.
+    pub(super) fn dropped_letters(&self, count: u64) {
+        self.dropped_letters.inc_by(count);
     }
 
     /// Counts deliveries that were removed from the store.

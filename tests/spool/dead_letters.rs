@@ -15,6 +15,7 @@ const MESSAGES: u64 = 500;
 const POOL: u64 = 32;
 
 const DELIVERIES: &str = "mqhook_deliveries_total";
+const DROPPED: &str = "mqhook_dropped_dead_letters_total{webhook=\"a\"}";
 
 /// Starts with a receiver that rejects everything, and waits until all was given up.
 async fn give_up_all(keys: &str) -> Setup {
@@ -86,6 +87,9 @@ async fn dead_letters_keep_to_their_bound_and_the_newest_stay() {
     })
     .await;
     assert!(kept >= 32, "expected as many to stay as fit, got {kept}");
+    setup
+        .wait_for_metric(DROPPED, |dropped| dropped + kept == MESSAGES)
+        .await;
     setup.receiver.set(Behaviour::Status(200));
     let output = setup.sidecar.command(&["dead-letters", "replay", "--all"]);
     assert!(output.status.success(), "{output:?}");

@@ -94,6 +94,7 @@ impl Keeper {
             before(now, letters.max_age),
             TRIMMED,
         )?;
+        self.dropped_letters(&trimmed);
         let rows = |dropped: &Dropped| dropped.iter().map(|(_, count)| *count).sum::<u64>();
         let is_cut_off = rows(&expired) >= SWEPT as u64 || rows(&trimmed) >= TRIMMED as u64;
         if is_cut_off || self.store.tidy()? {
@@ -101,6 +102,22 @@ impl Keeper {
         }
         self.measure();
         Ok(())
+    }
+
+    /// Counts dead letters that were removed.
+    fn dropped_letters(&self, dropped: &Dropped) {
+        for &(key, count) in dropped {
+            if let Some(webhook) = self.keys.iter().position(|&known| known == Some(key)) {
+                let metrics = &self.spool.accounts[webhook].metrics;
+                metrics.dropped_letters(count);
+                let webhook = metrics.webhook();
+                warn!(
+                    webhook,
+                    count,
+                    "removed the oldest dead letters; there are too many, or they are too old"
+                );
+            }
+        }
     }
 
     /// Counts what was dropped, and has the lanes leave alone what they have of it.
