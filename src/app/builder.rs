@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
@@ -77,7 +78,14 @@ impl<'a> Builder<'a> {
         registry: &mut Registry,
     ) -> Vec<Lane> {
         let metrics = dispatch::MetricsFamily::new(registry);
-        let notify = notify(Arc::clone(&self.rules), spool.clone(), self.publish.take());
+        let unpublished = Counter::default();
+        registry.register(
+            "dropped_notices",
+            "Notices that were not published, as too many waited for the broker",
+            unpublished.clone(),
+        );
+        let publish = self.publish.take().map(|queue| (queue, unpublished));
+        let notify = notify(Arc::clone(&self.rules), spool.clone(), publish);
         let lane = |(webhook, (receiver, queue)): (usize, (Receiver, Queue))| {
             let metrics = metrics.of(&receiver.name);
             let config = dispatch::Config {
@@ -205,14 +213,15 @@ impl<'a> Builder<'a> {
 fn notify(
     rules: Arc<Rules>,
     spool: Spool,
-    publish: Option<mpsc::Sender<Bytes>>,
+    publish: Option<(mpsc::Sender<Bytes>, Counter)>,
 ) -> dispatch::Notify {
     let bodies = envelope::Config::default();
     Arc::new(move |happening: Happening| {
         let event = Event::new(happening, Timestamp::now());
-        if let Some(publish) = &publish
+        if let Some((publish, unpublished)) = &publish
             && publish.try_send(bodies.body(&event)).is_err()
         {
+            unpublished.inc();
             debug!("too many notices wait to be published; one is dropped");
         }
         let webhooks = rules.webhooks_for(event.kind);
