@@ -4,6 +4,8 @@
 //! is shared by all deliveries that the message makes; when the last of them has settled, the
 //! message is ready. The [`Ledger`] sends what is ready in the order in which the
 //! messages came (MQTT 5, 4.6), so that one message that is not ready holds back those behind it.
+//! It has at most [`UNDER_WAY`] under way at a time: where more messages come than can be
+//! acknowledged, what waits takes a few bytes each and not a packet.
 //!
 //! A ledger belongs to one connection. Closing it, when the connection ends, makes all its
 //! tickets worthless: the broker will send the messages again.
@@ -14,6 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+
+/// The most acknowledgements that are under way and have not gone out.
+pub const UNDER_WAY: usize = 512;
 
 /// Sends the acknowledgement of a packet identifier; must not block.
 type Send = Box<dyn Fn(u16) + std::marker::Send + Sync>;
@@ -35,6 +40,8 @@ struct Owed {
     /// The number of the entry at the front, counted from the first of the connection.
     first: u64,
     entries: VecDeque<Entry>,
+    /// How many were given to `send` and have not gone out.
+    under_way: usize,
 }
 
 #[derive(Debug)]
@@ -74,6 +81,20 @@ impl Ledger {
         self.0.lock().entries.pop_back();
     }
 
+    /// Notes that an acknowledgement has gone out, so that there is room for another one.
+    pub fn sent(&self) {
+        let mut owed = self.0.lock();
+        owed.under_way = owed.under_way.saturating_sub(1);
+        self.send(&mut owed);
+    }
+
+    /// Returns whether an acknowledgement that is due waits for others to go out.
+    #[must_use]
+    pub fn has_unsent(&self) -> bool {
+        let owed = self.0.lock();
+        owed.entries.front().is_some_and(|entry| entry.ready)
+    }
+
     /// Ends the ledger: nothing is sent any more.
     pub fn close(&self) {
         let mut owed = self.0.lock();
@@ -108,9 +129,16 @@ impl Ledger {
         }
         let index = usize::try_from(number - owed.first).expect("as many entries are in memory");
         owed.entries[index].ready = true;
-        while let Some(entry) = owed.entries.pop_front_if(|entry| entry.ready) {
+        self.send(&mut owed);
+    }
+
+    /// Sends what is ready, under the lock, so that the order holds.
+    fn send(&self, owed: &mut Owed) {
+        while owed.under_way < UNDER_WAY
+            && let Some(entry) = owed.entries.pop_front_if(|entry| entry.ready)
+        {
             owed.first += 1;
-            // Sent under the lock, so that the order holds.
+            owed.under_way += 1;
             (self.0.send)(entry.packet_id);
         }
         if owed.entries.is_empty() {
@@ -207,6 +235,22 @@ mod tests {
         check(&sent, &[7, 3]);
         third.settle();
         check(&sent, &[7, 3, 9]);
+        assert_eq!(ledger.owed(), 0);
+    }
+
+    #[test]
+    fn few_are_under_way_and_all_are_sent() {
+        let (ledger, sent) = ledger();
+        let ids: Vec<u16> = (1..).take(UNDER_WAY + 2).collect();
+        let tickets: Vec<Ticket> = ids.iter().map(|&id| ledger.open(id)).collect();
+        tickets.into_iter().for_each(Ticket::settle);
+        check(&sent, &ids[..UNDER_WAY]);
+        assert!(ledger.has_unsent());
+        ledger.sent();
+        check(&sent, &ids[..=UNDER_WAY]);
+        ledger.sent();
+        check(&sent, &ids);
+        assert!(!ledger.has_unsent());
         assert_eq!(ledger.owed(), 0);
     }
 

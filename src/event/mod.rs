@@ -75,10 +75,13 @@ impl Event {
         Self::size_with(client + detail)
     }
 
-    /// Returns about how many bytes of memory an event with so many bytes of text and payload holds.
+    /// Returns about how many bytes of memory an event with so many bytes of text and payload holds, with
+    /// what is kept beside it while it waits.
     #[must_use]
     pub const fn size_with(bytes: usize) -> usize {
-        size_of::<Self>() + bytes
+        /// Of the allocations, of what is known of the deliveries, and of the change for the store.
+        const BESIDE: usize = 256;
+        size_of::<Self>() + BESIDE + bytes
     }
 
     /// Returns the event without a hold on the packet that it came in.

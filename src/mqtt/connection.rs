@@ -200,6 +200,7 @@ impl<L: Listener> Connection<L> {
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
             LinkEvent::Subscribed(subscribed) => subscriptions.subscribed(subscribed),
             LinkEvent::Unsubscribed(packet_id) => subscriptions.unsubscribed(packet_id),
+            LinkEvent::Acknowledged => ledger.sent(),
             LinkEvent::Published | LinkEvent::Disconnecting | LinkEvent::Other => {}
         }
     }
@@ -307,12 +308,20 @@ impl<L: Listener> Connection<L> {
     /// Closing before would reset a connection over which messages still come, and a reset
     /// discards what the broker has not read yet.
     async fn farewell(&mut self, link: &mut Link, ledger: &Ledger) -> End {
-        ledger.close();
-        link.disconnect();
         let protocol = link.protocol();
         let closed = async {
-            while let Ok(event) = link.poll().await {
-                self.hear_out(event, protocol, ledger);
+            let mut is_leaving = false;
+            loop {
+                if !is_leaving && !ledger.has_unsent() {
+                    ledger.close();
+                    link.disconnect();
+                    is_leaving = true;
+                }
+                match link.poll().await {
+                    Ok(LinkEvent::Acknowledged) => ledger.sent(),
+                    Ok(event) => self.hear_out(event, protocol, ledger),
+                    Err(_ended) => return,
+                }
             }
         };
         let _ = tokio::time::timeout(FAREWELL, closed).await;

@@ -7,11 +7,12 @@ use bytestring::ByteString;
 use rustls::ClientConfig;
 
 use super::{Config, Problem, Protocol, Replays, Transport, v4, v5};
+use crate::ack::UNDER_WAY;
 use crate::event::{Reason, TopicName};
 
-/// Capacity of the queue of packets that we ask to be sent: an acknowledgement for every packet
-/// identifier there is, and some subscriptions. So it is never full.
-pub(super) const REQUESTS: usize = 65_535 + 1_024;
+/// Capacity of the queue of packets that we ask to be sent: as many acknowledgements as a ledger has
+/// under way, and some subscriptions. So it is never full.
+pub(super) const REQUESTS: usize = UNDER_WAY + 1_024;
 
 /// Packets with a packet identifier that we send at once; rumqttc keeps a slot for each.
 pub(super) const OUTGOING_INFLIGHT: u16 = 16;
@@ -43,6 +44,8 @@ pub enum LinkEvent {
     Unsubscribed(u16),
     /// PUBACK, for a message of ours.
     Published,
+    /// PUBACK went out, for a message of the broker's.
+    Acknowledged,
     /// DISCONNECT went out.
     Disconnecting,
     /// Anything else.

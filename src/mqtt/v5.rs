@@ -168,6 +168,7 @@ fn translate(event: Event) -> LinkEvent {
             LinkEvent::Asked(packet_id)
         }
         Event::Incoming(Packet::PubAck(_)) => LinkEvent::Published,
+        Event::Outgoing(Outgoing::PubAck(_)) => LinkEvent::Acknowledged,
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
         Event::Incoming(_) | Event::Outgoing(_) => LinkEvent::Other,
     }

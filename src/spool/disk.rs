@@ -84,6 +84,12 @@ impl Disk {
         self.pending.load(Ordering::Acquire) > self.max_pending
     }
 
+    /// Returns whether at most half of what may wait to be written does, so that it is worth to go on
+    /// after there was more than may.
+    pub(super) fn keeps_up(&self) -> bool {
+        self.pending.load(Ordering::Acquire) <= self.max_pending / 2
+    }
+
     pub(super) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Acquire)
     }

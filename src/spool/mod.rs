@@ -269,7 +269,7 @@ impl Inner {
             Keeping::Durable(_) => {
                 let in_memory = !account.is_spilled() && account.is_half_empty();
                 let on_disk = self.disk.has_room_again() || self.may_drop();
-                !self.disk.is_behind() && (in_memory || on_disk)
+                self.disk.keeps_up() && (in_memory || on_disk)
             }
         }
     }

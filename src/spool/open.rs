@@ -38,6 +38,9 @@ pub struct Thread {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What may wait to be written takes this part of the memory for events, on top of it.
+const PENDING_SHARE: usize = 8;
+
 impl Spool {
     /// Opens the spool for these webhooks, in the order of their indexes, and starts its thread.
     ///
@@ -70,7 +73,7 @@ impl Spool {
         let spool = Self(Arc::new(Inner {
             accounts,
             journal: journal.transpose()?,
-            disk: Disk::new(config.max_bytes, config.max_memory_bytes),
+            disk: Disk::new(config.max_bytes, config.max_memory_bytes / PENDING_SHARE),
             on_full: config.on_full,
             elide: config.elide,
             metrics,

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::store::{Change, Filter, GaveUp, Status, Store};
 use super::*;
-use crate::ack::Ledger;
+use crate::ack::{Ledger, UNDER_WAY};
 use crate::event::{Client, Detail, Happening, Id, Kind, Message, Timestamp, TopicName};
 
 /// Longer than anything here takes.
@@ -77,6 +77,8 @@ impl Fixture {
     async fn acknowledged(&self, expected: usize) {
         let wait = async {
             while self.acknowledged.load(Ordering::Acquire) < expected {
+                // As a connection does that has sent what it was given.
+                (0..UNDER_WAY).for_each(|_| self.ledger.sent());
                 self.changed.notified().await;
             }
         };
