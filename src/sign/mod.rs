@@ -17,6 +17,8 @@ use ring::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::credential::Secret;
+
 pub use key::SecretError;
 
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
@@ -75,6 +77,15 @@ impl Scheme {
     pub fn check(self, secret: &str) -> Result<(), SecretError> {
         key::read(self, secret).map(drop)
     }
+}
+
+/// How a webhook's requests are signed.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What signatures look like.
+    pub scheme: Scheme,
+    /// At least one; what more than one means says [`Scheme::takes_several`].
+    pub secrets: Vec<Secret>,
 }
 
 /// What a request is signed with; `Debug` shows no secret.
