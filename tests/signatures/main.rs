@@ -4,6 +4,7 @@
 //! wrote: the reference library of Standard Webhooks in Rust, and those in Python and Node where
 //! `./test` could install them.
 
+mod example;
 mod foreign;
 mod rotation;
 mod standard;
