@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use rustls::pki_types::pem;
-use secrecy::SecretString;
 
 use super::complaint::Complaint;
 use super::hocon::Outside;
@@ -108,7 +107,7 @@ fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) 
         broker.client_id = client_id;
     }
     broker.username = section.string("username");
-    broker.password = password(&mut section, context).map(SecretString::from);
+    broker.password = password(&mut section, context).map(Into::into);
     session(&mut section, broker);
     if let Some(retained) = section.bool("retained") {
         config.retained = retained;

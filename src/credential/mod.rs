@@ -95,12 +95,6 @@ impl Secret {
     }
 }
 
-impl From<Secret> for SecretString {
-    fn from(secret: Secret) -> Self {
-        secret.text
-    }
-}
-
 fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?

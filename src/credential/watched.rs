@@ -1,5 +1,6 @@
 //! Values that follow the files of which they are made.
 
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::fs;
@@ -129,6 +130,12 @@ impl<T: Send + Sync + 'static> Watched<T> {
         }
     }
 
+    /// Returns the value as it was at the last look.
+    #[must_use]
+    pub fn last(&self) -> Arc<T> {
+        Arc::clone(&self.shared.lock().value)
+    }
+
     /// Returns the value, after a look at the files if there was none in the last second.
     ///
     /// # Cancel safety
@@ -138,7 +145,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
             // If the files cannot be looked at now, the old value is the best there is.
             let _ = timeout(PATIENCE, self.look(now)).await;
         }
-        Arc::clone(&self.shared.lock().value)
+        self.last()
     }
 
     async fn look(&self, now: Instant) {
@@ -204,6 +211,27 @@ impl<T> State<T> {
                     error, "cannot use a changed file; what it held before stays in use"
                 );
             }
+        }
+    }
+}
+
+impl From<Secret> for Watched<Secret> {
+    /// Returns the secret, which follows its file.
+    fn from(secret: Secret) -> Self {
+        let same = |secrets: &[Secret]| Ok::<_, Infallible>(secrets[0].clone());
+        match Self::of_secrets(vec![secret], same) {
+            Ok(watched) => watched,
+            Err(never) => match never {},
+        }
+    }
+}
+
+impl<T> Clone for Watched<T> {
+    /// Returns a handle to the same value.
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            looking: Arc::clone(&self.looking),
         }
     }
 }

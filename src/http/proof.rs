@@ -19,7 +19,7 @@ use super::{Client, Config, Error};
 use crate::credential::{Secret, Watched};
 use crate::event::Event;
 use crate::sign::Signer;
-use crate::sink::Failure;
+use crate::sink::{Class, Failure};
 use crate::tls;
 
 /// What proves the requests of one webhook.
@@ -126,8 +126,12 @@ impl Client {
             let mut request = self.request(event, body.clone());
             proof.add_to(request.headers_mut(), &body);
             let answer = self.pool.send(request, now, deadline).await?;
-            if !proofs.is_outdated(&proof, answer) || is_again {
+            if !proofs.is_outdated(&proof, answer) {
                 return Ok(answer);
+            }
+            if is_again {
+                // A third token may do, so this is no rejection; but not in the same attempt.
+                return Err(Class::Status(401).into());
             }
             is_again = true;
         }

@@ -172,7 +172,7 @@ impl Tokens {
     }
 
     /// Returns another token in place of one that is still good, or that one, if somebody else asks
-    /// already or none can be had in half the time that there is.
+    /// already or none can be had in half the time that there is, or before its own life ends.
     async fn refreshed(&self, token: Arc<Token>, now: Instant, deadline: Instant) -> Arc<Token> {
         let Ok(_asking) = self.asking.try_lock() else {
             return token;
@@ -180,7 +180,8 @@ impl Tokens {
         if let Stock::Good(token) = self.lock().stock(now) {
             return token;
         }
-        let deadline = now + deadline.duration_since(now) / 2;
+        let half = now + deadline.duration_since(now) / 2;
+        let deadline = half.min(token.expires_at);
         let answered = timeout_at(deadline, self.ask()).await;
         match answered.unwrap_or_else(|_elapsed| Err(failure("no token in time"))) {
             Ok(token) => token,
@@ -261,7 +262,7 @@ impl Tokens {
         if !state.token.as_ref().is_some_and(is_current) {
             return true; // There is another one, or will be.
         }
-        if !token.is_worth_replacing() {
+        if !token.is_worth_replacing() && Instant::now() < token.expires_at {
             return false;
         }
         state.token = None;
