@@ -6,6 +6,14 @@
 //! mqhook run --broker mqtt://127.0.0.1:1883 --post http://127.0.0.1:8080/hook
 //! ```
 //!
+//! With a secret in `WEBHOOK_SECRET` it takes only what is signed with it, by Standard Webhooks:
+//!
+//! ```text
+//! export WEBHOOK_SECRET="whsec_$(openssl rand -base64 32)"
+//! cargo run --example receiver
+//! mqhook run -c examples/signed.toml            # in a shell with the same variable
+//! ```
+//!
 //! It prints each event once. mqhook posts an event again when it cannot know whether the receiver
 //! has it, for example when the connection broke before the answer; the `webhook-id` header is then
 //! the same, so what was seen before is acknowledged and left alone.
@@ -28,6 +36,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use serde_json::Value;
+use standardwebhooks::Webhook;
 
 /// How many events are remembered. A real receiver keeps the ids beside what it stores, and lets
 /// its database refuse the second of two.
@@ -47,25 +56,47 @@ async fn main() -> Result<()> {
         "waiting for events at http://{}/hook",
         listener.local_addr()?
     );
-    let seen = Arc::new(Mutex::new(Seen::default()));
+    let signed = match std::env::var("WEBHOOK_SECRET") {
+        Ok(secret) => Some(Webhook::new(&secret).context("WEBHOOK_SECRET is no secret")?),
+        Err(_) => None,
+    };
+    let receiver = Arc::new(Receiver {
+        signed,
+        seen: Mutex::default(),
+    });
     let router = Router::new()
         .route("/hook", post(take))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(seen);
+        .with_state(receiver);
     Ok(axum::serve(listener, router).await?)
 }
 
+/// What is known from request to request.
+struct Receiver {
+    /// Verifies signatures; `None` takes everything.
+    signed: Option<Webhook>,
+    seen: Mutex<Seen>,
+}
+
 /// Takes one event.
-async fn take(State(seen): State<Arc<Mutex<Seen>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn take(
+    State(receiver): State<Arc<Receiver>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> StatusCode {
+    // Before anything is read of the body: the signature is of its bytes.
+    if let Some(signed) = &receiver.signed
+        && let Err(error) = signed.verify(&body, &headers)
+    {
+        println!("not taken: {error}");
+        return StatusCode::UNAUTHORIZED;
+    }
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
     let (Some(id), Ok(event)) = (id, serde_json::from_slice::<Value>(&body)) else {
         return StatusCode::BAD_REQUEST;
     };
-    if seen
-        .lock()
-        .expect("nothing panics with the lock")
-        .is_new(id)
-    {
+    let mut seen = receiver.seen.lock().expect("nothing panics with the lock");
+    if seen.is_new(id) {
         println!("{id} {event}");
     }
     StatusCode::NO_CONTENT

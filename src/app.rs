@@ -45,13 +45,13 @@ pub enum Error {
     /// Of `broker.tls`.
     #[error("prepare TLS for the broker")]
     BrokerTls(#[source] tls::Error),
-    /// Of a webhook's `tls`.
-    #[error("prepare TLS for the webhook `{webhook}`")]
-    WebhookTls {
+    /// Of a webhook's `tls`, `sign` or `auth`.
+    #[error("prepare the webhook `{webhook}`")]
+    Webhook {
         /// The webhook's name.
         webhook: String,
         /// Why.
-        source: tls::Error,
+        source: http::Error,
     },
     /// Of `admin`.
     #[error("serve the admin API")]
@@ -243,7 +243,7 @@ async fn drain(tasks: &mut JoinSet<()>) {
 
 fn receiver(webhook: crate::config::Webhook) -> Result<Receiver, Error> {
     let concurrency = webhook.http.pool_size;
-    let client = http::Client::new(webhook.http).map_err(|source| Error::WebhookTls {
+    let client = http::Client::new(webhook.http).map_err(|source| Error::Webhook {
         webhook: webhook.name.clone(),
         source,
     })?;

@@ -11,7 +11,7 @@
 //! messages directly, and of what the broker tells of its clients through a [`dialect`]. The
 //! [`rule`]s name the webhooks that an event goes to. [`spool`] holds what is accepted, and
 //! [`dispatch`] attempts it, one lane per webhook. [`http`] posts an [`envelope`] around the
-//! [`event`], in which a [`payload`] encoding makes text of bytes. A message is acknowledged
+//! [`event`], in which a [`payload`] encoding makes text of bytes, and [`sign`]s it. A message is acknowledged
 //! ([`ack`]) when all its deliveries have settled.
 //!
 //! [`app`] builds all of it and runs it; [`cli`] is the program around that. A program that wants
@@ -29,6 +29,8 @@ pub mod rule;
 pub mod payload;
 pub mod envelope;
 pub mod sink;
+pub mod credential;
+pub mod sign;
 pub mod tls;
 pub mod http;
 pub mod ack;

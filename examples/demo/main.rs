@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use mqhook::app::App;
 use mqhook::config::{Admin, Config, Webhook};
+use mqhook::credential::Secret;
 use mqhook::dialect;
 use mqhook::event::{Kind, TopicFilter};
 use mqhook::rule::Rule;
@@ -90,7 +91,7 @@ async fn start_mqhook(broker: &Broker, receiver: &Receiver) -> Result<RunningMqh
     let mut config = Config::new();
     config.broker.url = format!("mqtt://127.0.0.1:{}", broker.port()).parse()?;
     config.broker.username = Some("mqhook".to_owned());
-    config.broker.password = Some("hook-secret".into());
+    config.broker.password = Some(Secret::new("hook-secret").into());
     // `None` finds out by itself which broker it faces. One that drops clients that ask for
     // `$SYS` must be called plain: it is then asked for messages only.
     config.dialect = (!broker.tells_of_clients()).then_some(dialect::Name::Plain);

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use sd_notify::NotifyState;
-use secrecy::SecretString;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,6 +15,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::config::{Admin, Config, Webhook};
+use crate::credential::Secret;
 use crate::event::{Kind, TopicFilter};
 use crate::http::Target;
 use crate::mqtt::BrokerUrl;
@@ -141,7 +141,9 @@ impl Quick {
         if let Some(path) = &self.password_file {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
-            config.broker.password = Some(SecretString::from(text.trim_end_matches(['\r', '\n'])));
+            let password = Secret::in_file(path.clone(), &text);
+            let password = password.with_context(|| format!("cannot use {}", path.display()))?;
+            config.broker.password = Some(password.into());
         }
         // Nobody remembers what an earlier command line subscribed to.
         config.broker.clean_start = true;

@@ -24,6 +24,12 @@ impl Complaint {
         self
     }
 
+    /// Says that it is about what a file holds.
+    pub(super) fn within(mut self, file: &str) -> Self {
+        self.what = format!("in {file}: {}", self.what);
+        self
+    }
+
     pub(super) fn wrong_type(wanted: &str, got: &Value) -> Self {
         Self::new(format!("it must be {wanted}, not {}", got.type_name()))
     }

@@ -9,7 +9,9 @@
 //! with line, column and what was probably meant. Defaults are the components' own.
 //! `NanoMQ`'s configuration file is understood as it is: see [`nanomq`].
 
+mod auth;
 mod complaint;
+mod credential;
 pub mod hocon;
 mod nanomq;
 mod parsed;
@@ -20,6 +22,7 @@ mod scalar;
 mod schema;
 mod secret;
 mod section;
+mod sign;
 pub mod source;
 mod spool;
 pub mod toml;

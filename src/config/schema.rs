@@ -8,16 +8,15 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use rustls::pki_types::pem;
-use secrecy::SecretString;
 
 use super::complaint::Complaint;
 use super::hocon::Outside;
 use super::problem::Problem;
-use super::scalar::text;
 use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, nanomq, reason, retry, secret, spool, webhook};
+use super::{Config, credential, nanomq, reason, retry, secret, spool, webhook};
+use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
 use crate::{dialect, tls};
@@ -26,7 +25,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
 
 /// What an operator must know who wonders why a file is not found.
-const RELATIVE_PATHS: &str = "a relative path starts at the folder of the configuration file";
+pub(super) const RELATIVE_PATHS: &str =
+    "a relative path starts at the folder of the configuration file";
 
 /// What reading needs beside the table.
 pub(super) struct Context<'a> {
@@ -107,7 +107,7 @@ fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) 
         broker.client_id = client_id;
     }
     broker.username = section.string("username");
-    broker.password = password(&mut section, context);
+    broker.password = password(&mut section, context).map(Into::into);
     session(&mut section, broker);
     if let Some(retained) = section.bool("retained") {
         config.retained = retained;
@@ -177,35 +177,19 @@ fn client_id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn password(section: &mut Section<'_>, context: &Context<'_>) -> Option<SecretString> {
-    let value = section.string("password").map(SecretString::from);
-    let file = section.read("password_file", |node| {
-        let path = path(text(node)?, context);
-        let text = context.outside.read(&path).map_err(|error| {
-            let message = format!("cannot read {}: {}", path.display(), reason(&error));
-            Complaint::new(message).help(RELATIVE_PATHS)
-        })?;
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        let password = line.strip_suffix('\r').unwrap_or(line);
-        if password.is_empty() {
-            return Err(Complaint::new(format!("{} is empty", path.display())));
-        }
-        Ok(SecretString::from(password))
-    });
-    let is_written = |key: &&str| section.has(key);
-    let keys: Vec<&str> = ["password", "password_file"]
-        .into_iter()
-        .filter(is_written)
-        .collect();
-    if let [_, second] = keys[..] {
-        let complaint = Complaint::new("`broker.password` is given, too");
-        section.report_about(second, complaint.help("remove one of the two"));
-    }
-    if let Some(key) = keys.first().filter(|_| !section.has("username")) {
+fn password(section: &mut Section<'_>, context: &Context<'_>) -> Option<Secret> {
+    let keys = ["password", "password_file"];
+    let reader = credential::Reader {
+        context,
+        check: &|_| Ok(()),
+    };
+    let password = reader.either(section, keys[0], keys[1]);
+    let written = keys.into_iter().find(|key| section.has(key));
+    if let Some(key) = written.filter(|_| !section.has("username")) {
         let complaint = Complaint::new("it is of no use without `broker.username`");
         section.report_about(key, complaint.help("set the user name, too"));
     }
-    file.or(value)
+    password
 }
 
 /// Whether connections to a place are secured.

@@ -1,4 +1,4 @@
-//! Where secrets are written: passwords, values of headers, and in URLs the user information and
+//! Where secrets are written: passwords and the like, values of headers, and in URLs the user information and
 //! the query.
 //!
 //! The tree of values knows most places. A text that is torn has only part of a tree, so URLs are
@@ -12,7 +12,17 @@ use super::value::{Entry, Table, Value};
 
 const URL: &str = "url";
 
-/// Returns where passwords and the values of headers are written.
+/// Keys whose values are secrets, or lists of them.
+const SECRETS: [&str; 6] = [
+    "password",
+    "secret",
+    "secrets",
+    "token",
+    "value",
+    "client_secret",
+];
+
+/// Returns where passwords, other secrets, and the values of headers are written.
 pub(super) fn credentials(table: &Table) -> Vec<Span> {
     let mut secrets = Vec::new();
     for (key, entry) in table {
@@ -21,7 +31,7 @@ pub(super) fn credentials(table: &Table) -> Vec<Span> {
                 secrets.extend(headers.values().map(|entry| entry.node.span));
             }
             Value::Table(table) => secrets.extend(credentials(table)),
-            _ if key == "password" => secrets.push(entry.node.span),
+            _ if SECRETS.contains(&key.as_str()) => secrets.push(entry.node.span),
             _ => {}
         }
     }
@@ -106,11 +116,11 @@ pub(super) fn is_in(url: &str) -> bool {
     url.contains(['@', '?'])
 }
 
-/// Returns the secret parts of the values of all keys `url`.
+/// Returns the secret parts of the values of all keys `url` and `token_url`.
 fn in_url_values(table: &Table, sources: &Sources) -> Vec<Span> {
     let in_entry = |(key, entry): (&String, &Entry)| match &entry.node.value {
         Value::Table(table) => in_url_values(table, sources),
-        Value::String(_) if key == URL => {
+        Value::String(_) if key.ends_with(URL) => {
             let span = entry.node.span;
             let text = &sources.get(span.source).text;
             if text[span.start..span.end].contains('\\') {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use rustls::pki_types::ServerName;
 
 use super::complaint::{Complaint, unknown};
 use super::problem::Problem;
@@ -11,7 +12,7 @@ use super::schema::{self, Context, UseOfTls};
 use super::section::Section;
 use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, nanomq, retry, secret};
+use super::{Webhook, auth, nanomq, retry, secret, sign};
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError};
@@ -50,6 +51,17 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     let url = url.unwrap_or_else(|| "http://localhost".parse().expect("it is a URL"));
     let mut webhook = Webhook::new(name, url);
     http(&mut section, &mut webhook, context);
+    if let Some(section) = section.section_or("sign", "write { secret_file = \"signing-secret\" }")
+    {
+        webhook.http.sign = sign::read(section, context);
+    }
+    if let Some(section) = section.section_or(
+        "auth",
+        "write { type = \"bearer\", token_file = \"hook-token\" }",
+    ) {
+        webhook.http.auth = auth::read(section, context);
+    }
+    auth::report_doubled(&section, &webhook.http);
     if let Some(section) = section.section("body") {
         webhook.http.body = body(section);
     }
@@ -74,7 +86,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     (is_enabled && is_readable).then_some(webhook)
 }
 
-fn target(text: &str) -> Result<Target, Complaint> {
+pub(super) fn target(text: &str) -> Result<Target, Complaint> {
     text.parse().map_err(|error: TargetError| {
         let complaint = Complaint::new(error.to_string());
         let guess = format!("http://{text}");
@@ -113,16 +125,24 @@ fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>)
     }
     let use_of_tls = match http.url.is_https() {
         true => UseOfTls::Used,
+        false if auth::is_secured(section) => UseOfTls::Used,
         false if section.name() == nanomq::WEBHOOK => UseOfTls::Foreseen,
         false => UseOfTls::Unused,
     };
     // NanoMQ's documentation says `tls`, its source `ssl`.
     section.report_overridden("ssl", "tls");
     for key in ["ssl", "tls"] {
-        if let Some(section) = section.section(key) {
+        if let Some(mut section) = section.section(key) {
+            let server_name = section.parse("server_name", server_name);
             http.tls = schema::tls(section, context, use_of_tls);
+            http.tls.server_name = server_name;
         }
     }
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>, &'static str> {
+    let name = ServerName::try_from(text.to_owned());
+    name.map_err(|_| "it must be a host name or an IP address")
 }
 
 fn headers(section: &Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
@@ -145,7 +165,7 @@ fn headers(section: &Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-fn header_name(key: &str) -> Result<HeaderName, Complaint> {
+pub(super) fn header_name(key: &str) -> Result<HeaderName, Complaint> {
     let name: HeaderName = key.parse().map_err(|_| {
         Complaint::new("it is not the name of a header")
             .help("a name has letters, digits and `-`, such as `x-api-key`")

@@ -8,16 +8,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_rustls::{
+    FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream,
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::TokioIo;
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tower_service::Service;
 
 use super::{Config, outcome};
+use crate::credential::Watched;
 use crate::sink::{Class, Failure};
 use crate::tls;
 
@@ -35,7 +39,8 @@ pub(super) struct Connector {
 #[derive(Debug, Clone)]
 enum Transport {
     Plain(HttpConnector<Resolver>),
-    Secure(HttpsConnector<HttpConnector<Resolver>>),
+    /// Follows the files of certificates and keys; connections that are open stay as they are.
+    Secure(Arc<Watched<HttpsConnector<HttpConnector<Resolver>>>>),
 }
 
 impl Connector {
@@ -45,9 +50,9 @@ impl Connector {
         tcp.set_connect_timeout(Some(config.connect_timeout));
         let transport = if config.url.is_https() {
             tcp.enforce_http(false);
-            let tls = config.tls.client()?;
-            let builder = HttpsConnectorBuilder::new().with_tls_config((*tls).clone());
-            Transport::Secure(builder.https_only().enable_http1().wrap_connector(tcp))
+            let tls = config.tls.clone();
+            let connector = Watched::new(tls.files(), move || secure(&tls, tcp.clone()))?;
+            Transport::Secure(Arc::new(connector))
         } else {
             Transport::Plain(tcp)
         };
@@ -78,12 +83,27 @@ impl Connector {
                     .map(Stream::Http)
                     .map_err(|error| outcome::of_connect(&error))
             }
-            Transport::Secure(mut tls) => {
-                let connected = tls.call(origin).await;
+            Transport::Secure(tls) => {
+                let tls = tls.current(Instant::now()).await;
+                let connected = HttpsConnector::clone(&tls).call(origin).await;
                 connected.map_err(|error| outcome::of_connect(error.as_ref()))
             }
         }
     }
+}
+
+/// Returns what makes TLS connections over TCP.
+fn secure(
+    config: &tls::Config,
+    tcp: HttpConnector<Resolver>,
+) -> Result<HttpsConnector<HttpConnector<Resolver>>, tls::Error> {
+    let tls = config.client()?;
+    let builder = HttpsConnectorBuilder::new().with_tls_config((*tls).clone());
+    let mut builder = builder.https_only();
+    if let Some(name) = &config.server_name {
+        builder = builder.with_server_name_resolver(FixedServerNameResolver::new(name.clone()));
+    }
+    Ok(builder.enable_http1().wrap_connector(tcp))
 }
 
 /// The receiver's name has no address, or none could be found out.

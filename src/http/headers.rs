@@ -8,13 +8,13 @@ use crate::envelope;
 use crate::event::{Id, Timestamp};
 
 /// Names the event, the same on every attempt (Standard Webhooks).
-const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
 
 /// When the attempt was made, in seconds since the Unix epoch (Standard Webhooks).
-const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 
 /// What a request says of its sender unless a header is configured.
-const AGENT: &str = concat!("mqhook/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("mqhook/", env!("CARGO_PKG_VERSION"));
 
 /// The headers of one receiver's requests.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl Headers {
         for (name, value) in &config.headers {
             last.append(name, value.clone());
         }
+        last.extend(config.auth.lasting());
         last.insert(WEBHOOK_ID, HeaderValue::from_static(""));
         last.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(0));
         last.insert(CONTENT_LENGTH, HeaderValue::from(0));

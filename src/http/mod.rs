@@ -14,10 +14,13 @@
 //! A request that was sent and not answered is made again: whether the receiver has the event is
 //! not known, and it tells a second one by its `webhook-id`.
 
+pub mod auth;
 mod connect;
+mod error;
 mod headers;
 mod outcome;
 mod pool;
+mod proof;
 mod retry_after;
 mod target;
 
@@ -32,12 +35,14 @@ use tokio::time::{Instant, timeout_at};
 use crate::envelope;
 use crate::event::{Event, Timestamp};
 use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
-use crate::tls;
+use crate::{sign, tls};
 
 use connect::Connector;
+pub use error::Error;
 use headers::Headers;
 pub use outcome::is_temporary;
 use pool::Pool;
+use proof::Proofs;
 pub use target::{Target, TargetError};
 
 /// How to reach one receiver, and with what.
@@ -61,6 +66,10 @@ pub struct Config {
     pub retry_statuses: Vec<StatusCode>,
     /// Whom to trust behind `https`.
     pub tls: tls::Config,
+    /// How requests are signed; `None`: they are not.
+    pub sign: Option<sign::Config>,
+    /// Who requests are from.
+    pub auth: auth::Config,
 }
 
 impl Config {
@@ -80,6 +89,8 @@ impl Config {
             idle_timeout: Duration::from_secs(30),
             retry_statuses: Vec::new(),
             tls: tls::Config::default(),
+            sign: None,
+            auth: auth::Config::default(),
         }
     }
 }
@@ -93,17 +104,20 @@ pub struct Client {
     path: http::Uri,
     headers: Mutex<Headers>,
     pool: Pool,
+    /// `None` if no request needs any.
+    proofs: Option<Box<Proofs>>,
 }
 
 impl Client {
     /// Returns a client that has no connection yet.
     ///
     /// # Errors
-    /// A TLS file is missing or does not hold what it should.
-    pub fn new(config: Config) -> Result<Self, tls::Error> {
+    /// A TLS file is missing or does not hold what it should, or a secret is none.
+    pub fn new(config: Config) -> Result<Self, Error> {
         let headers = Headers::new(&config);
         let connector = Connector::new(&config)?;
         Ok(Self {
+            proofs: Proofs::new(&config)?.map(Box::new),
             pool: Pool::new(connector, config.pool_size, config.idle_timeout),
             path: config.url.path().clone(),
             body: config.body,
@@ -120,8 +134,16 @@ impl Client {
             Ok(body) => body,
             Err(failure) => return Outcome::Retry(failure),
         };
-        let request = self.request(event, body);
-        match self.pool.send(request, now, deadline).await {
+        let sent = match &self.proofs {
+            None => {
+                self.pool
+                    .send(self.request(event, body), now, deadline)
+                    .await
+            }
+            // Large, and its future shall not make every attempt's large.
+            Some(proofs) => Box::pin(self.send_proved(proofs, event, body, deadline)).await,
+        };
+        match sent {
             Ok(answer) => answer.outcome(&self.retry_statuses),
             Err(failure) => Outcome::Retry(failure),
         }

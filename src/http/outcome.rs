@@ -32,6 +32,11 @@ impl Answer {
         }
     }
 
+    /// Returns whether the receiver does not believe who the request is from (RFC 9110, 15.5.2).
+    pub(super) fn is_unauthorized(self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// Returns what it means for the delivery, if these status codes, too, are worth another attempt.
     pub(super) fn outcome(self, retry_statuses: &[StatusCode]) -> Outcome {
         let failure = Failure::from(Class::Status(self.status.as_u16()));

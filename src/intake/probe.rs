@@ -95,7 +95,7 @@ impl Probe {
     /// Connects and leaves again.
     async fn visit(&self, client_id: &str, protocol: Protocol) -> Result<(), Problem> {
         let tls = self.tls.as_ref();
-        let link = Link::new(&self.config, client_id, protocol, Persistence::None, tls);
+        let link = Link::new(&self.config, client_id, protocol, Persistence::None, tls).await;
         link.visit().await
     }
 

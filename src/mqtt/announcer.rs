@@ -61,7 +61,7 @@ impl Announcer {
     async fn publish_all(&self, batch: &[Bytes], protocol: &mut Protocol) {
         let mut failures = 0;
         loop {
-            let link = self.link(*protocol);
+            let link = self.link(*protocol).await;
             let limit = 2 * self.config.connect_timeout;
             let published = tokio::time::timeout(limit, Box::pin(self.publish(link, batch))).await;
             let problem = match published {
@@ -80,10 +80,10 @@ impl Announcer {
         }
     }
 
-    fn link(&self, protocol: Protocol) -> Link {
+    async fn link(&self, protocol: Protocol) -> Link {
         let tls = self.tls.as_ref();
         let persistence = Persistence::None;
-        Link::new(&self.config, &self.client_id, protocol, persistence, tls)
+        Link::new(&self.config, &self.client_id, protocol, persistence, tls).await
     }
 
     async fn publish(&self, mut link: Link, batch: &[Bytes]) -> Result<(), Problem> {

@@ -103,7 +103,7 @@ impl<L: Listener> Connection<L> {
     async fn converse(&mut self, attempts: &mut Attempts, stop: &CancellationToken) -> End {
         let protocol = attempts.protocol;
         if self.clean_start {
-            let visit = self.link(protocol, Persistence::None).visit();
+            let visit = self.link(protocol, Persistence::None).await.visit();
             match stop.run_until_cancelled(Box::pin(visit)).await {
                 None => return End::Stopped,
                 Some(Err(problem)) => return problem.into(),
@@ -113,7 +113,7 @@ impl<L: Listener> Connection<L> {
                 }
             }
         }
-        let mut link = self.link(protocol, Persistence::Session);
+        let mut link = self.link(protocol, Persistence::Session).await;
         let ledger = Ledger::new(link.acknowledger());
         let end = self.listen(&mut link, &ledger, stop).await;
         ledger.close();
@@ -132,9 +132,9 @@ impl<L: Listener> Connection<L> {
         }
     }
 
-    fn link(&self, protocol: Protocol, persistence: Persistence) -> Link {
+    async fn link(&self, protocol: Protocol, persistence: Persistence) -> Link {
         let tls = self.tls.as_ref();
-        Link::new(&self.config, &self.client_id, protocol, persistence, tls)
+        Link::new(&self.config, &self.client_id, protocol, persistence, tls).await
     }
 
     async fn listen(&mut self, link: &mut Link, ledger: &Ledger, stop: &CancellationToken) -> End {

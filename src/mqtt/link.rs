@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 use rustls::ClientConfig;
+use tokio::time::Instant;
 
 use super::{Config, Problem, Protocol, Replays, Transport, v4, v5};
 use crate::ack::UNDER_WAY;
@@ -86,15 +87,17 @@ pub enum Link {
 }
 
 impl Link {
-    /// Prepares a connection; polling it connects.
-    #[must_use]
-    pub fn new(
+    /// Prepares a connection, with the password as it is now; polling it connects.
+    pub async fn new(
         config: &Config,
         client_id: &str,
         protocol: Protocol,
         persistence: Persistence,
         tls: Option<&Arc<ClientConfig>>,
     ) -> Self {
+        if let Some(password) = &config.password {
+            password.current(Instant::now()).await;
+        }
         match protocol {
             Protocol::V5 => Self::V5(v5::Link::new(config, client_id, persistence, tls)),
             Protocol::V4 => Self::V4(v4::Link::new(config, client_id, persistence, tls)),

@@ -30,9 +30,9 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use secrecy::SecretString;
 
 use crate::ack::Ticket;
+use crate::credential::{Secret, Watched};
 use crate::event::TopicName;
 use crate::tls;
 
@@ -53,8 +53,8 @@ pub struct Config {
     pub client_id: String,
     /// The user name, if the broker wants one.
     pub username: Option<String>,
-    /// The password that goes with it.
-    pub password: Option<SecretString>,
+    /// The password that goes with it; what a file holds counts for the next connection.
+    pub password: Option<Watched<Secret>>,
     /// Which version to speak; `None`, the default: 5, or 3.1.1 if the broker refuses that.
     pub protocol: Option<Protocol>,
     /// Keep Alive, from 5 s to 18 h; default 30 s.

@@ -11,10 +11,10 @@ use rumqttc::{
     Outgoing, Packet, Publish, QoS, StateError, SubscribeFilter, SubscribeReasonCode,
 };
 use rustls::ClientConfig;
-use secrecy::ExposeSecret;
 
 use super::link::{self, LinkEvent, Persistence, Subscribed};
 use super::{Cause, Config, Problem};
+use crate::credential::{Secret, Watched};
 use crate::event::{Reason, TopicName};
 
 /// An attempt at a connection.
@@ -107,7 +107,8 @@ fn options(
         .set_inflight(link::OUTGOING_INFLIGHT)
         .set_max_packet_size(max_packet_size, max_packet_size);
     if let Some(username) = &config.username {
-        let password = config.password.as_ref().map(ExposeSecret::expose_secret);
+        let password = config.password.as_ref().map(Watched::last);
+        let password = password.as_deref().map(Secret::expose);
         options.set_credentials(username, password.unwrap_or_default());
     }
     options

@@ -13,10 +13,10 @@ use rumqttc::v5::mqttbytes::v5::{
 use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rustls::ClientConfig;
-use secrecy::ExposeSecret;
 
 use super::link::{self, LinkEvent, Persistence, Subscribed};
 use super::{Cause, Config, Problem, Replays};
+use crate::credential::{Secret, Watched};
 use crate::event::{Reason, TopicName};
 
 /// An attempt at a connection.
@@ -130,7 +130,8 @@ fn options(
         .set_outgoing_inflight_upper_limit(link::OUTGOING_INFLIGHT)
         .set_connect_properties(properties(config, persistence));
     if let Some(username) = &config.username {
-        let password = config.password.as_ref().map(ExposeSecret::expose_secret);
+        let password = config.password.as_ref().map(Watched::last);
+        let password = password.as_deref().map(Secret::expose);
         options.set_credentials(username, password.unwrap_or_default());
     }
     options

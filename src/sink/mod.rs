@@ -74,12 +74,12 @@ impl Failure {
     }
 
     /// Returns how long the receiver asked to be left alone with every event, not only this one: that
-    /// is what `Retry-After` means beside 429 and 503 (RFC 6585, 4; RFC 9110, 15.6.4). A sink that is
-    /// not HTTP always means that.
+    /// is what `Retry-After` means beside 429 and 503 (RFC 6585, 4; RFC 9110, 15.6.4). What gives out
+    /// tokens, and a sink that is not HTTP, always mean that.
     #[must_use]
     pub fn hold_off(&self) -> Option<Duration> {
         match self.class {
-            Class::Status(429 | 503) | Class::Other => self.retry_after,
+            Class::Status(429 | 503) | Class::Auth | Class::Other => self.retry_after,
             _ => None,
         }
     }
@@ -122,6 +122,8 @@ pub enum Class {
     Closed,
     /// The answer was not HTTP.
     Protocol,
+    /// There is nothing to show the receiver who the request is from, so nothing was sent.
+    Auth,
     /// A sink that is not HTTP failed.
     Other,
 }
@@ -142,6 +144,7 @@ impl Class {
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Protocol => "protocol",
+            Self::Auth => "auth",
             Self::Other => "other",
         }
     }
@@ -165,6 +168,7 @@ mod tests {
         };
         check(Class::Status(429), true);
         check(Class::Status(503), true);
+        check(Class::Auth, true);
         check(Class::Other, true);
         check(Class::Status(408), false);
         check(Class::Status(500), false);

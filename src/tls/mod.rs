@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 
@@ -25,6 +25,9 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// Whether the other side must prove who it is; default true.
     pub verify: bool,
+    /// The name that the other side must have, and that it is told is wanted; `None`: that of the URL.
+    /// Counts for receivers only.
+    pub server_name: Option<ServerName<'static>>,
 }
 
 impl Default for Config {
@@ -34,6 +37,7 @@ impl Default for Config {
             cert_file: None,
             key_file: None,
             verify: true,
+            server_name: None,
         }
     }
 }
@@ -94,6 +98,13 @@ impl Error {
 }
 
 impl Config {
+    /// Returns the files that [`client`](Self::client) reads.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let files = [&self.ca_file, &self.cert_file, &self.key_file];
+        files.into_iter().flatten().cloned().collect()
+    }
+
     /// Reads the files and returns what a TLS client needs.
     ///
     /// # Errors

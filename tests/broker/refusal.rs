@@ -61,6 +61,20 @@ async fn the_right_password_is_accepted_from_a_file_or_the_environment() {
 }
 
 #[tokio::test]
+async fn a_password_that_is_put_right_counts_for_the_next_attempt() {
+    let broker = Mosquitto::builder().password("mqhook", "right").start();
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let file = directory.path().join("password");
+    std::fs::write(&file, "wrong\n").expect("write a file");
+    let keys = format!("broker.password_file = \"{}\"\n", file.display());
+    let config = format!("broker.username = \"mqhook\"\n{keys}{MESSAGES}");
+    let mut setup = launch(broker, &config);
+    setup.sidecar.wait_for_log("refuses the connection").await;
+    std::fs::write(&file, "right\n").expect("write a file");
+    setup.wait_ready().await;
+}
+
+#[tokio::test]
 async fn a_refused_subscription_names_the_filter_and_stops_no_other() {
     let config = "[webhooks.a]
 url = \"{receiver}/a\"

@@ -103,3 +103,51 @@ async fn without_a_client_certificate_nothing_is_posted() {
         .await;
     assert_eq!(setup.receiver.counts().requests, 0);
 }
+
+#[tokio::test]
+async fn the_name_to_be_verified_can_be_another_than_the_urls() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::start_tls(certificates.other_host_server_config());
+    let tls = format!(
+        "{}\nserver_name = \"elsewhere.invalid\"",
+        trust(&certificates)
+    );
+    delivered(receiver, &tls).await;
+}
+
+#[tokio::test]
+async fn a_receiver_without_that_name_is_refused() {
+    let certificates = Certificates::new();
+    let receiver = Receiver::start_tls(certificates.server_config());
+    let tls = format!(
+        "{}\nserver_name = \"elsewhere.invalid\"",
+        trust(&certificates)
+    );
+    refused(receiver, &tls).await;
+}
+
+#[tokio::test]
+async fn a_client_certificate_that_is_replaced_takes_effect() {
+    let (certificates, others) = (Certificates::new(), Certificates::new());
+    let receiver = Receiver::start_tls(certificates.mutual_server_config());
+    let files = tempfile::tempdir().expect("a temporary directory");
+    let [cert, key] = ["cert", "key"].map(|name| files.path().join(name));
+    let show = |from: &Certificates| {
+        std::fs::copy(from.client_certificate(), &cert).expect("copy the certificate");
+        std::fs::copy(from.client_key(), &key).expect("copy the key");
+    };
+    show(&others);
+    let tls = format!(
+        "{}\ncertfile = \"{}\"\nkeyfile = \"{}\"",
+        trust(&certificates),
+        cert.display(),
+        key.display()
+    );
+    let setup = post(receiver, &tls).await;
+    setup
+        .receiver
+        .wait_for_counts(|counts| counts.failed_handshakes >= 2)
+        .await;
+    show(&certificates);
+    wait_for_deliveries(&setup, 1).await;
+}
