@@ -54,6 +54,7 @@ fn body(bencher: Bencher<'_, '_>) {
             payload: "x".repeat(256).into(),
             qos: 1,
             retain: false,
+            properties: None,
         }),
     };
     let event = Event::new(happening, Timestamp::now());

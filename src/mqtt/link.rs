@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use rustls::ClientConfig;
 
 use super::{Config, Problem, Protocol, Replays, Transport, v4, v5};
-use crate::event::{Reason, TopicName};
+use crate::event::{Properties, Reason, TopicName};
 
 /// Capacity of the queue of packets that we ask to be sent: an acknowledgement for every packet
 /// identifier there is, and some subscriptions. So it is never full.
@@ -57,6 +57,7 @@ pub struct Publish {
     pub(super) qos: u8,
     pub(super) retain: bool,
     pub(super) packet_id: u16,
+    pub(super) properties: Option<Box<Properties>>,
 }
 
 /// What the broker answered to a SUBSCRIBE.

@@ -34,6 +34,7 @@ fn make_spool(dir: &Path) {
         payload: EVIL.into(),
         qos: 1,
         retain: false,
+        properties: None,
     });
     let text = || Some(ByteString::from(EVIL));
     let event = Event {
