@@ -3,6 +3,8 @@
 //! `cargo bench` runs them. The trie's cost must grow with the depth of the topic and not with the
 //! number of rules, and base62 of 64 KiB must take less than 20 ms.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use divan::Bencher;
 use mqhook::envelope;
@@ -57,7 +59,7 @@ fn body(bencher: Bencher<'_, '_>) {
             properties: None,
         }),
     };
-    let event = Event::new(happening, Timestamp::now());
+    let event = Arc::new(Event::new(happening, Timestamp::now()));
     let config = envelope::Config::default();
     bencher.bench(|| config.body(&event));
 }

@@ -207,11 +207,10 @@ fn notify(
     spool: Spool,
     publish: Option<mpsc::Sender<Bytes>>,
 ) -> dispatch::Notify {
-    let bodies = envelope::Config::default();
     Arc::new(move |happening: Happening| {
         let event = Event::new(happening, Timestamp::now());
         if let Some(publish) = &publish
-            && publish.try_send(bodies.body(&event)).is_err()
+            && publish.try_send(envelope::notice(&event)).is_err()
         {
             debug!("too many notices wait to be published; one is dropped");
         }

@@ -9,6 +9,7 @@
 //! with line, column and what was probably meant. Defaults are the components' own.
 //! `NanoMQ`'s configuration file is understood as it is: see [`nanomq`].
 
+mod body;
 mod complaint;
 pub mod hocon;
 mod nanomq;
@@ -22,6 +23,7 @@ mod secret;
 mod section;
 pub mod source;
 mod spool;
+mod templates;
 pub mod toml;
 mod units;
 pub mod value;

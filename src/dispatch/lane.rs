@@ -180,6 +180,11 @@ impl Lane {
         self.log
             .attempt_ended(&done.delivery, &done.outcome, done.took);
         let change = match &done.outcome {
+            // Nothing was sent, so nothing is known of the receiver.
+            Outcome::Rejected(failure) if failure.class == Class::Request => {
+                self.breaker.abandoned(done.attempt);
+                None
+            }
             Outcome::Delivered | Outcome::Rejected(_) => self.breaker.succeeded(done.attempt),
             Outcome::Retry(failure) => {
                 let (now, random) = (Instant::now(), rand::random());

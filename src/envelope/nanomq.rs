@@ -23,7 +23,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Config;
-use super::json::{Key, Object, key};
+use super::writer::{Key, Object, key};
 use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Notice, Subscription};
 use crate::payload::{Encoded, Encoding};
 

@@ -19,6 +19,7 @@ mod headers;
 mod outcome;
 mod pool;
 mod retry_after;
+mod shape;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +30,7 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
-use crate::envelope;
+use crate::envelope::{self, Body};
 use crate::event::{Event, Timestamp};
 use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
 use crate::tls;
@@ -38,6 +39,8 @@ use connect::Connector;
 use headers::Headers;
 pub use outcome::is_temporary;
 use pool::Pool;
+use shape::{Shape, add_body_headers};
+pub use shape::{Templates, is_sent};
 pub use target::{Target, TargetError};
 
 /// How to reach one receiver, and with what.
@@ -45,6 +48,10 @@ pub use target::{Target, TargetError};
 pub struct Config {
     /// Where to post to.
     pub url: Target,
+    /// The method of requests; default POST.
+    pub method: Method,
+    /// What of the request is made of each event; default nothing.
+    pub templates: Templates,
     /// Headers of every request, in this order; they replace mqhook's own of the same name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How bodies are made.
@@ -72,6 +79,8 @@ impl Config {
     pub fn new(url: Target) -> Self {
         Self {
             url,
+            method: Method::POST,
+            templates: Templates::default(),
             headers: Vec::new(),
             body: envelope::Config::default(),
             pool_size: Self::POOL_SIZE,
@@ -90,7 +99,12 @@ pub struct Client {
     body: envelope::Config,
     timeout: Duration,
     retry_statuses: Vec<StatusCode>,
+    method: Method,
     path: http::Uri,
+    /// `None` if all requests are alike but for their bodies.
+    templates: Option<Templates>,
+    /// The headers that the user has set, which a body does not replace.
+    configured: Vec<HeaderName>,
     headers: Mutex<Headers>,
     pool: Pool,
 }
@@ -105,6 +119,9 @@ impl Client {
         let connector = Connector::new(&config)?;
         Ok(Self {
             pool: Pool::new(connector, config.pool_size, config.idle_timeout),
+            configured: configured(&config),
+            method: config.method,
+            templates: Some(config.templates).filter(|templates| !templates.is_empty()),
             path: config.url.path().clone(),
             body: config.body,
             timeout: config.timeout,
@@ -118,9 +135,16 @@ impl Client {
         let deadline = now + self.timeout;
         let body = match self.body(event, deadline).await {
             Ok(body) => body,
-            Err(failure) => return Outcome::Retry(failure),
+            Err(outcome) => return outcome,
         };
-        let request = self.request(event, body);
+        let shape = match &self.templates {
+            None => None,
+            Some(templates) => match templates.shape(&self.body.scope(event)) {
+                Ok(shape) => Some(Box::new(shape)),
+                Err(failure) => return Outcome::Rejected(failure),
+            },
+        };
+        let request = self.request(event, body, shape);
         match self.pool.send(request, now, deadline).await {
             Ok(answer) => answer.outcome(&self.retry_statuses),
             Err(failure) => Outcome::Retry(failure),
@@ -128,31 +152,55 @@ impl Client {
     }
 
     /// Makes the body, on another thread if it takes long.
-    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Bytes, Failure> {
+    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Body, Outcome> {
         if !self.body.is_slow(event) {
-            return Ok(self.body.body(event));
+            return self.body.body(event).map_err(rejected);
         }
         let (config, event) = (self.body.clone(), Arc::clone(event));
         let making = tokio::task::spawn_blocking(move || config.body(&event));
         match timeout_at(deadline, making).await {
-            Ok(made) => made.map_err(|error| Failure::because(Class::Other, &error)),
-            Err(_elapsed) => Err(Class::Timeout.into()),
+            Ok(Ok(made)) => made.map_err(rejected),
+            Ok(Err(error)) => Err(Outcome::Retry(Failure::because(Class::Other, &error))),
+            Err(_elapsed) => Err(Outcome::Retry(Class::Timeout.into())),
         }
     }
 
     /// Returns the request, in a box: it is large, and the futures that pass it on shall not be.
-    fn request(&self, event: &Event, body: Bytes) -> Box<Request<Full<Bytes>>> {
-        let headers = self
+    fn request(
+        &self,
+        event: &Event,
+        mut body: Body,
+        shape: Option<Box<Shape>>,
+    ) -> Box<Request<Full<Bytes>>> {
+        let mut headers = self
             .headers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .of_request(event.id, Timestamp::now(), body.len());
-        let mut request = Box::new(Request::new(Full::new(body)));
-        *request.method_mut() = Method::POST;
+            .of_request(event.id, Timestamp::now(), body.bytes.len());
+        add_body_headers(&mut headers, &mut body, &self.configured);
+        let mut request = Box::new(Request::new(Full::new(body.bytes)));
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = headers;
+        if let Some(shape) = shape {
+            shape.put_into(&mut request);
+        }
         request
     }
+}
+
+/// Returns the names of the headers that the user has set.
+fn configured(config: &Config) -> Vec<HeaderName> {
+    let fixed = config.headers.iter().map(|(name, _)| name);
+    let made = config.templates.headers.iter().map(|(name, _)| name);
+    fixed.chain(made).cloned().collect()
+}
+
+fn rejected(why: envelope::Rejected) -> Outcome {
+    Outcome::Rejected(Failure {
+        detail: why.to_string(),
+        ..Class::Request.into()
+    })
 }
 
 impl Sink for Client {

@@ -12,6 +12,7 @@
 
 mod base62;
 mod json;
+pub mod media_type;
 pub mod percent;
 
 use std::borrow::Cow;
@@ -46,6 +47,15 @@ impl Encoding {
             Self::Plain => "plain",
             Self::Base64 => "base64",
             Self::Base62 => "base62",
+        }
+    }
+
+    /// Returns the name by which bodies say how they hold a payload.
+    #[must_use]
+    pub const fn text_name(self) -> &'static str {
+        match self {
+            Self::Plain => "text",
+            _ => self.as_str(),
         }
     }
 

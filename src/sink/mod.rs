@@ -122,6 +122,8 @@ pub enum Class {
     Closed,
     /// The answer was not HTTP.
     Protocol,
+    /// No request can be made of the event: a template lacks something, or it is too much for headers.
+    Request,
     /// A sink that is not HTTP failed.
     Other,
 }
@@ -142,6 +144,7 @@ impl Class {
             Self::Timeout => "timeout",
             Self::Closed => "closed",
             Self::Protocol => "protocol",
+            Self::Request => "request",
             Self::Other => "other",
         }
     }

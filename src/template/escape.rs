@@ -4,6 +4,7 @@ use minijinja::value::ValueKind;
 use minijinja::{Error, ErrorKind, Output, Value};
 use thiserror::Error;
 
+use crate::payload::media_type;
 use crate::payload::percent::Set;
 
 /// What a template is a piece of.
@@ -35,14 +36,12 @@ pub enum Refusal {
 }
 
 impl Place {
-    /// Returns the place of a body with this media type (RFC 9110, 8.3.1).
+    /// Returns the place of a body with this media type.
     #[must_use]
     pub fn of_body(media_type: &str) -> Self {
-        let essence = media_type.split(';').next().unwrap_or_default().trim();
-        let essence = essence.to_ascii_lowercase();
-        if essence.ends_with("/json") || essence.ends_with("+json") {
+        if media_type::is_json(media_type) {
             Self::Json
-        } else if essence == "application/x-www-form-urlencoded" {
+        } else if media_type::is(media_type, "application/x-www-form-urlencoded") {
             Self::Form
         } else {
             Self::Text

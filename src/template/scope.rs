@@ -130,7 +130,7 @@ impl Names {
             "qos" => Some(message.qos.into()),
             "retain" => Some(message.retain.into()),
             "payload" => Some(self.encode(message).text.as_ref().into()),
-            "payload_encoding" => Some(self.encode(message).encoding.as_str().into()),
+            "payload_encoding" => Some(self.encode(message).encoding.text_name().into()),
             "payload_json" => self.payload_json.get_or_init(|| parse(message)).clone(),
             _ => {
                 let properties = message.properties.as_deref();
@@ -171,7 +171,7 @@ fn of_properties(properties: &Properties, name: &str) -> Option<Value> {
         "message_expiry_s" => properties.expiry_s.map(Value::from),
         "user_properties" => {
             let user = properties.user.iter();
-            Some(Value::from_iter(
+            Some(Value::from_pairs(
                 user.map(|(name, value)| (&**name, Value::from(&**value))),
             ))
         }

@@ -77,7 +77,7 @@ fn every_name_has_its_value() {
     );
     check(
         "{{ payload_json.s }} {{ payload | length }} {{ payload_encoding }}",
-        "x\"y 59 plain",
+        "x\"y 59 text",
     );
     check(
         "{{ user_properties.region }}{{ user_properties['a b'] }}",
