@@ -143,6 +143,7 @@ fn data(event: &Event) -> Data<'_> {
     let (content_type, form) = match declared {
         Some(declared) => {
             let is_json = media_type::is_json(declared.to_str().unwrap_or_default());
+            let is_text = is_text && says_text(message);
             let form = match (is_json, is_text) {
                 (true, _) if json(&message.payload).is_some() => Form::Json,
                 // Text would be taken for JSON that consists of a string.
@@ -163,6 +164,15 @@ fn data(event: &Event) -> Data<'_> {
         content_type,
         form,
     }
+}
+
+/// Returns whether the publisher says that the payload is text, by its content type or otherwise; so
+/// that an image is bytes, whatever bytes it has.
+fn says_text(message: &Message) -> bool {
+    message.properties.as_ref().is_some_and(|properties| {
+        let content_type = properties.content_type.as_deref().unwrap_or_default();
+        properties.is_text == Some(true) || media_type::is_text(content_type)
+    })
 }
 
 struct Data<'a> {

@@ -28,6 +28,14 @@ pub fn is_json(text: &str) -> bool {
     essence.ends_with("/json") || essence.ends_with("+json")
 }
 
+/// Returns whether it says that the content is text that people can read (RFC 7303, 4.2).
+#[must_use]
+pub fn is_text(text: &str) -> bool {
+    let essence = essence(text).to_ascii_lowercase();
+    let is_xml = essence.ends_with("/xml") || essence.ends_with("+xml");
+    is_xml || essence.starts_with("text/") || essence == "application/x-www-form-urlencoded"
+}
+
 /// Returns type and subtype without parameters.
 fn essence(text: &str) -> &str {
     text.split(';').next().unwrap_or_default().trim()
