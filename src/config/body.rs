@@ -34,9 +34,10 @@ pub(super) fn read(mut section: Section<'_>) -> Config {
     let cloud_events = cloud_events(&mut section);
     let template = template(&mut section);
     let is_bad = format.is_none() && section.has("format");
-    let implied = match section.has("template") {
-        true => "template",
-        false => body.format.name(),
+    let implied = if section.has("template") {
+        "template"
+    } else {
+        body.format.name()
     };
     let format = format.unwrap_or(implied);
     if !is_bad {

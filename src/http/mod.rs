@@ -196,6 +196,10 @@ fn configured(config: &Config) -> Vec<HeaderName> {
     fixed.chain(made).cloned().collect()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands for the rejection from here on"
+)]
 fn rejected(why: envelope::Rejected) -> Outcome {
     Outcome::Rejected(Failure {
         detail: why.to_string(),

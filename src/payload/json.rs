@@ -128,7 +128,7 @@ mod tests {
             check(bad.as_bytes(), false);
         }
         check(b"\"\xff\"", false);
-        check(&[b'['; 1 << 20], false);
+        check(&vec![b'['; 1 << 20], false);
         let nested = |depth| ["[".repeat(depth), "]".repeat(depth)].concat();
         check(nested(127).as_bytes(), true);
         check(nested(128).as_bytes(), false);

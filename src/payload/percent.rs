@@ -46,9 +46,9 @@ impl Set {
             to.write_str(&rest[..at])?;
             let character = rest[at..].chars().next().map_or(1, char::len_utf8);
             for byte in rest[at..at + character].bytes() {
-                to.write_char('%')?;
-                to.write_char(HEX[usize::from(byte >> 4)].into())?;
-                to.write_char(HEX[usize::from(byte & 15)].into())?;
+                let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
+                let code = [b'%', HEX[high], HEX[low]];
+                to.write_str(std::str::from_utf8(&code).expect("they are ASCII"))?;
             }
             rest = &rest[at + character..];
         }

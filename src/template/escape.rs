@@ -71,7 +71,7 @@ impl Place {
         match self {
             Self::Method | Self::Text => out.write_str(text)?,
             Self::Url | Self::Form if is_safe && Set::Path.is_encoded(text) => {
-                out.write_str(text)?
+                out.write_str(text)?;
             }
             Self::Url | Self::Form => Set::Component.write(text, out)?,
             Self::Header if is_safe => Set::EncodedHeader.write(text, out)?,

@@ -27,6 +27,7 @@ pub mod url;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use thiserror::Error;
@@ -44,10 +45,10 @@ const DEPTH: usize = 64;
 /// The only template of an environment.
 const NAME: &str = "template";
 
-/// A compiled template; `Debug` does not show its text, which may hold a secret.
+/// A compiled template, cheap to clone; `Debug` does not show its text, which may hold a secret.
 #[derive(Clone)]
 pub struct Template {
-    environment: Environment<'static>,
+    environment: Arc<Environment<'static>>,
     place: Place,
     most_bytes: usize,
 }
@@ -118,7 +119,7 @@ impl Template {
             .add_template_owned(NAME, text.to_owned())
             .map_err(|error| Mistake::of_syntax(&error))?;
         let template = Self {
-            environment,
+            environment: Arc::new(environment),
             place,
             most_bytes,
         };

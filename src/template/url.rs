@@ -50,6 +50,10 @@ impl PathTemplate {
 /// Returns whether a segment of a path means the same or a higher folder, in whatever spelling
 /// (RFC 3986, 5.2.4 and 6.2.2.2).
 fn is_dots(segment: &str) -> bool {
+    const LONGEST: usize = "%2e%2e".len();
+    if segment.len() > LONGEST {
+        return false;
+    }
     let bare = segment.replace("%2e", ".").replace("%2E", ".");
     bare == "." || bare == ".."
 }
@@ -104,7 +108,11 @@ fn convert(text: &str) -> Result<(String, String), Mistake> {
             what: format!("`{{` without `{end}`; write %7B for a brace"),
         })? + end.len();
         match end {
-            "}" => template.push_str(&format!("{{{{ {} }}}}", &rest[1..length - 1])),
+            "}" => {
+                template.push_str("{{ ");
+                template.push_str(&rest[1..length - 1]);
+                template.push_str(" }}");
+            }
             _ => template.push_str(&rest[..length]),
         }
         stand_in.push('x');

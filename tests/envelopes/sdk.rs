@@ -1,6 +1,7 @@
 //! The `CloudEvents` SDK for Python reads what mqhook makes. `./test` installs it below the target
 //! directory; without it there is nothing to compare with.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -100,7 +101,7 @@ fn the_cloudevents_sdk_reads_every_event() {
                 continue;
             }
             let request = request(&format!("{format}, {name}"), &config, &event);
-            requests += &format!("{request}\n");
+            writeln!(requests, "{request}").expect("a string takes all");
         }
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/envelopes/cloudevents_sdk.py");

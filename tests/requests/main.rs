@@ -19,9 +19,10 @@ async fn start(keys: &str) -> Setup {
 
 /// Like [`start`], with keys of the configuration in front.
 async fn start_with(head: &str, keys: &str) -> Setup {
-    let url = match keys.contains("url = ") {
-        true => "",
-        false => "url = \"{receiver}/a\"\n",
+    let url = if keys.contains("url = ") {
+        ""
+    } else {
+        "url = \"{receiver}/a\"\n"
     };
     let events = "pool_size = 1\nevents = [{ event = \"on_message_publish\" }]";
     let config = format!("{head}\n[webhooks.a]\n{url}{events}\n{keys}\n");
