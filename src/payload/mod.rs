@@ -8,7 +8,7 @@
 //!
 //! Every encoding is lossless, but `plain` with [`NotUtf8::Replace`].
 //!
-//! [`percent`] is for what stands in a URL or a header, [`json`] for payloads that are JSON already.
+//! [`percent`] is for what stands in a URL or a header, [`json()`] for payloads that are JSON already.
 
 mod base62;
 mod json;

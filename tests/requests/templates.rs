@@ -1,11 +1,17 @@
 //! Method, URL, headers and body are made of each event.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use support::client::Publish;
 use support::receiver::Receiver;
 use support::setup::Setup;
+use support::wait;
 
 use super::{MQHOOK, send, start};
+
+/// How long the keeper may take to write.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::test]
 async fn every_part_of_a_request_can_be_made_of_its_event() {
@@ -103,7 +109,10 @@ body.template = '{"v": {% if payload_json is defined %}{{ payload_json }}{% else
     let series = "mqhook_deliveries_total{webhook=\"a\",outcome=\"rejected\"}";
     setup.wait_for_metric(series, |count| count == 5).await;
     assert_eq!(setup.receiver.requests().len(), 1);
-    let outcomes = dead_letters(&setup).into_iter();
+    let letters = wait::until(PATIENCE, "5 dead letters", async || {
+        Some(dead_letters(&setup)).filter(|letters| letters.len() == 5)
+    });
+    let outcomes = letters.await.into_iter();
     let mut outcomes: Vec<String> = outcomes
         .map(|letter| letter["outcome"].as_str().expect("a text").to_owned())
         .collect();

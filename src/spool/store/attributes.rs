@@ -4,7 +4,7 @@
 //! {"client_id":"c","username":"u","detail":{"message":{"qos":1,"retain":false}}}
 //! ```
 //!
-//! A message that came with MQTT 5 properties has them in [`properties`].
+//! A message that came with MQTT 5 properties has them as [`super::properties`] says.
 
 use std::borrow::Cow;
 
