@@ -3,16 +3,20 @@
 //! `cargo bench` runs them. The trie's cost must grow with the depth of the topic and not with the
 //! number of rules, base62 of 64 KiB must take less than 20 ms, and signing 256 bytes less than 5 µs.
 
+use std::sync::Arc;
+
 use bytestring::ByteString;
 use divan::Bencher;
-use http::HeaderMap;
-use mqhook::envelope;
+use http::{HeaderMap, HeaderValue};
+use mqhook::envelope::cloudevents::{self, Mode};
+use mqhook::envelope::{self, Format, template};
 use mqhook::event::{
     Client, Detail, Event, Happening, Kind, Message, Timestamp, TopicFilter, TopicName,
 };
 use mqhook::payload::{Encoding, NotUtf8};
 use mqhook::rule::{Matcher, Rule, Rules};
 use mqhook::sign::{Scheme, Signer};
+use mqhook::template::url;
 
 fn main() {
     divan::main();
@@ -44,23 +48,72 @@ fn base62(bencher: Bencher<'_, '_>, bytes: usize) {
     bencher.bench(|| Encoding::Base62.encode(&payload, NotUtf8::Base64));
 }
 
-/// The body of a message with 256 bytes of text.
+/// The body of a message with 256 bytes of text, in each format.
 #[divan::bench]
 fn body(bencher: Bencher<'_, '_>) {
+    let event = message("x".repeat(256));
+    let config = envelope::Config::default();
+    bencher.bench(|| config.body(&event));
+}
+
+#[divan::bench(args = ["json", "raw", "mender", "structured", "binary"])]
+fn body_in(bencher: Bencher<'_, '_>, format: &str) {
+    let cloud_events = |mode| {
+        let source = "mqhook".to_owned();
+        Format::CloudEvents(cloudevents::Config { mode, source })
+    };
+    let config = envelope::Config {
+        format: match format {
+            "json" => Format::Json,
+            "raw" => Format::Raw,
+            "mender" => Format::Mender,
+            "structured" => cloud_events(Mode::Structured),
+            _ => cloud_events(Mode::Binary),
+        },
+        ..envelope::Config::default()
+    };
+    let event = message(json_payload());
+    bencher.bench(|| config.body(&event));
+}
+
+/// A body and a URL by templates, of a message with 256 bytes of JSON; must take less than 5 µs.
+#[divan::bench(args = ["payload", "payload_json"])]
+fn templates(bencher: Bencher<'_, '_>, value: &str) {
+    let text = match value {
+        "payload" => r#"{"topic": "{{ topic }}", "at": {{ time_ms }}, "payload": "{{ payload }}"}"#,
+        _ => r#"{"topic": "{{ topic }}", "temp": {{ payload_json.temp }}}"#,
+    };
+    let content_type = HeaderValue::from_static("application/json");
+    let body = template::Body::new(text, content_type).expect("a template");
+    let config = envelope::Config {
+        format: Format::Template(body),
+        ..envelope::Config::default()
+    };
+    let url = url::split("http://h/devices/{topic_levels[1]}/{topic}?q={qos}");
+    let path = url.expect("a URL").path.expect("it has placeholders");
+    let event = message(json_payload());
+    bencher.bench(|| (config.body(&event), path.render(&config.scope(&event))));
+}
+
+fn json_payload() -> String {
+    let text = "x".repeat(256 - r#"{"temp": 21.5, "unit": "C", "text": ""}"#.len());
+    format!(r#"{{"temp": 21.5, "unit": "C", "text": "{text}"}}"#)
+}
+
+fn message(payload: String) -> Arc<Event> {
     let happening = Happening {
         kind: Kind::MessagePublish,
         time: None,
         client: Client::default(),
         detail: Detail::Message(Message {
             topic: topic("plant/north/line0/temperature"),
-            payload: "x".repeat(256).into(),
+            payload: payload.into(),
             qos: 1,
             retain: false,
+            properties: None,
         }),
     };
-    let event = Event::new(happening, Timestamp::now());
-    let config = envelope::Config::default();
-    bencher.bench(|| config.body(&event));
+    Arc::new(Event::new(happening, Timestamp::now()))
 }
 
 /// The headers of a signed request with a body of 256 bytes, by scheme.

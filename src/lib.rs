@@ -27,6 +27,7 @@ pub mod event;
 pub mod dialect;
 pub mod rule;
 pub mod payload;
+pub mod template;
 pub mod envelope;
 pub mod sink;
 pub mod credential;

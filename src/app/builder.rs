@@ -215,11 +215,10 @@ fn notify(
     spool: Spool,
     publish: Option<(mpsc::Sender<Bytes>, Counter)>,
 ) -> dispatch::Notify {
-    let bodies = envelope::Config::default();
     Arc::new(move |happening: Happening| {
         let event = Event::new(happening, Timestamp::now());
         if let Some((publish, unpublished)) = &publish
-            && publish.try_send(bodies.body(&event)).is_err()
+            && publish.try_send(envelope::notice(&event)).is_err()
         {
             unpublished.inc();
             debug!("too many notices wait to be published; one is dropped");

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::config::{Config, Webhook};
+use crate::envelope::{self, Format};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -42,11 +43,18 @@ fn describe(webhook: &Webhook) -> String {
         }
     });
     format!(
-        "webhook {} posts to {} over at most {} connections, payloads {}\n{}",
+        "webhook {} posts to {} over at most {} connections, {}\n{}",
         webhook.name,
         webhook.http.url,
         webhook.http.pool_size,
-        webhook.http.body.encoding,
+        describe_bodies(&webhook.http.body),
         rules.collect::<String>()
     )
+}
+
+fn describe_bodies(body: &envelope::Config) -> String {
+    match &body.format {
+        Format::Nanomq => format!("payloads {}", body.encoding),
+        other => format!("bodies {}", other.name()),
+    }
 }

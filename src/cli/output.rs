@@ -84,7 +84,7 @@ impl Record {
             let text = match value {
                 Value::Null => return None,
                 Value::String(text) => escape(text),
-                other => other.to_string(),
+                other => escape(&other.to_string()),
             };
             Some(format!("{:width$}  {text}", key.replace('_', " ")))
         };

@@ -10,18 +10,9 @@ const DAY_MS: u64 = 86_400_000;
 /// its leap day.
 const EPOCH: u64 = 719_468;
 
-/// Days in 400 years, after which the calendar repeats.
-const ERA: u64 = 146_097;
-
-/// Returns a time as RFC 3339 has it, in UTC to the millisecond: `2026-11-21T09:30:00.250Z`.
-///
-/// The year has more than four digits where a broker told a time beyond the year 9999.
+/// Returns a time as RFC 3339 has it, in UTC to the millisecond.
 pub(super) fn show(time: Timestamp) -> String {
-    let (days, ms) = (time.as_millis() / DAY_MS, time.as_millis() % DAY_MS);
-    let (year, month, day) = civil(days);
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    let ms = ms % 1_000;
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    time.rfc3339()
 }
 
 /// Reads a time as RFC 3339 has it, or as a duration such as `90s`, `15m`, `2h`, `7d` or `1w`: that
@@ -119,24 +110,6 @@ fn zone_ms(zone: &str) -> Option<i64> {
     Some(sign * (part(hours, 24)? * 60 + part(minutes, 60)?) * 60_000)
 }
 
-/// Returns year, month and day of a number of days since 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + EPOCH;
-    let (era, day_of_era) = (days / ERA, days % ERA);
-    // The last days of 4, 100 and 400 years are the leap days and their exceptions.
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // From March on the lengths of the months repeat every five: 31, 30, 31, 30, 31.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, later) = match month_from_march {
-        0..10 => (month_from_march + 3, 0),
-        _ => (month_from_march - 9, 1),
-    };
-    (era * 400 + year_of_era + later, month, day)
-}
-
 /// Returns the days from the first of March of the year 0 to a date.
 fn days_before(year: u64, month: u64, day: u64) -> u64 {
     let (year, month_from_march) = match month {
@@ -164,6 +137,9 @@ mod tests {
 
     /// 2026-01-01, as `date -u -d @1767225600` says.
     const NEW_YEAR_2026: u64 = 1_767_225_600_000;
+
+    /// Days in 400 years, after which the calendar repeats.
+    const ERA: u64 = 146_097;
 
     const NOW: Timestamp = Timestamp::from_millis(NEW_YEAR_2026);
 

@@ -10,6 +10,7 @@
 //! `NanoMQ`'s configuration file is understood as it is: see [`nanomq`].
 
 mod auth;
+mod body;
 mod complaint;
 mod credential;
 pub mod hocon;
@@ -25,6 +26,7 @@ mod section;
 mod sign;
 pub mod source;
 mod spool;
+mod templates;
 pub mod toml;
 mod units;
 pub mod value;

@@ -11,13 +11,13 @@ use super::scalar::text;
 use super::schema::{self, Context, UseOfTls};
 use super::section::Section;
 use super::source::Span;
+use super::templates::{self, MethodKey, mistake};
 use super::value::{Node, Value};
-use super::{Webhook, auth, nanomq, retry, secret, sign};
-use crate::envelope;
+use super::{Webhook, auth, body, nanomq, retry, secret, sign};
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError};
-use crate::payload::{Encoding, NotUtf8};
 use crate::rule::Rule;
+use crate::template::url;
 
 const MS: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -45,11 +45,13 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
         "url",
         "give the URL to post to, such as \"http://127.0.0.1:8080/hook\"",
     );
-    let url = section.parse("url", target);
+    let url = section.parse("url", target_or_template);
     // Whatever else is wrong shall be reported, too, so the rest is read into a stand-in.
     let is_readable = url.is_some();
-    let url = url.unwrap_or_else(|| "http://localhost".parse().expect("it is a URL"));
+    let stand_in = || ("http://localhost".parse().expect("it is a URL"), None);
+    let (url, path) = url.unwrap_or_else(stand_in);
     let mut webhook = Webhook::new(name, url);
+    webhook.http.templates.path = path;
     http(&mut section, &mut webhook, context);
     if let Some(section) = section.section_or("sign", "write { secret_file = \"signing-secret\" }")
     {
@@ -63,7 +65,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     }
     auth::report_doubled(&section, &webhook.http);
     if let Some(section) = section.section("body") {
-        webhook.http.body = body(section);
+        webhook.http.body = body::read(section);
     }
     if let Some(durable) = section.bool("durable") {
         webhook.durable = durable;
@@ -82,8 +84,15 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     if !is_enabled {
         context.wanted.borrow_mut().truncate(wanted);
     }
+    templates::report_missing(&section, &webhook);
     section.finish();
     (is_enabled && is_readable).then_some(webhook)
+}
+
+fn target_or_template(text: &str) -> Result<(Target, Option<url::PathTemplate>), Complaint> {
+    let split = url::split(text).map_err(|error| mistake(&error))?;
+    target(&split.stand_in)?;
+    Ok((target(&split.fixed)?, split.path))
 }
 
 pub(super) fn target(text: &str) -> Result<Target, Complaint> {
@@ -105,6 +114,12 @@ fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>)
     let http = &mut webhook.http;
     if let Some(section) = section.section("headers") {
         http.headers = headers(&section);
+        http.templates.headers = templates::take_headers(&section, &mut http.headers);
+    }
+    match section.parse("method", templates::method) {
+        Some(MethodKey::Fixed(method)) => http.method = method,
+        Some(MethodKey::Made(template)) => http.templates.method = Some(template),
+        None => {}
     }
     if let Some(size) = section.integer("pool_size", 1..=65_535) {
         http.pool_size = usize::try_from(size).unwrap_or(usize::MAX);
@@ -183,20 +198,6 @@ fn header_value(node: &Node) -> Result<HeaderValue, Complaint> {
         .map_err(|_| Complaint::new("its value has a line break or another control character"))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn body(mut section: Section<'_>) -> envelope::Config {
-    let mut body = envelope::Config::default();
-    let encodings = Encoding::ALL.map(|encoding| (encoding.as_str(), encoding));
-    if let Some(encoding) = section.choice("encoding", &encodings) {
-        body.encoding = encoding;
-    }
-    let not_utf8 = NotUtf8::ALL.map(|choice| (choice.as_str(), choice));
-    if let Some(choice) = section.choice("not_utf8", &not_utf8) {
-        body.not_utf8 = choice;
-    }
-    section.finish();
-    body
 }
 
 fn events(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Rule> {

@@ -180,6 +180,11 @@ impl Lane {
         self.log
             .attempt_ended(&done.delivery, &done.outcome, done.took);
         let change = match &done.outcome {
+            // Nothing was sent, so nothing is known of the receiver.
+            Outcome::Rejected(failure) if failure.class == Class::Request => {
+                self.breaker.abandoned(done.attempt);
+                None
+            }
             Outcome::Delivered | Outcome::Rejected(_) => self.breaker.succeeded(done.attempt),
             Outcome::Retry(failure) => {
                 let (now, random) = (Instant::now(), rand::random());
@@ -209,7 +214,9 @@ impl Lane {
 
     fn rejected(&mut self, mut delivery: Delivery, failure: &Failure) {
         let now = Timestamp::now();
-        self.note_failure(failure, now);
+        if failure.class != Class::Request {
+            self.note_failure(failure, now);
+        }
         let may_disable = self.spool.is_durable(self.webhook);
         if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable && may_disable {
             // The event waits for the webhook to be enabled again.
@@ -274,7 +281,10 @@ impl Lane {
         self.metrics.gave_up(why);
         let is_kept = self.spool.is_durable(self.webhook);
         self.log.gave_up(&delivery, failure, is_kept);
-        self.record.gave_up();
+        // An event of which no request can be made says nothing of the receiver.
+        if failure.class != Class::Request {
+            self.record.gave_up();
+        }
         if !notice::is_one(delivery.event()) {
             (self.notify)(notice::delivery_failed(
                 &self.config.name,

@@ -23,7 +23,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::Config;
-use super::json::{Key, Object, key};
+use super::writer::{Key, Object, key};
 use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Notice, Subscription};
 use crate::payload::{Encoded, Encoding};
 
@@ -222,6 +222,7 @@ mod tests {
             payload: Bytes::from_static(payload),
             qos: 0,
             retain: false,
+            properties: None,
         })
     }
 

@@ -35,6 +35,12 @@ impl Id {
         Timestamp::from_millis((self.0 >> 80) as u64)
     }
 
+    /// Returns the id in the hexadecimal form of UUIDs (RFC 9562, 4).
+    #[must_use]
+    pub fn uuid(self) -> String {
+        Uuid::from_u128(self.0).hyphenated().to_string()
+    }
+
     /// Returns the 22 digits of the id without allocating.
     #[must_use]
     pub fn digits(self) -> [u8; DIGITS] {

@@ -10,6 +10,7 @@
 
 mod id;
 mod kind;
+mod properties;
 mod reason;
 mod time;
 mod topic;
@@ -19,6 +20,7 @@ use bytestring::ByteString;
 
 pub use id::{Id, ParseIdError};
 pub use kind::{Kind, KindSet};
+pub use properties::Properties;
 pub use reason::Reason;
 pub use time::Timestamp;
 pub use topic::{TopicError, TopicFilter, TopicName};
@@ -67,7 +69,7 @@ impl Event {
         let client =
             text(&self.client.id) + text(&self.client.username) + text(&self.client.address);
         let detail = match &self.detail {
-            Detail::Message(message) => message.topic.as_str().len() + message.payload.len(),
+            Detail::Message(message) => message.size(),
             Detail::Subscription(subscription) => subscription.topic_filter.len(),
             Detail::Notice(notice) => notice.webhook.len() + notice.reason.len(),
             Detail::Connection(_) | Detail::End(_) => 0,
@@ -182,10 +184,21 @@ pub struct Subscription {
 }
 
 impl Message {
+    /// Returns about how many bytes of text, payload and properties the message holds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let properties = self.properties.as_ref().map_or(0, |some| some.size());
+        self.topic.as_str().len() + self.payload.len() + properties
+    }
+
     fn compact(&self) -> Self {
         Self {
             topic: self.topic.compact(),
             payload: Bytes::copy_from_slice(&self.payload),
+            properties: self
+                .properties
+                .as_ref()
+                .map(|some| Box::new(some.compact())),
             ..*self
         }
     }
@@ -202,6 +215,8 @@ pub struct Message {
     pub qos: u8,
     /// The publisher's retain flag.
     pub retain: bool,
+    /// What the publisher added, with MQTT 5; most add nothing.
+    pub properties: Option<Box<Properties>>,
 }
 
 /// What mqhook tells of its own deliveries.

@@ -4,7 +4,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Config;
-use crate::envelope;
 use crate::event::{Id, Timestamp};
 
 /// Names the event, the same on every attempt (Standard Webhooks).
@@ -35,10 +34,7 @@ impl Headers {
         let own = [
             (HOST, config.url.host_header()),
             (USER_AGENT, HeaderValue::from_static(AGENT)),
-            (
-                CONTENT_TYPE,
-                HeaderValue::from_static(envelope::Config::CONTENT_TYPE),
-            ),
+            (CONTENT_TYPE, config.body.content_type()),
         ];
         let is_configured =
             |name: &HeaderName| config.headers.iter().any(|(other, _)| other == name);

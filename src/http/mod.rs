@@ -22,6 +22,7 @@ mod outcome;
 mod pool;
 mod proof;
 mod retry_after;
+mod shape;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,8 +33,8 @@ use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
 use tokio::time::{Instant, timeout_at};
 
-use crate::envelope;
-use crate::event::{Event, Timestamp};
+use crate::envelope::{self, Body};
+use crate::event::{Event, Id, Timestamp};
 use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
 use crate::{sign, tls};
 
@@ -43,6 +44,8 @@ use headers::Headers;
 pub use outcome::is_temporary;
 use pool::Pool;
 use proof::Proofs;
+use shape::{Shape, add_body_headers};
+pub use shape::{Templates, is_sent};
 pub use target::{Target, TargetError};
 
 /// How to reach one receiver, and with what.
@@ -50,6 +53,10 @@ pub use target::{Target, TargetError};
 pub struct Config {
     /// Where to post to.
     pub url: Target,
+    /// The method of requests; default POST.
+    pub method: Method,
+    /// What of the request is made of each event; default nothing.
+    pub templates: Templates,
     /// Headers of every request, in this order; they replace mqhook's own of the same name.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How bodies are made.
@@ -81,6 +88,8 @@ impl Config {
     pub fn new(url: Target) -> Self {
         Self {
             url,
+            method: Method::POST,
+            templates: Templates::default(),
             headers: Vec::new(),
             body: envelope::Config::default(),
             pool_size: Self::POOL_SIZE,
@@ -101,7 +110,12 @@ pub struct Client {
     body: envelope::Config,
     timeout: Duration,
     retry_statuses: Vec<StatusCode>,
+    method: Method,
     path: http::Uri,
+    /// `None` if all requests are alike but for their bodies.
+    templates: Option<Templates>,
+    /// The headers that the user has set, which a body does not replace.
+    configured: Vec<HeaderName>,
     headers: Mutex<Headers>,
     pool: Pool,
     /// `None` if no request needs any.
@@ -119,6 +133,9 @@ impl Client {
         Ok(Self {
             proofs: Proofs::new(&config)?.map(Box::new),
             pool: Pool::new(connector, config.pool_size, config.idle_timeout),
+            configured: configured(&config),
+            method: config.method,
+            templates: Some(config.templates).filter(|templates| !templates.is_empty()),
             path: config.url.path().clone(),
             body: config.body,
             timeout: config.timeout,
@@ -132,16 +149,24 @@ impl Client {
         let deadline = now + self.timeout;
         let body = match self.body(event, deadline).await {
             Ok(body) => body,
-            Err(failure) => return Outcome::Retry(failure),
+            Err(outcome) => return outcome,
+        };
+        let shape = match &self.templates {
+            None => None,
+            Some(templates) => match templates.shape(&self.body.scope(event)) {
+                Ok(shape) => Some(Box::new(shape)),
+                Err(failure) => return Outcome::Rejected(failure),
+            },
+        };
+        let draft = Draft {
+            id: event.id,
+            body,
+            shape,
         };
         let sent = match &self.proofs {
-            None => {
-                self.pool
-                    .send(self.request(event, body), now, deadline)
-                    .await
-            }
+            None => self.pool.send(self.request(draft), now, deadline).await,
             // Large, and its future shall not make every attempt's large.
-            Some(proofs) => Box::pin(self.send_proved(proofs, event, body, deadline)).await,
+            Some(proofs) => Box::pin(self.send_proved(proofs, draft, deadline)).await,
         };
         match sent {
             Ok(answer) => answer.outcome(&self.retry_statuses),
@@ -150,31 +175,67 @@ impl Client {
     }
 
     /// Makes the body, on another thread if it takes long.
-    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Bytes, Failure> {
+    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Body, Outcome> {
         if !self.body.is_slow(event) {
-            return Ok(self.body.body(event));
+            return self.body.body(event).map_err(rejected);
         }
         let (config, event) = (self.body.clone(), Arc::clone(event));
         let making = tokio::task::spawn_blocking(move || config.body(&event));
         match timeout_at(deadline, making).await {
-            Ok(made) => made.map_err(|error| Failure::because(Class::Other, &error)),
-            Err(_elapsed) => Err(Class::Timeout.into()),
+            Ok(Ok(made)) => made.map_err(rejected),
+            Ok(Err(error)) => Err(Outcome::Retry(Failure::because(Class::Other, &error))),
+            Err(_elapsed) => Err(Outcome::Retry(Class::Timeout.into())),
         }
     }
 
     /// Returns the request, in a box: it is large, and the futures that pass it on shall not be.
-    fn request(&self, event: &Event, body: Bytes) -> Box<Request<Full<Bytes>>> {
-        let headers = self
+    fn request(&self, draft: Draft) -> Box<Request<Full<Bytes>>> {
+        let Draft {
+            id,
+            mut body,
+            shape,
+        } = draft;
+        let mut headers = self
             .headers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .of_request(event.id, Timestamp::now(), body.len());
-        let mut request = Box::new(Request::new(Full::new(body)));
-        *request.method_mut() = Method::POST;
+            .of_request(id, Timestamp::now(), body.bytes.len());
+        add_body_headers(&mut headers, &mut body, &self.configured);
+        let mut request = Box::new(Request::new(Full::new(body.bytes)));
+        *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = headers;
+        if let Some(shape) = shape {
+            shape.put_into(&mut request);
+        }
         request
     }
+}
+
+/// What requests of one attempt are made of.
+#[derive(Debug, Clone)]
+struct Draft {
+    id: Id,
+    body: Body,
+    shape: Option<Box<Shape>>,
+}
+
+/// Returns the names of the headers that the user has set.
+fn configured(config: &Config) -> Vec<HeaderName> {
+    let fixed = config.headers.iter().map(|(name, _)| name);
+    let made = config.templates.headers.iter().map(|(name, _)| name);
+    fixed.chain(made).cloned().collect()
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands for the rejection from here on"
+)]
+fn rejected(why: envelope::Rejected) -> Outcome {
+    Outcome::Rejected(Failure {
+        detail: why.to_string(),
+        ..Class::Request.into()
+    })
 }
 
 impl Sink for Client {

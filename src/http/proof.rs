@@ -15,9 +15,8 @@ use super::auth::{self, Token};
 use super::connect::Connector;
 use super::headers::{WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 use super::outcome::Answer;
-use super::{Client, Config, Error};
+use super::{Client, Config, Draft, Error};
 use crate::credential::{Secret, Watched};
-use crate::event::Event;
 use crate::sign::Signer;
 use crate::sink::{Class, Failure};
 use crate::tls;
@@ -115,16 +114,15 @@ impl Client {
     pub(super) async fn send_proved(
         &self,
         proofs: &Proofs,
-        event: &Event,
-        body: Bytes,
+        draft: Draft,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let mut is_again = false;
         loop {
             let now = Instant::now();
             let proof = proofs.proof(now, deadline).await?;
-            let mut request = self.request(event, body.clone());
-            proof.add_to(request.headers_mut(), &body);
+            let mut request = self.request(draft.clone());
+            proof.add_to(request.headers_mut(), &draft.body.bytes);
             let answer = self.pool.send(request, now, deadline).await?;
             if !proofs.is_outdated(&proof, answer) {
                 return Ok(answer);

@@ -74,8 +74,16 @@ impl Listener for Messages {
             message.ticket.settle();
             return Hearing::Taken;
         }
-        let size = Event::size_with(message.topic.as_str().len() + message.payload.len());
-        if message.ticket.is_awaited() && !self.spool.has_room(webhooks, size) {
+        let ticket = message.ticket;
+        let message = event::Message {
+            topic: message.topic,
+            payload: message.payload,
+            qos: message.qos,
+            retain: message.retain,
+            properties: message.properties,
+        };
+        let size = Event::size_with(message.size());
+        if ticket.is_awaited() && !self.spool.has_room(webhooks, size) {
             self.short_of_room = webhooks.to_vec();
             return Hearing::Full;
         }
@@ -83,16 +91,11 @@ impl Listener for Messages {
             kind: Kind::MessagePublish,
             time: None,
             client: Client::default(),
-            detail: Detail::Message(event::Message {
-                topic: message.topic,
-                payload: message.payload,
-                qos: message.qos,
-                retain: message.retain,
-            }),
+            detail: Detail::Message(message),
         };
         let event = Event::new(happening, Timestamp::now());
         self.metrics.event(Kind::MessagePublish);
-        self.spool.accept(event, webhooks, message.ticket);
+        self.spool.accept(event, webhooks, ticket);
         Hearing::Taken
     }
 

@@ -298,6 +298,7 @@ impl<L: Listener> Connection<L> {
             qos: publish.qos,
             // Before MQTT 5 the flag marks a replay, and the publisher's is not known.
             retain: publish.retain,
+            properties: publish.properties,
             is_replay: protocol == Protocol::V4 && publish.retain,
             ticket,
         })

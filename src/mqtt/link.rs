@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Config, Problem, Protocol, Replays, Transport, v4, v5};
 use crate::ack::UNDER_WAY;
-use crate::event::{Reason, TopicName};
+use crate::event::{Properties, Reason, TopicName};
 
 /// Capacity of the queue of packets that we ask to be sent: as many acknowledgements as a ledger has
 /// under way, and some subscriptions. So it is never full.
@@ -61,6 +61,7 @@ pub struct Publish {
     pub(super) qos: u8,
     pub(super) retain: bool,
     pub(super) packet_id: u16,
+    pub(super) properties: Option<Box<Properties>>,
 }
 
 /// What the broker answered to a SUBSCRIBE.

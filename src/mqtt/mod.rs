@@ -33,7 +33,7 @@ use bytes::Bytes;
 
 use crate::ack::Ticket;
 use crate::credential::{Secret, Watched};
-use crate::event::TopicName;
+use crate::event::{Properties, TopicName};
 use crate::tls;
 
 pub use announcer::Announcer;
@@ -112,6 +112,8 @@ pub struct Message {
     pub qos: u8,
     /// The publisher's retain flag with MQTT 5; with 3.1.1 the mark of a replay.
     pub retain: bool,
+    /// What the publisher added, with MQTT 5.
+    pub properties: Option<Box<Properties>>,
     /// Whether the broker sent it because of a new subscription, not because it was published now.
     pub is_replay: bool,
     /// What must settle before the message is acknowledged.

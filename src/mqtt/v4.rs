@@ -125,6 +125,7 @@ fn translate(event: Event) -> LinkEvent {
             qos: publish.qos as u8,
             retain: publish.retain,
             packet_id: publish.pkid,
+            properties: None,
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {
             packet_id: suback.pkid,

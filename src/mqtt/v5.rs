@@ -7,8 +7,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, ConnectReturnCode, Filter, Packet, Publish, RetainForwardRule,
-    SubscribeReasonCode,
+    ConnectProperties, ConnectReturnCode, Filter, Packet, Publish, PublishProperties,
+    RetainForwardRule, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -17,7 +17,7 @@ use rustls::ClientConfig;
 use super::link::{self, LinkEvent, Persistence, Subscribed};
 use super::{Cause, Config, Problem, Replays};
 use crate::credential::{Secret, Watched};
-use crate::event::{Reason, TopicName};
+use crate::event::{Properties, Reason, TopicName};
 
 /// An attempt at a connection.
 pub struct Link {
@@ -159,6 +159,7 @@ fn translate(event: Event) -> LinkEvent {
             qos: publish.qos as u8,
             retain: publish.retain,
             packet_id: publish.pkid,
+            properties: publish.properties.and_then(of_publish),
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {
             packet_id: suback.pkid,
@@ -173,6 +174,22 @@ fn translate(event: Event) -> LinkEvent {
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
         Event::Incoming(_) | Event::Outgoing(_) => LinkEvent::Other,
     }
+}
+
+/// Returns what the publisher added to a message; the rest is the broker's and ours.
+fn of_publish(properties: PublishProperties) -> Option<Box<Properties>> {
+    let user = properties.user_properties.into_iter();
+    Properties {
+        is_text: properties.payload_format_indicator.map(|byte| byte == 1),
+        expiry_s: properties.message_expiry_interval,
+        content_type: properties.content_type.map(ByteString::from),
+        response_topic: properties.response_topic.map(ByteString::from),
+        correlation_data: properties.correlation_data,
+        user: user
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+    }
+    .boxed()
 }
 
 fn refused(code: SubscribeReasonCode) -> Option<Reason> {

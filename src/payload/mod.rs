@@ -7,8 +7,13 @@
 //! | `base62` | `NanoMQ`'s big-endian number in base 62 (since 0.24.9) | `""` |
 //!
 //! Every encoding is lossless, but `plain` with [`NotUtf8::Replace`].
+//!
+//! [`percent`] is for what stands in a URL or a header, [`json()`] for payloads that are JSON already.
 
 mod base62;
+mod json;
+pub mod media_type;
+pub mod percent;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +21,8 @@ use std::str::FromStr;
 
 use ::base64::Engine as _;
 use ::base64::engine::general_purpose::STANDARD;
+
+pub use json::{is_json, json};
 
 /// How payload bytes become a JSON string.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -40,6 +47,15 @@ impl Encoding {
             Self::Plain => "plain",
             Self::Base64 => "base64",
             Self::Base62 => "base62",
+        }
+    }
+
+    /// Returns the name by which bodies say how they hold a payload.
+    #[must_use]
+    pub const fn text_name(self) -> &'static str {
+        match self {
+            Self::Plain => "text",
+            _ => self.as_str(),
         }
     }
 

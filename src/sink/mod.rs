@@ -124,6 +124,8 @@ pub enum Class {
     Protocol,
     /// There is nothing to show the receiver who the request is from, so nothing was sent.
     Auth,
+    /// No request can be made of the event: a template lacks something, or it is too much for headers.
+    Request,
     /// A sink that is not HTTP failed.
     Other,
 }
@@ -145,6 +147,7 @@ impl Class {
             Self::Closed => "closed",
             Self::Protocol => "protocol",
             Self::Auth => "auth",
+            Self::Request => "request",
             Self::Other => "other",
         }
     }

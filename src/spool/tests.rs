@@ -123,6 +123,7 @@ fn event(number: usize) -> Event {
         payload: Bytes::from(number.to_string()),
         qos: 1,
         retain: false,
+        properties: None,
     };
     let happening = Happening {
         kind: Kind::MessagePublish,

@@ -166,6 +166,14 @@ fn only_the_spool_names_the_database() {
 }
 
 #[test]
+fn only_templates_name_their_engine() {
+    check(
+        "only src/template names minijinja",
+        &namers(&sources(), "template", &["minijinja"]),
+    );
+}
+
+#[test]
 fn only_the_program_uses_anyhow() {
     check(
         "only src/cli uses anyhow",

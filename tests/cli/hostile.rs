@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use mqhook::event::{Client, Detail, Event, Id, Kind, Message, Timestamp, TopicName};
+use mqhook::event::{Client, Detail, Event, Id, Kind, Message, Properties, Timestamp, TopicName};
 use mqhook::spool::store::{Change, Due, GaveUp, Seq, Status, Store, WebhookState};
 use serde_json::Value;
 
@@ -29,13 +29,20 @@ fn make_spool(dir: &Path) {
     let mut store = Store::open(dir).expect("a writable directory").store;
     let webhook = store.register(EVIL).expect("a writable store");
     let now = Timestamp::now();
+    let text = || Some(ByteString::from(EVIL));
+    let properties = Properties {
+        content_type: text(),
+        response_topic: text(),
+        user: vec![(EVIL.into(), EVIL.into())],
+        ..Properties::default()
+    };
     let detail = Detail::Message(Message {
         topic: TopicName::try_from(ByteString::from(EVIL)).expect("a topic name"),
         payload: EVIL.into(),
         qos: 1,
         retain: false,
+        properties: properties.boxed(),
     });
-    let text = || Some(ByteString::from(EVIL));
     let event = Event {
         id: Id::new(),
         kind: Kind::MessagePublish,

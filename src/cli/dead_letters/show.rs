@@ -8,7 +8,7 @@ use super::super::output::{Output, Record, count, escape, is_hostile};
 use super::super::place::Spool;
 use super::super::time;
 use super::list;
-use crate::event::{Detail, Event, Reason};
+use crate::event::{Detail, Event, Properties, Reason};
 use crate::spool::store::{DeadLetter, DeadLetterId};
 
 pub(super) const KEYS: &str = "\
@@ -19,6 +19,9 @@ of messages:
   qos, retain           as the message came
   payload_encoding      text, or base64 for a payload that is not UTF-8
   payload               the payload
+of messages, those that an MQTT 5 publisher gave:
+  content_type, response_topic, correlation_data (base64), payload_is_text, message_expiry_s,
+  user_properties       a list of names and values
 of connections:
   protocol_version, keep_alive_s, clean_start, refused
 of ends of connections and sessions:
@@ -119,7 +122,8 @@ fn detail(detail: &Detail) -> Record {
             .with("qos", subscription.qos),
         Detail::Message(message) => record
             .with("qos", message.qos)
-            .with("retain", message.retain),
+            .with("retain", message.retain)
+            .and(properties(message.properties.as_deref())),
         Detail::Notice(notice) => record
             .with("about_webhook", &*notice.webhook)
             .with("about_event_id", notice.event.map(|(id, _)| id.to_string()))
@@ -127,6 +131,40 @@ fn detail(detail: &Detail) -> Record {
             .with("about_attempts", notice.attempts)
             .with("reason", &*notice.reason),
     }
+}
+
+/// Returns the properties that there are.
+fn properties(properties: Option<&Properties>) -> Record {
+    let mut record = Record::default();
+    let Some(properties) = properties else {
+        return record;
+    };
+    let texts = [
+        ("content_type", &properties.content_type),
+        ("response_topic", &properties.response_topic),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            record = record.with(key, &**text);
+        }
+    }
+    if let Some(data) = &properties.correlation_data {
+        record = record.with("correlation_data", STANDARD.encode(data));
+    }
+    if let Some(is_text) = properties.is_text {
+        record = record.with("payload_is_text", is_text);
+    }
+    if let Some(expiry_s) = properties.expiry_s {
+        record = record.with("message_expiry_s", expiry_s);
+    }
+    if properties.user.is_empty() {
+        return record;
+    }
+    let user = properties.user.iter();
+    let user: Vec<_> = user
+        .map(|(name, value)| serde_json::json!({"name": **name, "value": **value}))
+        .collect();
+    record.with("user_properties", user)
 }
 
 #[cfg(test)]

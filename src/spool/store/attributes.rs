@@ -3,6 +3,8 @@
 //! ```json
 //! {"client_id":"c","username":"u","detail":{"message":{"qos":1,"retain":false}}}
 //! ```
+//!
+//! A message that came with MQTT 5 properties has them as [`super::properties`] says.
 
 use std::borrow::Cow;
 
@@ -10,6 +12,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::properties::Properties;
 use crate::event::{
     Client, Connection, Detail, End, Message, Notice, Reason, Subscription, Timestamp, TopicName,
 };
@@ -54,6 +57,8 @@ enum Shape<'a> {
     Message {
         qos: u8,
         retain: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        properties: Option<Properties<'a>>,
     },
     Notice {
         webhook: Cow<'a, str>,
@@ -113,13 +118,8 @@ impl<'a> Attributes<'a> {
             address: text(self.address),
         };
         let detail = match (self.detail, topic, payload) {
-            (Shape::Message { qos, retain }, Some(topic), Some(payload)) if qos <= 2 => {
-                Detail::Message(Message {
-                    topic,
-                    payload,
-                    qos,
-                    retain,
-                })
+            (shape @ Shape::Message { .. }, Some(topic), Some(payload)) => {
+                Detail::Message(shape.into_message(topic, payload)?)
             }
             (Shape::Message { .. }, ..) => return None,
             (other, None, None) => other.into_detail()?,
@@ -149,6 +149,7 @@ impl<'a> Shape<'a> {
             Detail::Message(message) => Self::Message {
                 qos: message.qos,
                 retain: message.retain,
+                properties: message.properties.as_deref().map(Properties::of),
             },
             Detail::Notice(notice) => Self::Notice {
                 webhook: Cow::Borrowed(&notice.webhook),
@@ -158,6 +159,27 @@ impl<'a> Shape<'a> {
                 attempts: notice.attempts,
                 reason: Cow::Borrowed(&notice.reason),
             },
+        }
+    }
+
+    /// Returns the message; `None` for anything else, and for what is not valid.
+    fn into_message(self, topic: TopicName, payload: Bytes) -> Option<Message> {
+        match self {
+            Self::Message {
+                qos: qos @ 0..=2,
+                retain,
+                properties,
+            } => Some(Message {
+                topic,
+                payload,
+                qos,
+                retain,
+                properties: match properties {
+                    None => None,
+                    Some(properties) => properties.into_event()?.boxed(),
+                },
+            }),
+            _ => None,
         }
     }
 

@@ -7,6 +7,7 @@ use rusqlite::Row;
 use super::attributes::Attributes;
 use super::column::{Column, column};
 use super::error::Unreadable;
+use super::properties;
 use crate::event::{Detail, Event, Timestamp, TopicName};
 
 /// The columns of an event, in the order in which [`read`] finds them.
@@ -82,6 +83,6 @@ pub(super) fn size(
     let at = |place: usize| column(first + place, COLUMNS[place]);
     let topic = at(3).text_or_null(row)?.map_or(0, str::len);
     let payload: usize = payload_bytes.unsigned_or_null(row)?.unwrap_or(0);
-    let texts = topic + at(4).text(row)?.len();
+    let texts = topic + properties::memory(at(4).text(row)?);
     Ok(Event::size_with(texts.saturating_add(payload)))
 }

@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod load;
 mod open;
+mod properties;
 mod replay;
 mod schema;
 mod space;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::event::{Connection, End, Notice, Reason, Subscription};
+use crate::event::{Connection, End, Notice, Properties, Reason, Subscription};
 
 fn text() -> impl Strategy<Value = ByteString> {
     prop_oneof![
@@ -58,6 +58,25 @@ fn notice() -> impl Strategy<Value = Detail> {
     })
 }
 
+fn properties() -> impl Strategy<Value = Properties> {
+    let bytes = proptest::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from);
+    let user = proptest::collection::vec((text(), text()), 0..9);
+    let numbers = (option::of(any::<bool>()), option::of(any::<u32>()));
+    let texts = (option::of(text()), option::of(text()));
+    (numbers, texts, option::of(bytes), user).prop_map(
+        |((is_text, expiry_s), (content_type, response_topic), correlation_data, user)| {
+            Properties {
+                is_text,
+                expiry_s,
+                content_type,
+                response_topic,
+                correlation_data,
+                user,
+            }
+        },
+    )
+}
+
 fn detail() -> impl Strategy<Value = Detail> {
     let end = (reason(), option::of(any::<u64>())).prop_map(|(reason, connected_at)| {
         let connected_at = connected_at.map(Timestamp::from_millis);
@@ -72,8 +91,9 @@ fn detail() -> impl Strategy<Value = Detail> {
         4 => proptest::collection::vec(any::<u8>(), 0..64),
         1 => (0..20_000_usize).prop_map(|length| vec![0xC3; length]),
     ];
-    let message = ("[^+#\0]{1,20}", payload, 0..=2_u8, any::<bool>()).prop_map(
-        |(topic, payload, qos, retain)| {
+    let parts = ("[^+#\0]{1,20}", payload, 0..=2_u8, any::<bool>());
+    let message = (parts, option::of(properties())).prop_map(
+        |((topic, payload, qos, retain), properties)| {
             let topic = TopicName::try_from(ByteString::from(topic)).expect("a topic name");
             let payload = Bytes::from(payload);
             Detail::Message(Message {
@@ -81,6 +101,7 @@ fn detail() -> impl Strategy<Value = Detail> {
                 payload,
                 qos,
                 retain,
+                properties: properties.and_then(Properties::boxed),
             })
         },
     );
@@ -154,4 +175,24 @@ fn an_event_is_measured_without_reading_its_payload() {
     assert_eq!(count(0), 1, "one is always read");
     assert_eq!(count(both - 1), 1);
     assert_eq!(count(both + 200), 2);
+}
+
+proptest! {
+    #[test]
+    fn a_row_never_seems_smaller_than_its_event_is(event in event()) {
+        let mut fixture = Fixture::new();
+        let [webhook, _] = fixture.webhooks;
+        let size = event.size();
+        fixture.commit(&[Change::Append {
+            seq: Seq(1),
+            accepted: at(1),
+            event: Arc::new(event),
+            webhooks: vec![webhook],
+        }]);
+        fixture.append(2, &[2]);
+        let second = message(b"hello").size() + r#"{"detail":{"message":{"qos":1,"retain":false}}}"#.len();
+        let window = Window { deliveries: 9, bytes: size + second - 1 };
+        let loaded = fixture.store.fresh(webhook, None, window).expect("readable");
+        prop_assert_eq!(loaded.len(), 1);
+    }
 }

@@ -1,0 +1,220 @@
+//! What can be found out about a template before there is an event.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use minijinja::{ErrorKind, Value};
+
+use super::scope::NAMES;
+use super::{Error, Scope, Template};
+use crate::event::{
+    Client, Connection, Detail, End, Event, Id, Kind, Message, Notice, Properties, Reason,
+    Subscription, Timestamp, TopicName,
+};
+use crate::payload::{Encoding, NotUtf8};
+
+/// Why a text is not a template that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mistake {
+    /// It is not a template at all.
+    #[error("line {line} is no template: {what}")]
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It names what no event has.
+    #[error("no event has `{0}`")]
+    UnknownName(String),
+    /// It uses a filter, a test or a function that there is not.
+    #[error("line {line}: {what}")]
+    Unknown {
+        /// The line, from 1.
+        line: usize,
+        /// What there is not.
+        what: String,
+    },
+    /// A value would stand in what must stay as it is.
+    #[error("scheme, host and port cannot be taken from an event")]
+    InOrigin,
+}
+
+impl Mistake {
+    pub(super) fn of_syntax(error: &minijinja::Error) -> Self {
+        let what = error.detail().unwrap_or("it cannot be read");
+        Self::Syntax {
+            line: error.line().unwrap_or(1),
+            what: what.to_owned(),
+        }
+    }
+
+    /// Returns the names that there are, for a message to say which one was meant.
+    #[must_use]
+    pub const fn known_names() -> &'static [&'static str] {
+        &NAMES
+    }
+}
+
+impl Template {
+    /// Finds names that no event has, and what there is not in the language.
+    pub(super) fn check(&self) -> Result<(), Mistake> {
+        if let Some(name) = self.names().into_iter().find(|name| !is_known(name)) {
+            return Err(Mistake::UnknownName(name));
+        }
+        // Which filter there is turns out when it is used.
+        for kind in Kind::ALL {
+            let scope = sample(kind).value();
+            let Err(error) = self.compiled().render(scope) else {
+                continue;
+            };
+            if let ErrorKind::UnknownFilter
+            | ErrorKind::UnknownTest
+            | ErrorKind::UnknownFunction
+            | ErrorKind::UnknownMethod = error.kind()
+            {
+                return Err(Mistake::Unknown {
+                    line: error.line().unwrap_or(1),
+                    what: error.detail().unwrap_or("it is not known").to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the names that the template needs and no event of a kind has; `None` if it may make
+    /// something of such an event.
+    #[must_use]
+    pub fn missing_in(&self, kind: Kind) -> Option<String> {
+        let scope = sample(kind);
+        let Err(Error::Undefined { .. }) = self.render(&scope) else {
+            return None;
+        };
+        let missing = self.names();
+        let missing: Vec<&String> = missing
+            .iter()
+            .filter(|name| is_missing(&scope.value(), name))
+            .collect();
+        (!missing.is_empty()).then(|| quoted(&missing))
+    }
+
+    /// Returns which of the names and paths in the template have no value.
+    pub(super) fn missing(&self, scope: &Value) -> String {
+        let paths: BTreeSet<String> = self
+            .compiled()
+            .undeclared_variables(true)
+            .into_iter()
+            .collect();
+        let missing: Vec<&String> = paths
+            .iter()
+            .filter(|path| is_missing(scope, path))
+            .collect();
+        match missing.as_slice() {
+            [] => "a value".to_owned(),
+            missing => quoted(missing),
+        }
+    }
+
+    /// Returns the names that the template takes from outside.
+    fn names(&self) -> BTreeSet<String> {
+        let names = self.compiled().undeclared_variables(false);
+        let is_global =
+            |name: &String| self.environment.globals().any(|(global, _)| global == name);
+        names.into_iter().filter(|name| !is_global(name)).collect()
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    NAMES.contains(&name)
+}
+
+fn quoted(names: &[&String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(" and ")
+}
+
+/// Returns whether a path such as `payload_json.temp` leads nowhere.
+fn is_missing(scope: &Value, path: &str) -> bool {
+    let found = path.split('.').try_fold(scope.clone(), |value, name| {
+        let found = value.get_attr(name).ok()?;
+        (!found.is_undefined()).then_some(found)
+    });
+    // The names of the language, such as `range`, are no variables of ours.
+    found.is_none() && path.split('.').next().is_some_and(is_known)
+}
+
+/// Returns an event of a kind with everything that one may have.
+fn sample(kind: Kind) -> Scope {
+    let text = ByteString::from_static;
+    let client = Client {
+        id: Some(text("c")),
+        username: Some(text("u")),
+        address: Some(text("a")),
+    };
+    let event = Event {
+        id: Id::new(),
+        kind,
+        time: Timestamp::from_millis(0),
+        // A subscriber is not told who published.
+        client: if kind == Kind::MessagePublish || kind.is_notice() {
+            Client::default()
+        } else {
+            client
+        },
+        detail: detail(kind),
+    };
+    Scope::new(&Arc::new(event), Encoding::Plain, NotUtf8::Base64)
+}
+
+fn detail(kind: Kind) -> Detail {
+    let text = ByteString::from_static;
+    match kind {
+        Kind::ClientConnect | Kind::ClientConnack | Kind::ClientConnected => {
+            Detail::Connection(Connection {
+                protocol_version: Some(5),
+                keep_alive: Some(60),
+                clean_start: Some(true),
+                refused: Some(Reason::NotAuthorized),
+            })
+        }
+        Kind::ClientDisconnected | Kind::SessionTerminated => Detail::End(End {
+            reason: Reason::Normal,
+            connected_at: Some(Timestamp::from_millis(0)),
+        }),
+        Kind::ClientSubscribe
+        | Kind::ClientUnsubscribe
+        | Kind::SessionSubscribed
+        | Kind::SessionUnsubscribed => Detail::Subscription(Subscription {
+            topic_filter: text("a/#"),
+            qos: Some(1),
+        }),
+        Kind::MessagePublish | Kind::MessageDelivered | Kind::MessageAcked => {
+            Detail::Message(Message {
+                topic: TopicName::try_from(text("a/b")).expect("it is a topic name"),
+                payload: "{}".into(),
+                qos: 1,
+                retain: false,
+                properties: Some(Box::new(properties())),
+            })
+        }
+        Kind::DeliveryFailed | Kind::WebhookDisabled => Detail::Notice(Notice {
+            webhook: text("w"),
+            event: Some((Id::new(), Kind::MessagePublish)),
+            attempts: 1,
+            reason: text("r"),
+        }),
+    }
+}
+
+fn properties() -> Properties {
+    let text = |text| Some(ByteString::from_static(text));
+    Properties {
+        is_text: Some(true),
+        expiry_s: Some(1),
+        content_type: text("text/plain"),
+        response_topic: text("a"),
+        correlation_data: Some("c".into()),
+        user: Vec::new(),
+    }
+}
