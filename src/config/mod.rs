@@ -10,6 +10,7 @@
 //! `NanoMQ`'s configuration file is understood as it is: see [`nanomq`].
 
 mod complaint;
+mod guard;
 pub mod hocon;
 mod nanomq;
 mod parsed;

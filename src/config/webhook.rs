@@ -11,7 +11,7 @@ use super::schema::{self, Context, UseOfTls};
 use super::section::Section;
 use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, nanomq, retry, secret};
+use super::{Webhook, guard, nanomq, retry, secret};
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError};
@@ -236,10 +236,12 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
         let problem = Problem::warning(section.span_of("topic"), message);
         section.report(problem.help("remove it: only messages have topics"));
     }
+    let guard = guard::read(&mut section, kind);
     section.finish();
     let kind = kind.filter(|_| !is_bad)?;
     let topic = topic.unwrap_or_else(TopicFilter::all);
-    Some(Rule { kind, topic })
+    let guard = guard?.into_some();
+    Some(Rule { kind, topic, guard })
 }
 
 /// A message that comes over a shared subscription and over another one comes twice, and one

@@ -166,6 +166,14 @@ fn only_the_spool_names_the_database() {
 }
 
 #[test]
+fn only_rules_name_the_expression_library() {
+    check(
+        "only src/rule names cel",
+        &namers(&sources(), "rule", &["cel"]),
+    );
+}
+
+#[test]
 fn only_the_program_uses_anyhow() {
     check(
         "only src/cli uses anyhow",
