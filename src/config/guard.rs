@@ -4,9 +4,9 @@ use super::complaint::{Complaint, closest, unknown};
 use super::problem::Problem;
 use super::section::Section;
 use crate::event::Kind;
+use crate::pattern::{Pattern, PatternError};
 use crate::rule::Guard;
 use crate::rule::condition::{Condition, ConditionError, Fault};
-use crate::rule::pattern::{Pattern, PatternError};
 
 /// What a condition looks like.
 const EXAMPLE: &str =

@@ -13,6 +13,7 @@ mod complaint;
 mod guard;
 pub mod hocon;
 mod nanomq;
+mod network;
 mod parsed;
 pub mod problem;
 mod render;

@@ -11,7 +11,7 @@ use super::schema::{self, Context, UseOfTls};
 use super::section::Section;
 use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, guard, nanomq, retry, secret};
+use super::{Webhook, guard, nanomq, network, retry, secret};
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError};
@@ -50,6 +50,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     let url = url.unwrap_or_else(|| "http://localhost".parse().expect("it is a URL"));
     let mut webhook = Webhook::new(name, url);
     http(&mut section, &mut webhook, context);
+    network::of_webhook(&mut section, &mut webhook.http, context);
     if let Some(section) = section.section("body") {
         webhook.http.body = body(section);
     }

@@ -17,8 +17,12 @@
 mod connect;
 mod headers;
 mod outcome;
+pub mod policy;
 mod pool;
+pub mod proxy;
+mod resolver;
 mod retry_after;
+mod route;
 mod target;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,7 +41,9 @@ use crate::tls;
 use connect::Connector;
 use headers::Headers;
 pub use outcome::is_temporary;
+use policy::Policy;
 use pool::Pool;
+use proxy::Proxy;
 pub use target::{Target, TargetError};
 
 /// How to reach one receiver, and with what.
@@ -61,6 +67,10 @@ pub struct Config {
     pub retry_statuses: Vec<StatusCode>,
     /// Whom to trust behind `https`.
     pub tls: tls::Config,
+    /// Which addresses may be connected to, the proxy's included.
+    pub network: Policy,
+    /// What connects to the receiver; `None`, the default: mqhook itself.
+    pub proxy: Option<Proxy>,
 }
 
 impl Config {
@@ -80,6 +90,8 @@ impl Config {
             idle_timeout: Duration::from_secs(30),
             retry_statuses: Vec::new(),
             tls: tls::Config::default(),
+            network: Policy::default(),
+            proxy: None,
         }
     }
 }

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::condition::{Condition, Failure, Subject};
-use super::pattern::Pattern;
 use super::{Rule, WebhookIndex};
 use crate::event::Client;
+use crate::pattern::Pattern;
 use crate::telemetry::Throttle;
 
 /// How often the log may say that conditions of a webhook cannot be evaluated.

@@ -10,7 +10,6 @@
 pub mod condition;
 mod cover;
 mod guard;
-pub mod pattern;
 #[cfg(test)]
 mod tests;
 mod trie;

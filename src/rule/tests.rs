@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::{Client, Connection, Message, TopicName};
+use crate::pattern::Pattern;
 use crate::rule::condition::Condition;
-use crate::rule::pattern::Pattern;
 
 fn rule(kind: Kind, topic: &str) -> Rule {
     Rule::new(kind, TopicFilter::try_from(topic).expect("a filter"))

@@ -29,6 +29,7 @@ pub mod disk;
 pub mod http;
 pub mod mosquitto;
 pub mod port;
+pub mod proxy;
 pub mod publisher;
 pub mod random;
 pub mod receiver;

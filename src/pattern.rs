@@ -1,4 +1,4 @@
-//! Shell-style patterns for client identifiers and user names.
+//! Shell-style patterns for client identifiers, user names and hosts.
 //!
 //! | in a pattern | matches |
 //! |---|---|
