@@ -14,7 +14,7 @@ use super::value::{Node, Value};
 use super::{Webhook, guard, nanomq, network, retry, secret};
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
-use crate::http::{Target, TargetError};
+use crate::http::{Target, TargetError, Version};
 use crate::payload::{Encoding, NotUtf8};
 use crate::rule::Rule;
 
@@ -97,6 +97,14 @@ fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>)
     }
     if let Some(size) = section.integer("pool_size", 1..=65_535) {
         http.pool_size = usize::try_from(size).unwrap_or(usize::MAX);
+    }
+    let versions = [
+        ("1.1", Version::Http11),
+        ("2", Version::Http2),
+        ("auto", Version::Auto),
+    ];
+    if let Some(version) = section.choice("http_version", &versions) {
+        http.version = version;
     }
     // NanoMQ's name for it; there, a number is milliseconds.
     section.report_overridden("cancel_timeout", "timeout");

@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::proxy::Proxy;
 use super::route::Route;
-use super::{Config, outcome};
+use super::{Config, Version, outcome};
 use crate::sink::{Class, Failure};
 use crate::tls;
 
@@ -43,7 +43,12 @@ impl Connector {
         let transport = if config.url.is_https() {
             let tls = config.tls.client()?;
             let builder = HttpsConnectorBuilder::new().with_tls_config((*tls).clone());
-            Transport::Secure(builder.https_only().enable_http1().wrap_connector(tcp))
+            let builder = builder.https_only();
+            Transport::Secure(match config.version {
+                Version::Http11 => builder.enable_http1().wrap_connector(tcp),
+                Version::Http2 => builder.enable_http2().wrap_connector(tcp),
+                Version::Auto => builder.enable_all_versions().wrap_connector(tcp),
+            })
         } else {
             Transport::Plain(tcp)
         };

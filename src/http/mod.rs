@@ -16,6 +16,7 @@
 
 mod connect;
 mod headers;
+mod multiplex;
 mod outcome;
 pub mod policy;
 mod pool;
@@ -40,9 +41,9 @@ use crate::tls;
 
 use connect::Connector;
 use headers::Headers;
+use multiplex::Connections;
 pub use outcome::is_temporary;
 use policy::Policy;
-use pool::Pool;
 use proxy::Proxy;
 pub use target::{Target, TargetError};
 
@@ -67,10 +68,24 @@ pub struct Config {
     pub retry_statuses: Vec<StatusCode>,
     /// Whom to trust behind `https`.
     pub tls: tls::Config,
+    /// Which HTTP is spoken; default HTTP/1.1.
+    pub version: Version,
     /// Which addresses may be connected to, the proxy's included.
     pub network: Policy,
     /// What connects to the receiver; `None`, the default: mqhook itself.
     pub proxy: Option<Proxy>,
+}
+
+/// Versions of HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1, and nothing else is offered.
+    #[default]
+    Http11,
+    /// HTTP/2: negotiated with `https`, and taken for granted with `http` (RFC 9113, 3.3).
+    Http2,
+    /// HTTP/2 if an `https` receiver wants it, otherwise HTTP/1.1.
+    Auto,
 }
 
 impl Config {
@@ -90,6 +105,7 @@ impl Config {
             idle_timeout: Duration::from_secs(30),
             retry_statuses: Vec::new(),
             tls: tls::Config::default(),
+            version: Version::default(),
             network: Policy::default(),
             proxy: None,
         }
@@ -104,7 +120,7 @@ pub struct Client {
     retry_statuses: Vec<StatusCode>,
     path: http::Uri,
     headers: Mutex<Headers>,
-    pool: Pool,
+    pool: Connections,
 }
 
 impl Client {
@@ -116,7 +132,7 @@ impl Client {
         let headers = Headers::new(&config);
         let connector = Connector::new(&config)?;
         Ok(Self {
-            pool: Pool::new(connector, config.pool_size, config.idle_timeout),
+            pool: Connections::new(connector, &config),
             path: config.url.path().clone(),
             body: config.body,
             timeout: config.timeout,

@@ -66,6 +66,12 @@ pub(super) fn of_exchange(error: &hyper::Error) -> Failure {
     Failure::because(class, error)
 }
 
+/// Returns why an HTTP/2 receiver took no request, or no more of them, if that is what it said.
+pub(super) fn refusal(error: &hyper::Error) -> Option<h2::Reason> {
+    let error = chain(error).find_map(|error| error.downcast_ref::<h2::Error>())?;
+    error.reason().filter(|_| error.is_remote())
+}
+
 /// Returns why no connection could be made.
 pub(super) fn of_connect(error: &(dyn Error + 'static)) -> Failure {
     let denied = chain(error).find_map(|error| error.downcast_ref::<Denied>());

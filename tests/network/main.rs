@@ -1,9 +1,10 @@
 //! Where requests may go to, and by way of what.
 
 mod addresses;
+mod http2;
 mod proxies;
 
-use support::client::Publish;
+use support::client::{Publish, Version};
 use support::mosquitto::Mosquitto;
 use support::receiver::Receiver;
 use support::setup::{Setup, complete};
@@ -43,13 +44,15 @@ async fn post(receiver: Receiver, config: &str, environment: &[(&str, &str)]) ->
     setup
 }
 
-/// Publishes messages all at once.
+/// Publishes messages at QoS 0 all at once.
 async fn burst(setup: &Setup, count: u64) {
     let mut client = setup.client("dev").await;
-    for number in 0..count {
-        let message = Publish::new("t", format!("number {number}")).qos(1);
-        client.publish(&message).await;
-    }
+    let message = |number| Publish::new("t", format!("number {number}"));
+    let packets: Vec<u8> = (0..count)
+        .flat_map(|number| message(number).encode(Version::V5, 0))
+        .collect();
+    client.send(&packets).await;
+    client.disconnect().await;
 }
 
 async fn wait_for_deliveries(setup: &Setup, count: u64) {

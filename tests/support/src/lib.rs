@@ -27,6 +27,7 @@ mod chunked;
 pub mod client;
 pub mod disk;
 pub mod http;
+pub mod http2;
 pub mod mosquitto;
 pub mod port;
 pub mod proxy;
