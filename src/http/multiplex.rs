@@ -40,7 +40,7 @@ const TRIES: usize = 4;
 #[derive(Debug)]
 pub(super) enum Connections {
     /// One request at a time over each.
-    Exclusive(Pool),
+    Exclusive(Box<Pool>),
     Shared(Box<Multiplexed>),
 }
 
@@ -48,9 +48,9 @@ impl Connections {
     pub(super) fn new(connector: Connector, config: &Config) -> Self {
         let pool = Pool::new(connector.clone(), config.pool_size, config.idle_timeout);
         match config.version {
-            Version::Http11 => Self::Exclusive(pool),
+            Version::Http11 => Self::Exclusive(Box::new(pool)),
             // Without TLS nothing is negotiated.
-            Version::Auto if !config.url.is_https() => Self::Exclusive(pool),
+            Version::Auto if !config.url.is_https() => Self::Exclusive(Box::new(pool)),
             Version::Http2 | Version::Auto => {
                 Self::Shared(Box::new(Multiplexed::new(connector, pool, config)))
             }
