@@ -1,10 +1,12 @@
 //! Micro-benchmarks of what an event costs before it is a request.
 //!
 //! `cargo bench` runs them. The trie's cost must grow with the depth of the topic and not with the
-//! number of rules, base62 of 64 KiB must take less than 20 ms, and signing 256 bytes less than 5 µs.
+//! number of rules, base62 of 64 KiB must take less than 20 ms, and signing 256 bytes, or a condition on
+//! as much JSON, less than 5 µs.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use divan::Bencher;
 use http::{HeaderMap, HeaderValue};
@@ -14,6 +16,7 @@ use mqhook::event::{
     Client, Detail, Event, Happening, Kind, Message, Timestamp, TopicFilter, TopicName,
 };
 use mqhook::payload::{Encoding, NotUtf8};
+use mqhook::rule::condition::{Condition, Subject};
 use mqhook::rule::{Matcher, Rule, Rules};
 use mqhook::sign::{Scheme, Signer};
 use mqhook::template::url;
@@ -26,17 +29,17 @@ fn main() {
 #[divan::bench(args = [1, 10, 100, 1_000, 10_000, 100_000])]
 fn route(bencher: Bencher<'_, '_>, rules: usize) {
     let rules: Vec<Rule> = (0..rules)
-        .map(|line| Rule {
-            kind: Kind::MessagePublish,
-            topic: TopicFilter::try_from(format!("plant/+/line{line}/#").as_str())
-                .expect("a filter"),
+        .map(|line| {
+            let filter = format!("plant/+/line{line}/#");
+            let topic = TopicFilter::try_from(filter.as_str()).expect("a filter");
+            Rule::new(Kind::MessagePublish, topic)
         })
         .collect();
     let rules = Rules::compile([rules.as_slice()]);
-    let topic = topic("plant/north/line0/temperature");
+    let message = happening(Bytes::new());
     let mut matcher = Matcher::default();
     bencher.bench_local(|| {
-        let found = rules.feeds()[0].route(&topic, &mut matcher);
+        let found = rules.feeds()[0].route(&message, &mut matcher);
         assert_eq!(found, [0]);
     });
 }
@@ -100,20 +103,23 @@ fn json_payload() -> String {
     format!(r#"{{"temp": 21.5, "unit": "C", "text": "{text}"}}"#)
 }
 
-fn message(payload: String) -> Arc<Event> {
-    let happening = Happening {
+fn message(payload: impl Into<Bytes>) -> Arc<Event> {
+    Arc::new(Event::new(happening(payload.into()), Timestamp::now()))
+}
+
+fn happening(payload: Bytes) -> Happening {
+    Happening {
         kind: Kind::MessagePublish,
         time: None,
         client: Client::default(),
         detail: Detail::Message(Message {
             topic: topic("plant/north/line0/temperature"),
-            payload: payload.into(),
+            payload,
             qos: 1,
             retain: false,
             properties: None,
         }),
-    };
-    Arc::new(Event::new(happening, Timestamp::now()))
+    }
 }
 
 /// The headers of a signed request with a body of 256 bytes, by scheme.
@@ -132,6 +138,27 @@ fn sign(bencher: Bencher<'_, '_>, scheme: &str) {
     bencher
         .with_inputs(|| HeaderMap::with_capacity(8))
         .bench_refs(|headers| signer.sign(&id, b"1614265330", &body, headers));
+}
+
+/// Asking a condition about a message with 256 bytes of JSON, which is read for it.
+#[divan::bench]
+fn condition(bencher: Bencher<'_, '_>) {
+    let text = r#"payload.temp > 30.0 && topic.startsWith("plant/")"#;
+    let condition = Condition::compile(text, Kind::MessagePublish).expect("a condition");
+    let payload = json_of_256_bytes();
+    let message = happening(payload);
+    bencher.bench(|| {
+        let holds = condition.holds(&Subject::new(&message));
+        assert_eq!(holds, Ok(true));
+    });
+}
+
+/// A reading of a sensor as they send it: numbers, texts, a list.
+fn json_of_256_bytes() -> Bytes {
+    let start = r#"{"device":"press-07","site":"north","line":4,"seq":181204,"temp":31.5,"hum":40.25,"ok":true,"alarms":[],"axis":{"x":0.12,"y":-3.4,"z":9.81},"samples":[1.5,2.5,3.5,4.5],"unit":"celsius","note":""#;
+    let end = r#""}"#;
+    let note = "n".repeat(256 - start.len() - end.len());
+    Bytes::from(format!("{start}{note}{end}"))
 }
 
 fn topic(name: &'static str) -> TopicName {

@@ -61,7 +61,7 @@ async fn main() -> Result<()> {
 fn rules() -> Result<Vec<Rule>> {
     let rule = |kind, topic: &str| -> Result<Rule> {
         let topic = TopicFilter::try_from(topic)?;
-        Ok(Rule { kind, topic })
+        Ok(Rule::new(kind, topic))
     };
     Ok(vec![
         rule(Kind::MessagePublish, "#")?,

@@ -23,6 +23,7 @@ pub mod telemetry;
 pub mod backoff;
 pub mod retry;
 pub mod causes;
+pub mod pattern;
 pub mod event;
 pub mod dialect;
 pub mod rule;

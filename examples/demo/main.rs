@@ -102,10 +102,7 @@ async fn start_mqhook(broker: &Broker, receiver: &Receiver) -> Result<RunningMqh
     let mut webhook = Webhook::new("demo", format!("http://{}/hook", receiver.address).parse()?);
     webhook.http.pool_size = 4;
     webhook.rules = KINDS
-        .map(|kind| Rule {
-            kind,
-            topic: TopicFilter::all(),
-        })
+        .map(|kind| Rule::new(kind, TopicFilter::all()))
         .to_vec();
     config.webhooks.push(webhook);
 

@@ -19,7 +19,7 @@ use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
 use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe};
 use crate::mqtt::{self, Announcer, Connection, Listener, Replays, Status};
-use crate::rule::Rules;
+use crate::rule::{Matcher, Reports, Rules};
 use crate::spool::{Queue, Spool};
 
 /// Packets that a broker may send ahead of their PUBACKs on the lifecycle connection: all.
@@ -54,7 +54,9 @@ impl<'a> Builder<'a> {
             tls = Some(config.broker.tls.client().map_err(Error::BrokerTls)?);
         }
         let rules = receivers.iter().map(|receiver| receiver.rules.as_slice());
-        let rules = Arc::new(Rules::compile(rules));
+        let names = receivers.iter().map(|receiver| receiver.name.as_str());
+        let reports = Reports::new(names.zip(rules.clone()), registry);
+        let rules = Arc::new(Rules::compile_with(rules, reports));
         let groups = rules.feeds().iter().filter_map(|feed| feed.group());
         Ok(Self {
             config,
@@ -216,6 +218,8 @@ fn notify(
     publish: Option<(mpsc::Sender<Bytes>, Counter)>,
 ) -> dispatch::Notify {
     Arc::new(move |happening: Happening| {
+        let mut matcher = Matcher::default();
+        let webhooks = rules.route(&happening, &mut matcher);
         let event = Event::new(happening, Timestamp::now());
         if let Some((publish, unpublished)) = &publish
             && publish.try_send(envelope::notice(&event)).is_err()
@@ -223,7 +227,6 @@ fn notify(
             unpublished.inc();
             debug!("too many notices wait to be published; one is dropped");
         }
-        let webhooks = rules.webhooks_for(event.kind);
         spool.accept(event, webhooks, Ticket::none());
     })
 }

@@ -160,14 +160,8 @@ impl Quick {
     }
 
     fn rules(&self) -> Vec<Rule> {
-        let message = |topic: TopicFilter| Rule {
-            kind: Kind::MessagePublish,
-            topic,
-        };
-        let event = |kind: &Kind| Rule {
-            kind: *kind,
-            topic: TopicFilter::all(),
-        };
+        let message = |topic: TopicFilter| Rule::new(Kind::MessagePublish, topic);
+        let event = |kind: &Kind| Rule::new(*kind, TopicFilter::all());
         let mut rules: Vec<Rule> = self.topic.iter().cloned().map(message).collect();
         rules.extend(self.event.iter().map(event));
         if rules.is_empty() {

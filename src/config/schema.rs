@@ -11,6 +11,7 @@ use rustls::pki_types::pem;
 
 use super::complaint::Complaint;
 use super::hocon::Outside;
+use super::network::{self, Network};
 use super::problem::Problem;
 use super::section::{Problems, Section};
 use super::source::Span;
@@ -35,6 +36,8 @@ pub(super) struct Context<'a> {
     pub(super) outside: &'a dyn Outside,
     /// The kinds that rules of enabled webhooks take, and where they say so.
     pub(super) wanted: RefCell<Vec<(Kind, Span)>>,
+    /// What holds for webhooks that do not say otherwise.
+    pub(super) network: RefCell<Network>,
 }
 
 /// Reads a whole configuration, as far as it can be read.
@@ -48,10 +51,15 @@ pub(super) fn read(
         directory,
         outside,
         wanted: RefCell::default(),
+        network: RefCell::default(),
     };
     let mut config = Config::new();
     let mut root = Section::root(table, &problems);
     let is_nanomq = nanomq::is_nanomq(table);
+    if let Some(section) = root.section("network") {
+        let network = network::read(section, &context);
+        context.network.replace(network);
+    }
     if is_nanomq {
         nanomq::read(&mut root, &context, &mut config);
     }

@@ -11,6 +11,7 @@ use super::source::{SourceId, Sources, Span};
 use super::value::{Entry, Table, Value};
 
 const URL: &str = "url";
+const PROXY: &str = "proxy";
 
 /// Keys whose values are secrets, or lists of them.
 const SECRETS: [&str; 6] = [
@@ -120,7 +121,7 @@ pub(super) fn is_in(url: &str) -> bool {
 fn in_url_values(table: &Table, sources: &Sources) -> Vec<Span> {
     let in_entry = |(key, entry): (&String, &Entry)| match &entry.node.value {
         Value::Table(table) => in_url_values(table, sources),
-        Value::String(_) if key.ends_with(URL) => {
+        Value::String(_) if key.ends_with(URL) || key == PROXY => {
             let span = entry.node.span;
             let text = &sources.get(span.source).text;
             if text[span.start..span.end].contains('\\') {

@@ -13,9 +13,9 @@ use super::section::Section;
 use super::source::Span;
 use super::templates::{self, MethodKey, mistake};
 use super::value::{Node, Value};
-use super::{Webhook, auth, body, nanomq, retry, secret, sign};
+use super::{Webhook, auth, body, guard, nanomq, network, retry, secret, sign};
 use crate::event::{Kind, TopicFilter};
-use crate::http::{Target, TargetError};
+use crate::http::{Target, TargetError, Version};
 use crate::rule::Rule;
 use crate::template::url;
 
@@ -53,6 +53,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     let mut webhook = Webhook::new(name, url);
     webhook.http.templates.path = path;
     http(&mut section, &mut webhook, context);
+    network::of_webhook(&mut section, &mut webhook.http, context);
     if let Some(section) = section.section_or("sign", "write { secret_file = \"signing-secret\" }")
     {
         webhook.http.sign = sign::read(section, context);
@@ -123,6 +124,14 @@ fn http(section: &mut Section<'_>, webhook: &mut Webhook, context: &Context<'_>)
     }
     if let Some(size) = section.integer("pool_size", 1..=65_535) {
         http.pool_size = usize::try_from(size).unwrap_or(usize::MAX);
+    }
+    let versions = [
+        ("1.1", Version::Http11),
+        ("2", Version::Http2),
+        ("auto", Version::Auto),
+    ];
+    if let Some(version) = section.choice("http_version", &versions) {
+        http.version = version;
     }
     // NanoMQ's name for it; there, a number is milliseconds.
     section.report_overridden("cancel_timeout", "timeout");
@@ -257,10 +266,12 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
         let problem = Problem::warning(section.span_of("topic"), message);
         section.report(problem.help("remove it: only messages have topics"));
     }
+    let guard = guard::read(&mut section, kind);
     section.finish();
     let kind = kind.filter(|_| !is_bad)?;
     let topic = topic.unwrap_or_else(TopicFilter::all);
-    Some(Rule { kind, topic })
+    let guard = guard?.into_some();
+    Some(Rule { kind, topic, guard })
 }
 
 /// A message that comes over a shared subscription and over another one comes twice, and one

@@ -65,16 +65,7 @@ impl Event {
     /// Returns about how many bytes of memory the event holds.
     #[must_use]
     pub fn size(&self) -> usize {
-        let text = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
-        let client =
-            text(&self.client.id) + text(&self.client.username) + text(&self.client.address);
-        let detail = match &self.detail {
-            Detail::Message(message) => message.size(),
-            Detail::Subscription(subscription) => subscription.topic_filter.len(),
-            Detail::Notice(notice) => notice.webhook.len() + notice.reason.len(),
-            Detail::Connection(_) | Detail::End(_) => 0,
-        };
-        Self::size_with(client + detail)
+        size(&self.client, &self.detail)
     }
 
     /// Returns about how many bytes of memory an event with so many bytes of text and payload holds, with
@@ -124,6 +115,26 @@ pub struct Happening {
     pub client: Client,
     /// The rest.
     pub detail: Detail,
+}
+
+impl Happening {
+    /// Returns about how many bytes of memory its event will hold.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        size(&self.client, &self.detail)
+    }
+}
+
+fn size(client: &Client, detail: &Detail) -> usize {
+    let text = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+    let of_client = text(&client.id) + text(&client.username) + text(&client.address);
+    let of_detail = match detail {
+        Detail::Message(message) => message.topic.as_str().len() + message.payload.len(),
+        Detail::Subscription(subscription) => subscription.topic_filter.len(),
+        Detail::Notice(notice) => notice.webhook.len() + notice.reason.len(),
+        Detail::Connection(_) | Detail::End(_) => 0,
+    };
+    Event::size_with(of_client + of_detail)
 }
 
 /// What is known of a client; `None` is "the broker did not tell".

@@ -18,10 +18,15 @@ pub mod auth;
 mod connect;
 mod error;
 mod headers;
+mod multiplex;
 mod outcome;
+pub mod policy;
 mod pool;
 mod proof;
+pub mod proxy;
+mod resolver;
 mod retry_after;
+mod route;
 mod shape;
 mod target;
 
@@ -41,9 +46,11 @@ use crate::{sign, tls};
 use connect::Connector;
 pub use error::Error;
 use headers::Headers;
+use multiplex::Connections;
 pub use outcome::is_temporary;
-use pool::Pool;
+use policy::Policy;
 use proof::Proofs;
+use proxy::Proxy;
 use shape::{Shape, add_body_headers};
 pub use shape::{Templates, is_sent};
 pub use target::{Target, TargetError};
@@ -77,6 +84,24 @@ pub struct Config {
     pub sign: Option<sign::Config>,
     /// Who requests are from.
     pub auth: auth::Config,
+    /// Which HTTP is spoken; default HTTP/1.1.
+    pub version: Version,
+    /// Which addresses may be connected to, the proxy's included.
+    pub network: Policy,
+    /// What connects to the receiver; `None`, the default: mqhook itself.
+    pub proxy: Option<Proxy>,
+}
+
+/// Versions of HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.1, and nothing else is offered.
+    #[default]
+    Http11,
+    /// HTTP/2: negotiated with `https`, and taken for granted with `http` (RFC 9113, 3.3).
+    Http2,
+    /// HTTP/2 if an `https` receiver wants it, otherwise HTTP/1.1.
+    Auto,
 }
 
 impl Config {
@@ -100,6 +125,9 @@ impl Config {
             tls: tls::Config::default(),
             sign: None,
             auth: auth::Config::default(),
+            version: Version::default(),
+            network: Policy::default(),
+            proxy: None,
         }
     }
 }
@@ -117,7 +145,7 @@ pub struct Client {
     /// The headers that the user has set, which a body does not replace.
     configured: Vec<HeaderName>,
     headers: Mutex<Headers>,
-    pool: Pool,
+    pool: Connections,
     /// `None` if no request needs any.
     proofs: Option<Box<Proofs>>,
 }
@@ -132,7 +160,7 @@ impl Client {
         let connector = Connector::new(&config)?;
         Ok(Self {
             proofs: Proofs::new(&config)?.map(Box::new),
-            pool: Pool::new(connector, config.pool_size, config.idle_timeout),
+            pool: Connections::new(connector, &config),
             configured: configured(&config),
             method: config.method,
             templates: Some(config.templates).filter(|templates| !templates.is_empty()),

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use http::{Response, StatusCode};
 
-use super::connect::LookUpError;
+use super::policy::Denied;
+use super::proxy::ProxyError;
+use super::resolver::LookUpError;
 use super::retry_after;
 use crate::causes::chain;
 use crate::sink::{Class, Failure, Outcome};
@@ -69,8 +71,23 @@ pub(super) fn of_exchange(error: &hyper::Error) -> Failure {
     Failure::because(class, error)
 }
 
+/// Returns why an HTTP/2 receiver took no request, or no more of them, if that is what it said.
+pub(super) fn refusal(error: &hyper::Error) -> Option<h2::Reason> {
+    let error = chain(error).find_map(|error| error.downcast_ref::<h2::Error>())?;
+    error.reason().filter(|_| error.is_remote())
+}
+
 /// Returns why no connection could be made.
 pub(super) fn of_connect(error: &(dyn Error + 'static)) -> Failure {
+    let denied = chain(error).find_map(|error| error.downcast_ref::<Denied>());
+    if let Some(failed) = chain(error).find_map(|error| error.downcast_ref::<ProxyError>()) {
+        // What failed is not the receiver.
+        let class = denied.map_or(Class::Proxy, |_| Class::Address);
+        return Failure::because(class, failed);
+    }
+    if let Some(denied) = denied {
+        return Failure::because(Class::Address, denied);
+    }
     let class = if chain(error).any(<dyn Error>::is::<LookUpError>) {
         Class::Dns
     } else if chain(error).any(<dyn Error>::is::<rustls::Error>) {

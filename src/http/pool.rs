@@ -38,7 +38,7 @@ pub(super) struct Pool {
 
 /// A connection between two requests.
 #[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     /// The way into the connection's task.
     requests: SendRequest<Full<Bytes>>,
     /// The connection's task; dropping it closes the socket and frees the permit.
@@ -72,18 +72,15 @@ impl Pool {
         loop {
             let idle = self.take_idle(now);
             let is_new = idle.is_none();
-            let mut connection = match idle {
+            let connection = match idle {
                 Some(connection) => connection,
                 // Seldom needed, and large: it shall not make every attempt's future large.
                 None => Box::pin(timeout_at(deadline, self.connect(deadline)))
                     .await
                     .map_err(|_elapsed| Failure::from(Class::Timeout))??,
             };
-            match connection.exchange(request, deadline).await {
-                Ok((answer, drained)) => {
-                    self.give_back(connection, drained);
-                    return Ok(answer);
-                }
+            match self.send_over(connection, request, deadline).await {
+                Ok(answer) => return Ok(answer),
                 Err(Unsent::Request(unsent)) if !is_new => request = unsent,
                 Err(Unsent::Request(_)) => return Err(Class::Closed.into()),
                 Err(Unsent::Failed(failure)) => return Err(failure),
@@ -91,8 +88,20 @@ impl Pool {
         }
     }
 
+    /// Sends a request over a connection and keeps that for the next one.
+    pub(super) async fn send_over(
+        &self,
+        mut connection: Connection,
+        request: Box<Request<Full<Bytes>>>,
+        deadline: Instant,
+    ) -> Result<Answer, Unsent> {
+        let (answer, drained) = connection.exchange(request, deadline).await?;
+        self.give_back(connection, drained);
+        Ok(answer)
+    }
+
     /// Takes the idle connection that was used last, and closes those that idled for too long.
-    fn take_idle(&self, now: Instant) -> Option<Connection> {
+    pub(super) fn take_idle(&self, now: Instant) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stale = |connection: &Connection| {
             now.duration_since(connection.idle_since) >= self.idle_timeout
@@ -110,11 +119,24 @@ impl Pool {
 
     /// Makes a connection for a request that must have been answered by `deadline`.
     async fn connect(&self, deadline: Instant) -> Result<Connection, Failure> {
-        let permit = Arc::clone(&self.permits)
-            .acquire_owned()
-            .await
-            .expect("the pool never closes its semaphore");
+        let permit = self.permit().await;
         let stream = self.connector.connect().await?;
+        self.handshake(stream, permit, deadline).await
+    }
+
+    /// Returns the permit for a connection, when there is one.
+    pub(super) async fn permit(&self) -> OwnedSemaphorePermit {
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.expect("the pool never closes its semaphore")
+    }
+
+    /// Begins HTTP/1.1 over a connection.
+    pub(super) async fn handshake(
+        &self,
+        stream: super::connect::Stream,
+        permit: OwnedSemaphorePermit,
+        deadline: Instant,
+    ) -> Result<Connection, Failure> {
         let (requests, connection) = http1::handshake(stream)
             .await
             .map_err(|error| outcome::of_exchange(&error))?;
@@ -137,7 +159,7 @@ impl Pool {
 }
 
 /// Why there is no answer.
-enum Unsent {
+pub(super) enum Unsent {
     /// The connection had ended before anything was sent; another one may do.
     Request(Box<Request<Full<Bytes>>>),
     Failed(Failure),
@@ -204,13 +226,13 @@ async fn run(
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Drained {
+pub(super) enum Drained {
     Wholly,
     UpToLimit,
 }
 
 /// Reads a body and forgets it, as far as the limit goes.
-async fn drain(mut body: Incoming) -> Result<Drained, Failure> {
+pub(super) async fn drain(mut body: Incoming) -> Result<Drained, Failure> {
     let mut length = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::because(Class::Closed, &error))?;

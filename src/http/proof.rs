@@ -15,7 +15,7 @@ use super::auth::{self, Token};
 use super::connect::Connector;
 use super::headers::{WEBHOOK_ID, WEBHOOK_TIMESTAMP};
 use super::outcome::Answer;
-use super::{Client, Config, Draft, Error};
+use super::{Client, Config, Draft, Error, Version};
 use crate::credential::{Secret, Watched};
 use crate::sign::Signer;
 use crate::sink::{Class, Failure};
@@ -141,5 +141,6 @@ fn endpoint(config: &Config, oauth2: &auth::oauth2::Config) -> Result<Connector,
     let mut config = config.clone();
     config.url = oauth2.token_url.clone();
     config.tls.server_name = None;
+    config.version = Version::Http11;
     Connector::new(&config)
 }

@@ -13,7 +13,7 @@ use crate::ack::Ticket;
 use crate::dialect::{self, Dialect, Heard, Name};
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
-use crate::rule::{Rules, WebhookIndex};
+use crate::rule::{Matcher, Rules, WebhookIndex};
 use crate::spool::Spool;
 use crate::telemetry::Throttle;
 
@@ -54,6 +54,7 @@ pub struct Lifecycle {
     /// Wakes the probe when the subscriptions are made.
     subscribed: Arc<Notify>,
     told: Vec<Happening>,
+    matcher: Matcher,
     unreadable_log: Throttle,
 }
 
@@ -81,6 +82,7 @@ impl Lifecycle {
             hearsay: watch::Sender::new(hearsay),
             subscribed: Arc::new(Notify::new()),
             told: Vec::new(),
+            matcher: Matcher::default(),
             unreadable_log: Throttle::new(UNREADABLE_LOG_INTERVAL),
         }
     }
@@ -145,7 +147,7 @@ impl Lifecycle {
         self.told = told;
     }
 
-    fn hand_on_one(&self, happening: Happening, ticket: &Ticket, now: Timestamp) {
+    fn hand_on_one(&mut self, happening: Happening, ticket: &Ticket, now: Timestamp) {
         if let Some(id) = happening.client.id.as_deref()
             && self.own.contains(id)
         {
@@ -156,7 +158,7 @@ impl Lifecycle {
             }
             return;
         }
-        let webhooks = self.rules.webhooks_for(happening.kind);
+        let webhooks = self.rules.route(&happening, &mut self.matcher);
         if webhooks.is_empty() {
             return;
         }

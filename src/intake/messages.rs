@@ -68,9 +68,7 @@ impl Listener for Messages {
             message.ticket.settle();
             return Hearing::Taken;
         }
-        let is_own = self.is_own(&message.topic);
-        let webhooks = self.feed.route(&message.topic, &mut self.matcher);
-        if webhooks.is_empty() || is_own {
+        if self.is_own(&message.topic) {
             message.ticket.settle();
             return Hearing::Taken;
         }
@@ -82,17 +80,21 @@ impl Listener for Messages {
             retain: message.retain,
             properties: message.properties,
         };
-        let size = Event::size_with(message.size());
-        if ticket.is_awaited() && !self.spool.has_room(webhooks, size) {
-            self.short_of_room = webhooks.to_vec();
-            return Hearing::Full;
-        }
         let happening = Happening {
             kind: Kind::MessagePublish,
             time: None,
             client: Client::default(),
             detail: Detail::Message(message),
         };
+        let webhooks = self.feed.route(&happening, &mut self.matcher);
+        if webhooks.is_empty() {
+            ticket.settle();
+            return Hearing::Taken;
+        }
+        if ticket.is_awaited() && !self.spool.has_room(webhooks, happening.size()) {
+            self.short_of_room = webhooks.to_vec();
+            return Hearing::Full;
+        }
         let event = Event::new(happening, Timestamp::now());
         self.metrics.event(Kind::MessagePublish);
         self.spool.accept(event, webhooks, ticket);

@@ -10,7 +10,15 @@ pub(super) type NodeIndex = usize;
 
 const ROOT: NodeIndex = 0;
 
-/// Topic filters, one node per level, with the webhooks at their ends.
+/// What stands at the end of a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) webhook: WebhookIndex,
+    /// The place of what else the rule asks.
+    pub(super) guard: Option<usize>,
+}
+
+/// Topic filters, one node per level, with the rules' webhooks at their ends.
 ///
 /// Nodes refer to each other by index, and finding walks level by level with a
 /// list of nodes, so that neither a deep filter nor a deep topic needs a deep stack.
@@ -24,10 +32,10 @@ struct Node {
     literals: HashMap<Box<str>, NodeIndex>,
     /// The node of a `+` level.
     single: Option<NodeIndex>,
-    /// Webhooks whose filter ends here.
-    ends: Vec<WebhookIndex>,
-    /// Webhooks whose filter goes on with `#` from here.
-    multi: Vec<WebhookIndex>,
+    /// Rules whose filter ends here.
+    ends: Vec<End>,
+    /// Rules whose filter goes on with `#` from here.
+    multi: Vec<End>,
 }
 
 impl Default for Trie {
@@ -39,16 +47,16 @@ impl Default for Trie {
 }
 
 impl Trie {
-    pub(super) fn insert(&mut self, filter: &TopicFilter, webhook: WebhookIndex) {
+    pub(super) fn insert(&mut self, filter: &TopicFilter, end: End) {
         let mut here = ROOT;
         for level in filter.levels() {
             here = match level {
-                "#" => return self.nodes[here].multi.push(webhook),
+                "#" => return self.nodes[here].multi.push(end),
                 "+" => self.single(here),
                 literal => self.literal(here, literal),
             };
         }
-        self.nodes[here].ends.push(webhook);
+        self.nodes[here].ends.push(end);
     }
 
     /// Adds the webhooks of every filter that matches the topic to `matcher`.
@@ -61,7 +69,7 @@ impl Trie {
             for node in here.drain(..).map(|index| &self.nodes[index]) {
                 next.extend(node.literals.get(level));
                 if wildcards {
-                    matcher.add(&node.multi);
+                    matcher.add_ends(&node.multi);
                     next.extend(node.single);
                 }
             }
@@ -72,8 +80,8 @@ impl Trie {
             }
         }
         for node in here.drain(..).map(|index| &self.nodes[index]) {
-            matcher.add(&node.ends);
-            matcher.add(&node.multi);
+            matcher.add_ends(&node.ends);
+            matcher.add_ends(&node.multi);
         }
         matcher.here = here;
         matcher.next = next;

@@ -112,6 +112,10 @@ pub enum Class {
     Status(u16),
     /// Its name has no address, or could not be looked up.
     Dns,
+    /// It has no address that may be connected to, so nothing was sent.
+    Address,
+    /// The proxy could not be reached, or did not connect to the receiver.
+    Proxy,
     /// No connection could be made.
     Connect,
     /// No secure connection could be made.
@@ -141,6 +145,8 @@ impl Class {
             Self::Status(400..500) => "status_4xx",
             Self::Status(_) => "status_5xx",
             Self::Dns => "dns",
+            Self::Address => "address",
+            Self::Proxy => "proxy",
             Self::Connect => "connect",
             Self::Tls => "tls",
             Self::Timeout => "timeout",

@@ -174,6 +174,14 @@ fn only_templates_name_their_engine() {
 }
 
 #[test]
+fn only_rules_name_the_expression_library() {
+    check(
+        "only src/rule names cel",
+        &namers(&sources(), "rule", &["cel"]),
+    );
+}
+
+#[test]
 fn only_the_program_uses_anyhow() {
     check(
         "only src/cli uses anyhow",

@@ -66,7 +66,7 @@ fn every_key_is_shown() {
 }
 
 fn is_free(path: &str) -> bool {
-    // Of the events only the first has all keys.
+    // All events have the keys of the first.
     FREE.contains(&path) || path.contains("events[") && !path.ends_with("events[0]")
 }
 
@@ -87,7 +87,8 @@ fn shown(name: &str) -> BTreeMap<String, BTreeSet<String>> {
 }
 
 fn collect(path: &str, table: &Table, shown: &mut BTreeMap<String, BTreeSet<String>>) {
-    shown.insert(path.to_owned(), table.keys().cloned().collect());
+    let keys = shown.entry(path.to_owned()).or_default();
+    keys.extend(table.keys().cloned());
     for (key, entry) in table {
         let path = if path.is_empty() {
             key.clone()
@@ -97,9 +98,10 @@ fn collect(path: &str, table: &Table, shown: &mut BTreeMap<String, BTreeSet<Stri
         match &entry.node.value {
             Value::Table(table) => collect(&path, table, shown),
             Value::Array(elements) => {
-                for (index, element) in elements.iter().enumerate() {
+                // No rule needs all keys, but together they show them.
+                for element in elements {
                     if let Value::Table(table) = &element.value {
-                        collect(&format!("{path}[{index}]"), table, shown);
+                        collect(&format!("{path}[0]"), table, shown);
                     }
                 }
             }

@@ -15,9 +15,11 @@ fn defaults() -> Config {
         (Kind::ClientConnack, "#"),
         (Kind::ClientDisconnected, "#"),
     ]
-    .map(|(kind, topic)| Rule {
-        kind,
-        topic: TopicFilter::try_from(topic).expect("it is a topic filter"),
+    .map(|(kind, topic)| {
+        Rule::new(
+            kind,
+            TopicFilter::try_from(topic).expect("it is a topic filter"),
+        )
     })
     .to_vec();
     Config {

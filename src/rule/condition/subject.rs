@@ -1,0 +1,190 @@
+//! An event as expressions see it: its attributes, by name.
+
+use std::sync::OnceLock;
+
+use bytestring::ByteString;
+use cel::common::types::{CelBool, CelInt, CelList, CelNull, CelString};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+
+use super::json::{self, Boxed};
+use crate::event::{Client, Connection, Detail, End, Happening, Kind, Message, Subscription};
+
+/// Variables of events of every kind.
+const ALL: [&str; 4] = ["kind", "client_id", "username", "address"];
+
+/// Variables of events with a [`Message`].
+const MESSAGE: [&str; 7] = [
+    "topic",
+    "topic_levels",
+    "payload",
+    "payload_text",
+    "payload_size",
+    "qos",
+    "retain",
+];
+
+/// Variables of events with a [`Connection`].
+const CONNECTION: [&str; 4] = ["protocol_version", "keep_alive", "clean_start", "reason"];
+
+/// Variables of events with an [`End`].
+const END: [&str; 1] = ["reason"];
+
+/// Variables of events with a [`Subscription`].
+const SUBSCRIPTION: [&str; 2] = ["topic_filter", "qos"];
+
+/// Variables of events with a [`Notice`](crate::event::Notice).
+const NOTICE: [&str; 3] = ["webhook", "attempts", "reason"];
+
+static NULL: CelNull = CelNull;
+
+/// Returns the variables that events of a kind have.
+pub(super) fn variables(kind: Kind) -> impl Iterator<Item = &'static str> + Clone {
+    let own: &'static [&'static str] = match kind {
+        Kind::MessagePublish | Kind::MessageDelivered | Kind::MessageAcked => &MESSAGE,
+        Kind::ClientConnect | Kind::ClientConnack | Kind::ClientConnected => &CONNECTION,
+        Kind::ClientDisconnected | Kind::SessionTerminated => &END,
+        Kind::ClientSubscribe
+        | Kind::ClientUnsubscribe
+        | Kind::SessionSubscribed
+        | Kind::SessionUnsubscribed => &SUBSCRIPTION,
+        Kind::DeliveryFailed | Kind::WebhookDisabled => &NOTICE,
+    };
+    ALL.iter().chain(own).copied()
+}
+
+/// Returns whether events of any kind have this variable.
+pub(super) fn is_known(name: &str) -> bool {
+    Kind::ALL
+        .into_iter()
+        .any(|kind| variables(kind).any(|known| known == name))
+}
+
+/// One event, whose payload is read at most once, however many conditions look at it.
+pub struct Subject<'a> {
+    kind: Kind,
+    client: &'a Client,
+    detail: &'a Detail,
+    /// `Some(None)`: it is no JSON that may be looked into.
+    payload: OnceLock<Option<Boxed<'a>>>,
+}
+
+impl<'a> Subject<'a> {
+    /// Returns what expressions see of a happening.
+    #[must_use]
+    pub fn new(happening: &'a Happening) -> Self {
+        Self {
+            kind: happening.kind,
+            client: &happening.client,
+            detail: &happening.detail,
+            payload: OnceLock::new(),
+        }
+    }
+
+    /// Returns whether the payload was asked for, and could not be read.
+    pub(super) fn payload_is_unreadable(&self) -> bool {
+        matches!(self.payload.get(), Some(None))
+    }
+
+    fn payload<'b>(&'b self, message: &'a Message) -> CowVal<'b, 'b> {
+        let read = || json::read(&message.payload);
+        match self.payload.get_or_init(read) {
+            Some(value) => {
+                let value: &'b (dyn Val + 'b) = value.as_ref();
+                CowVal::Borrowed(value)
+            }
+            None => null(),
+        }
+    }
+
+    fn of_detail<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        match self.detail {
+            Detail::Message(message) => self.of_message(message, name),
+            Detail::Connection(connection) => of_connection(connection, name),
+            Detail::End(End { reason, .. }) => (name == "reason").then(|| text(reason.name())),
+            Detail::Subscription(subscription) => of_subscription(subscription, name),
+            Detail::Notice(notice) => match name {
+                "webhook" => Some(text(&notice.webhook)),
+                "attempts" => Some(int(notice.attempts)),
+                "reason" => Some(text(&notice.reason)),
+                _ => None,
+            },
+        }
+    }
+
+    fn of_message<'b>(&'b self, message: &'a Message, name: &str) -> Option<CowVal<'b, 'b>> {
+        Some(match name {
+            "topic" => text(message.topic.as_str()),
+            "topic_levels" => {
+                let level = |level| Box::new(CelString::from(level)) as Boxed<'b>;
+                let levels: Vec<Boxed<'b>> = message.topic.levels().map(level).collect();
+                CowVal::owned(CelList::from(levels))
+            }
+            "payload" => self.payload(message),
+            "payload_text" => std::str::from_utf8(&message.payload).map_or_else(|_| null(), text),
+            "payload_size" => size(message.payload.len()),
+            "qos" => int(message.qos),
+            "retain" => boolean(message.retain),
+            _ => return None,
+        })
+    }
+}
+
+impl VariableResolver for Subject<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        match name {
+            "kind" => Some(text(self.kind.name())),
+            "client_id" => Some(or_null(self.client.id.as_ref(), known)),
+            "username" => Some(or_null(self.client.username.as_ref(), known)),
+            "address" => Some(or_null(self.client.address.as_ref(), known)),
+            name => self.of_detail(name),
+        }
+    }
+}
+
+fn of_connection<'b>(connection: &'b Connection, name: &str) -> Option<CowVal<'b, 'b>> {
+    Some(match name {
+        "protocol_version" => or_null(connection.protocol_version, int),
+        "keep_alive" => or_null(connection.keep_alive, int),
+        "clean_start" => or_null(connection.clean_start, boolean),
+        "reason" => or_null(connection.refused, |reason| text(reason.name())),
+        _ => return None,
+    })
+}
+
+fn of_subscription<'b>(subscription: &'b Subscription, name: &str) -> Option<CowVal<'b, 'b>> {
+    Some(match name {
+        "topic_filter" => text(&subscription.topic_filter),
+        "qos" => or_null(subscription.qos, int),
+        _ => return None,
+    })
+}
+
+/// Returns the value of what may not be known.
+fn or_null<'b, T>(known: Option<T>, value: impl FnOnce(T) -> CowVal<'b, 'b>) -> CowVal<'b, 'b> {
+    known.map_or_else(null, value)
+}
+
+fn known(known: &ByteString) -> CowVal<'_, '_> {
+    text(known)
+}
+
+fn null<'b>() -> CowVal<'b, 'b> {
+    CowVal::Borrowed(&NULL)
+}
+
+fn text(text: &str) -> CowVal<'_, '_> {
+    CowVal::owned(CelString::from(text))
+}
+
+fn int<'b>(number: impl Into<i64>) -> CowVal<'b, 'b> {
+    CowVal::owned(CelInt::from(number.into()))
+}
+
+fn size<'b>(bytes: usize) -> CowVal<'b, 'b> {
+    int(i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+fn boolean<'b>(value: bool) -> CowVal<'b, 'b> {
+    CowVal::owned(CelBool::from(value))
+}

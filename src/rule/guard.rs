@@ -1,0 +1,129 @@
+//! What a rule asks of an event beside its kind and topic.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::condition::{Condition, Failure, Subject};
+use super::{Rule, WebhookIndex};
+use crate::event::Client;
+use crate::pattern::Pattern;
+use crate::telemetry::Throttle;
+
+/// How often the log may say that conditions of a webhook cannot be evaluated.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
+
+/// What must hold for an event that a rule shall take; what is `None` always does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Guard {
+    /// The client identifier; an event whose client is not known does not match.
+    pub client_id: Option<Pattern>,
+    /// The user name; an event whose user is not known does not match.
+    pub username: Option<Pattern>,
+    /// Anything else.
+    pub condition: Option<Condition>,
+}
+
+impl Guard {
+    /// Returns the guard, unless everything passes it.
+    #[must_use]
+    pub fn into_some(self) -> Option<Arc<Self>> {
+        (self != Self::default()).then(|| Arc::new(self))
+    }
+
+    /// Returns whether an event passes; patterns are asked first, as they cost less.
+    ///
+    /// # Errors
+    /// The condition could not be evaluated, which is as good as false.
+    pub(super) fn passes(&self, client: &Client, subject: &Subject<'_>) -> Result<bool, Failure> {
+        let matches = |pattern: &Option<Pattern>, text: Option<&str>| match (pattern, text) {
+            (None, _) => true,
+            (Some(pattern), Some(text)) => pattern.matches(text),
+            (Some(_), None) => false,
+        };
+        if !matches(&self.client_id, client.id.as_deref())
+            || !matches(&self.username, client.username.as_deref())
+        {
+            return Ok(false);
+        }
+        match &self.condition {
+            Some(condition) => condition.holds(subject),
+            None => Ok(true),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    webhook: String,
+}
+
+/// Where conditions that cannot be evaluated are counted and told of, by webhook; without any
+/// webhook nothing is.
+#[derive(Debug, Default)]
+pub struct Reports {
+    webhooks: Vec<Report>,
+}
+
+#[derive(Debug)]
+struct Report {
+    webhook: String,
+    failures: Counter,
+    log: Mutex<Throttle>,
+}
+
+impl Reports {
+    /// Returns reports on these webhooks, in the order of their indexes, with their metric registered.
+    pub fn new<'a>(
+        webhooks: impl IntoIterator<Item = (&'a str, &'a [Rule])>,
+        registry: &mut Registry,
+    ) -> Self {
+        let family: Family<Labels, Counter> = Family::default();
+        registry.register(
+            "condition_failures",
+            "Conditions of rules that could not be evaluated, and so were false",
+            family.clone(),
+        );
+        let report = |(name, rules): (&str, &[Rule])| {
+            let webhook = name.to_owned();
+            let has_condition = |rule: &Rule| {
+                let guard = rule.guard.as_ref();
+                guard.is_some_and(|guard| guard.condition.is_some())
+            };
+            let failures = if rules.iter().any(has_condition) {
+                let webhook = webhook.clone();
+                family.get_or_create_owned(&Labels { webhook })
+            } else {
+                Counter::default()
+            };
+            Report {
+                webhook,
+                failures,
+                log: Mutex::new(Throttle::new(LOG_INTERVAL)),
+            }
+        };
+        Self {
+            webhooks: webhooks.into_iter().map(report).collect(),
+        }
+    }
+
+    pub(super) fn failed(&self, webhook: WebhookIndex, failure: Failure) {
+        let Some(report) = self.webhooks.get(webhook) else {
+            return;
+        };
+        report.failures.inc();
+        let passed = {
+            let mut log = report.log.lock().unwrap_or_else(PoisonError::into_inner);
+            log.pass(Instant::now())
+        };
+        if let Some(held_back) = passed {
+            warn!(webhook = %report.webhook, reason = %failure, held_back, "a condition could not be evaluated, and counts as false");
+        }
+    }
+}
