@@ -20,6 +20,7 @@ mod scalar;
 mod schema;
 mod secret;
 mod section;
+mod shaping;
 pub mod source;
 mod spool;
 pub mod toml;
@@ -31,6 +32,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::dispatch::Shaping;
 use crate::event::TopicName;
 use crate::retry::{FailureLimit, Policy, breaker};
 use crate::rule::Rule;
@@ -104,6 +106,8 @@ pub struct Webhook {
     pub breaker: breaker::Config,
     /// When it is disabled; default never.
     pub failure_limit: FailureLimit,
+    /// In which order, how many at once and how often.
+    pub shaping: Shaping,
 }
 
 impl Webhook {
@@ -118,6 +122,7 @@ impl Webhook {
             retry: Policy::default(),
             breaker: breaker::Config::default(),
             failure_limit: FailureLimit::default(),
+            shaping: Shaping::default(),
         }
     }
 }

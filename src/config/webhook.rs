@@ -11,7 +11,7 @@ use super::schema::{self, Context, UseOfTls};
 use super::section::Section;
 use super::source::Span;
 use super::value::{Node, Value};
-use super::{Webhook, nanomq, retry, secret};
+use super::{Webhook, nanomq, retry, secret, shaping};
 use crate::envelope;
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError};
@@ -65,6 +65,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     if let Some(section) = section.section("failure_limit") {
         retry::failure_limit(section, &mut webhook.failure_limit);
     }
+    shaping::read(&mut section, &mut webhook);
     let wanted = context.wanted.borrow().len();
     webhook.rules = events(&mut section, context);
     if !is_enabled {

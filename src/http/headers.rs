@@ -37,7 +37,10 @@ impl Headers {
             (USER_AGENT, HeaderValue::from_static(AGENT)),
             (
                 CONTENT_TYPE,
-                HeaderValue::from_static(envelope::Config::CONTENT_TYPE),
+                HeaderValue::from_static(match config.batch {
+                    None => envelope::Config::CONTENT_TYPE,
+                    Some(format) => format.content_type(),
+                }),
             ),
         ];
         let is_configured =

@@ -14,7 +14,10 @@
 //! A request that was sent and not answered is made again: whether the receiver has the event is
 //! not known, and it tells a second one by its `webhook-id`.
 
+mod batch;
+mod compression;
 mod connect;
+mod content;
 mod headers;
 mod outcome;
 mod pool;
@@ -25,16 +28,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::envelope;
-use crate::event::{Event, Timestamp};
-use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
+use crate::event::{Event, Id, Timestamp};
+use crate::sink::{Attempt, Outcome, Sink};
 use crate::tls;
 
+pub use batch::BatchFormat;
+pub use compression::Compression;
 use connect::Connector;
+use content::{Content, Contents};
 use headers::Headers;
 pub use outcome::is_temporary;
 use pool::Pool;
@@ -49,6 +56,10 @@ pub struct Config {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How bodies are made.
     pub body: envelope::Config,
+    /// How bodies of several events are put together; `None`: a request has the body of one event.
+    pub batch: Option<BatchFormat>,
+    /// How bodies are compressed; default not at all.
+    pub compression: Compression,
     /// The most connections, and the most requests in flight; at least 1, default 32.
     pub pool_size: usize,
     /// Longest time one attempt may take, from connect to the last byte of the answer; default 15 s.
@@ -74,6 +85,8 @@ impl Config {
             url,
             headers: Vec::new(),
             body: envelope::Config::default(),
+            batch: None,
+            compression: Compression::None,
             pool_size: Self::POOL_SIZE,
             timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
@@ -87,7 +100,7 @@ impl Config {
 /// The sink of one webhook.
 #[derive(Debug)]
 pub struct Client {
-    body: envelope::Config,
+    contents: Contents,
     timeout: Duration,
     retry_statuses: Vec<StatusCode>,
     path: http::Uri,
@@ -106,48 +119,38 @@ impl Client {
         Ok(Self {
             pool: Pool::new(connector, config.pool_size, config.idle_timeout),
             path: config.url.path().clone(),
-            body: config.body,
+            contents: Contents::new(&config),
             timeout: config.timeout,
             retry_statuses: config.retry_statuses,
             headers: Mutex::new(headers),
         })
     }
 
-    async fn attempt(&self, event: &Arc<Event>) -> Outcome {
+    async fn attempt(&self, events: &[Arc<Event>]) -> Outcome {
         let now = Instant::now();
         let deadline = now + self.timeout;
-        let body = match self.body(event, deadline).await {
-            Ok(body) => body,
+        let content = match self.contents.of(events, deadline).await {
+            Ok(content) => content,
             Err(failure) => return Outcome::Retry(failure),
         };
-        let request = self.request(event, body);
+        let request = self.request(Id::of_all(events.iter().map(|event| event.id)), content);
         match self.pool.send(request, now, deadline).await {
             Ok(answer) => answer.outcome(&self.retry_statuses),
             Err(failure) => Outcome::Retry(failure),
         }
     }
 
-    /// Makes the body, on another thread if it takes long.
-    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Bytes, Failure> {
-        if !self.body.is_slow(event) {
-            return Ok(self.body.body(event));
-        }
-        let (config, event) = (self.body.clone(), Arc::clone(event));
-        let making = tokio::task::spawn_blocking(move || config.body(&event));
-        match timeout_at(deadline, making).await {
-            Ok(made) => made.map_err(|error| Failure::because(Class::Other, &error)),
-            Err(_elapsed) => Err(Class::Timeout.into()),
-        }
-    }
-
     /// Returns the request, in a box: it is large, and the futures that pass it on shall not be.
-    fn request(&self, event: &Event, body: Bytes) -> Box<Request<Full<Bytes>>> {
-        let headers = self
+    fn request(&self, id: Id, content: Content) -> Box<Request<Full<Bytes>>> {
+        let mut headers = self
             .headers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .of_request(event.id, Timestamp::now(), body.len());
-        let mut request = Box::new(Request::new(Full::new(body)));
+            .of_request(id, Timestamp::now(), content.bytes.len());
+        if let Some(encoding) = content.encoding {
+            headers.insert(CONTENT_ENCODING, encoding);
+        }
+        let mut request = Box::new(Request::new(Full::new(content.bytes)));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.path.clone();
         *request.headers_mut() = headers;
@@ -156,7 +159,7 @@ impl Client {
 }
 
 impl Sink for Client {
-    fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a> {
-        Box::pin(self.attempt(event))
+    fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a> {
+        Box::pin(self.attempt(events))
     }
 }
