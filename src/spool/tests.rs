@@ -1,5 +1,7 @@
 //! The spool with a real database.
 
+mod parked;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -113,7 +113,7 @@ async fn a_topic_that_fails_may_have_any_backlog() {
 }
 
 #[tokio::test]
-async fn requests_of_one_client_never_overlap_and_those_of_many_do() {
+async fn requests_of_one_topic_never_overlap_and_those_of_many_do() {
     let setup = start("", "order_by = \"topic\"\npool_size = 6\n").await;
     setup
         .receiver
@@ -124,7 +124,7 @@ async fn requests_of_one_client_never_overlap_and_those_of_many_do() {
     assert_in_order(&setup.receiver.requests(), 20);
     // One after the other they would take 2.4 s, and six at a time 0.4 s.
     assert!(
-        began.elapsed() < Duration::from_millis(2_000),
+        began.elapsed() < Duration::from_secs(2),
         "{:?}",
         began.elapsed()
     );

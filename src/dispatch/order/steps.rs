@@ -140,9 +140,10 @@ impl<T> Order<T> {
         };
         let is_empty = items.is_empty() && !has_more;
         let is_last = is_empty && is_all && line.parked == Parked::Asked;
-        line.parked = match is_last {
-            true => Parked::Nothing,
-            false => Parked::Some,
+        line.parked = if is_last {
+            Parked::Nothing
+        } else {
+            Parked::Some
         };
         if matches!(line.head, Head::PutOff { .. }) {
             // They are parked as they were.
