@@ -24,7 +24,7 @@ use builder::Builder;
 
 use crate::admin::{self, Admin, Health, Serving};
 use crate::config::Config;
-use crate::dispatch::Lane;
+use crate::dispatch::{Lane, Shaping};
 use crate::intake::{Lifecycle, Messages, Probe};
 use crate::mqtt::{Announcer, Connection};
 use crate::retry::breaker;
@@ -80,6 +80,8 @@ pub struct Receiver {
     pub breaker: breaker::Config,
     /// When it is disabled.
     pub failure_limit: retry::FailureLimit,
+    /// In which order, how many at once and how often; by default each event as soon as it can be.
+    pub shaping: Shaping,
     /// Takes the events.
     pub sink: Arc<dyn Sink>,
 }
@@ -255,6 +257,7 @@ fn receiver(webhook: crate::config::Webhook) -> Result<Receiver, Error> {
         retry: webhook.retry,
         breaker: webhook.breaker,
         failure_limit: webhook.failure_limit,
+        shaping: webhook.shaping,
         sink: Arc::new(client),
     })
 }
@@ -270,6 +273,7 @@ impl Receiver {
             retry: retry::Policy::default(),
             breaker: breaker::Config::default(),
             failure_limit: retry::FailureLimit::default(),
+            shaping: Shaping::default(),
             sink,
         }
     }
@@ -278,6 +282,7 @@ impl Receiver {
         spool::Webhook {
             name: self.name.clone(),
             durable: self.durable,
+            key: self.shaping.sequence.key(),
         }
     }
 }

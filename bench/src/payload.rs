@@ -33,14 +33,17 @@ impl Stamp {
         out.resize(end, b'x');
     }
 
-    /// Finds the first stamp in a request body; `None` when there is none.
-    pub fn find_in(body: &[u8]) -> Option<Self> {
-        let start = find(body, MARKER)?;
-        let stamp = body.get(start..start + STAMP_LEN)?;
-        let (sequence, published) = stamp[MARKER.len()..].split_at(16);
-        Some(Self {
-            sequence: parse_hex(sequence)?,
-            published_ns: parse_hex(&published[1..])?,
+    /// Finds the stamps in a request body, of which a batch has several.
+    pub fn all_in(mut body: &[u8]) -> impl Iterator<Item = Self> {
+        std::iter::from_fn(move || {
+            let start = find(body, MARKER)?;
+            let stamp = body.get(start..start + STAMP_LEN)?;
+            body = body.get(start + LEN..).unwrap_or_default();
+            let (sequence, published) = stamp[MARKER.len()..].split_at(16);
+            Some(Self {
+                sequence: parse_hex(sequence)?,
+                published_ns: parse_hex(&published[1..])?,
+            })
         })
     }
 }
@@ -85,13 +88,15 @@ mod tests {
             r#"{{"qos":1,"payload":"{}"}}"#,
             String::from_utf8_lossy(&payload)
         );
-        assert_eq!(Stamp::find_in(body.as_bytes()), Some(stamp));
+        let found = |body: &str| Stamp::all_in(body.as_bytes()).collect::<Vec<_>>();
+        assert_eq!(found(&body), [stamp]);
+        assert_eq!(found(&format!("[{body},{body}]")), [stamp; 2]);
     }
 
     #[test]
     fn body_without_a_whole_stamp_has_none() {
         for body in ["", "MQB1", "MQB1:00000000000000", r#"{"payload":"x"}"#] {
-            assert_eq!(Stamp::find_in(body.as_bytes()), None, "{body}");
+            assert_eq!(Stamp::all_in(body.as_bytes()).next(), None, "{body}");
         }
     }
 }

@@ -7,7 +7,7 @@
 //! | `GET /progress` | a stream of the distinct count, 8 bytes little-endian at most once a millisecond |
 //! | `POST /hooks?open=true` (or `false`) | 204; begins to listen on `--hooks`, or stops and drops what is open there |
 //! | `POST /delay?ms=N` | 204; takes so long for each counted request from now on |
-//! | any other | 204, counted |
+//! | any other | 204; its event is counted, or its events if it is a batch |
 //!
 //! `--hooks` is a second address, with nothing listening at first, for outages.
 //!
@@ -145,8 +145,7 @@ async fn connection(mut stream: TcpStream, state: Shared) -> anyhow::Result<()> 
                 stream.write_all(LENGTH_REQUIRED).await?;
                 bail!("chunked request");
             } else {
-                let stamp = Stamp::find_in(&buffer[head_len..head_len + body_len]);
-                state.tally.borrow_mut().count(stamp, monotonic_ns());
+                count(&state, &buffer[head_len..head_len + body_len]);
                 let delay = state.delay.get();
                 if !delay.is_zero() {
                     sleep(delay).await;
@@ -159,6 +158,16 @@ async fn connection(mut stream: TcpStream, state: Shared) -> anyhow::Result<()> 
         if stream.read_buf(&mut buffer).await? == 0 {
             return Ok(());
         }
+    }
+}
+
+/// Counts the events of a request; one without any is foreign.
+fn count(state: &State, body: &[u8]) {
+    let (mut tally, now_ns) = (state.tally.borrow_mut(), monotonic_ns());
+    let mut stamps = Stamp::all_in(body);
+    tally.count(stamps.next(), now_ns);
+    for stamp in stamps {
+        tally.count(Some(stamp), now_ns);
     }
 }
 

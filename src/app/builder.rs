@@ -96,6 +96,7 @@ impl<'a> Builder<'a> {
                 retry: receiver.retry,
                 breaker: receiver.breaker,
                 failure_limit: receiver.failure_limit,
+                shaping: receiver.shaping,
             };
             let spooled = (spool.clone(), queue);
             let notify = Arc::clone(&notify);

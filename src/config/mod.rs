@@ -25,6 +25,7 @@ mod scalar;
 mod schema;
 mod secret;
 mod section;
+mod shaping;
 mod sign;
 pub mod source;
 mod spool;
@@ -38,6 +39,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::dispatch::Shaping;
 use crate::event::TopicName;
 use crate::retry::{FailureLimit, Policy, breaker};
 use crate::rule::Rule;
@@ -111,6 +113,8 @@ pub struct Webhook {
     pub breaker: breaker::Config,
     /// When it is disabled; default never.
     pub failure_limit: FailureLimit,
+    /// In which order, how many at once and how often.
+    pub shaping: Shaping,
 }
 
 impl Webhook {
@@ -125,6 +129,7 @@ impl Webhook {
             retry: Policy::default(),
             breaker: breaker::Config::default(),
             failure_limit: FailureLimit::default(),
+            shaping: Shaping::default(),
         }
     }
 }

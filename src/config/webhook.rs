@@ -13,7 +13,7 @@ use super::section::Section;
 use super::source::Span;
 use super::templates::{self, MethodKey, mistake};
 use super::value::{Node, Value};
-use super::{Webhook, auth, body, guard, nanomq, network, retry, secret, sign};
+use super::{Webhook, auth, body, guard, nanomq, network, retry, secret, shaping, sign};
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError, Version};
 use crate::rule::Rule;
@@ -80,12 +80,14 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     if let Some(section) = section.section("failure_limit") {
         retry::failure_limit(section, &mut webhook.failure_limit);
     }
+    shaping::read(&mut section, &mut webhook);
     let wanted = context.wanted.borrow().len();
     webhook.rules = events(&mut section, context);
     if !is_enabled {
         context.wanted.borrow_mut().truncate(wanted);
     }
     templates::report_missing(&section, &webhook);
+    shaping::report_unbatchable(&section, &webhook.http);
     section.finish();
     (is_enabled && is_readable).then_some(webhook)
 }

@@ -1,5 +1,12 @@
 //! The lane of one webhook: a loop over what can happen to it.
+//!
+//! ```text
+//! queues --> turns: may it go? --> gather, if there are batches --> attempt --> ended
+//! ```
 
+mod ended;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,20 +15,18 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::gather::{Gather, Parcel};
+use super::limit::Limit;
 use super::log::Log;
 use super::record::Record;
 use super::schedule::Schedule;
-use super::{Config, Metrics, Notify, notice};
-use crate::event::Timestamp;
+use super::turns::{Turn, Turns};
+use super::{Config, Metrics, Notify};
 use crate::retry::breaker::{Admission, Attempt, Breaker};
-use crate::retry::{Next, OnGone};
 use crate::rule::WebhookIndex;
-use crate::sink::{Class, Failure, Outcome, Sink};
-use crate::spool::store::{GaveUp, WebhookState};
+use crate::sink::{Outcome, Sink};
+use crate::spool::store::WebhookState;
 use crate::spool::{Delivery, Queue, Spool};
-
-/// The status code of a receiver that is gone for ever (RFC 9110, 15.5.11).
-const GONE: Class = Class::Status(410);
 
 /// The deliveries to one webhook.
 pub struct Lane {
@@ -30,6 +35,12 @@ pub struct Lane {
     sink: Arc<dyn Sink>,
     spool: Spool,
     queue: Queue,
+    turns: Turns,
+    /// What is sent in one request; none if each delivery is.
+    gather: Option<Gather>,
+    /// What goes before all others, as it has been under way: parts of a batch that was too large.
+    parts: VecDeque<Parcel>,
+    limit: Option<Limit>,
     /// What is put off and kept in memory only.
     retries: Schedule<Delivery>,
     breaker: Breaker,
@@ -40,7 +51,7 @@ pub struct Lane {
     log: Log,
 }
 
-/// Whether deliveries are taken off the queues.
+/// Whether deliveries are attempted.
 enum Takes {
     Yes,
     /// Not before a time; `None` is not before something else has happened.
@@ -51,7 +62,7 @@ enum Takes {
 
 /// An attempt that has ended.
 struct Done {
-    delivery: Delivery,
+    parcel: Parcel,
     attempt: Attempt,
     is_probe: bool,
     outcome: Outcome,
@@ -64,14 +75,19 @@ impl Lane {
         config: Config,
         webhook: WebhookIndex,
         sink: Arc<dyn Sink>,
-        (spool, queue): (Spool, Queue),
+        (spool, mut queue): (Spool, Queue),
         metrics: Metrics,
         notify: Notify,
     ) -> Self {
         let breaker = Breaker::new(config.breaker.clone(), config.retry.retry_after_max);
         let state = queue.state.borrow().clone();
+        let shaping = &config.shaping;
         Self {
             log: Log::new(&config.name),
+            turns: Turns::new(shaping.sequence, webhook, spool.clone(), &mut queue),
+            gather: shaping.batch.map(Gather::new),
+            parts: VecDeque::new(),
+            limit: shaping.rate_limit.map(Limit::new),
             config,
             webhook,
             sink,
@@ -102,11 +118,20 @@ impl Lane {
             if self.queue.state.has_changed().unwrap_or(false) {
                 self.follow_state();
             }
-            let (takes, until) = match self.takes(attempts.len(), is_open) {
+            let mut takes = self.takes(attempts.len(), is_open);
+            while matches!(takes, Takes::Yes)
+                && let Some(parcel) = self.next_parcel(is_open)
+            {
+                attempts.extend(self.attempt(parcel));
+                takes = self.takes(attempts.len(), is_open);
+            }
+            let (takes, until) = match takes {
                 Takes::Yes => (true, None),
                 Takes::No { until } => (false, until),
             };
+            let takes_fresh = (takes || self.looks_ahead(is_open)) && self.turns.have_room();
             let due = self.retries.next_due().filter(|_| takes && is_open);
+            let wake = self.next_wake().filter(|_| takes);
             // One that is busy looks at each turn.
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
@@ -114,31 +139,47 @@ impl Lane {
                 () = &mut closed, if is_open => is_open = false,
                 Some(done) = attempts.next(), if !attempts.is_empty() => self.finish(done),
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
-                Some(delivery) = self.queue.fresh.recv(), if takes => {
-                    attempts.extend(self.attempt(delivery));
+                Some(answer) = self.queue.answers.recv(), if !self.turns.are_free() => self.turns.answered(answer),
+                Some(delivery) = self.queue.fresh.recv(), if takes_fresh => {
+                    let parcel = self.arrive(delivery);
+                    attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
                 }
                 Some(delivery) = self.queue.due.recv(), if takes && is_open => {
-                    attempts.extend(self.attempt(delivery));
+                    let parcel = self.arrive(delivery);
+                    attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
                 }
                 () = at(due), if due.is_some() => {
                     let due = self.retries.take_due(Instant::now());
-                    attempts.extend(due.and_then(|delivery| self.attempt(delivery)));
+                    let parcel = due.and_then(|delivery| self.arrive(delivery));
+                    attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
                 }
+                () = at(wake), if wake.is_some() => self.turns.wake(),
                 () = at(until), if until.is_some() => {}
             }
         }
     }
 
-    /// Returns whether something is to be attempted before the end: what would not survive it.
+    /// Returns whether something is to be attempted before the end: what would not survive it, and what
+    /// was on the point of being sent.
     fn has_more(&self) -> bool {
+        let has_gathered = self
+            .gather
+            .as_ref()
+            .is_some_and(|gather| !gather.is_empty());
+        let has_begun = has_gathered || !self.parts.is_empty();
         let is_volatile = !self.spool.is_durable(self.webhook);
-        is_volatile && self.is_enabled && self.breaker.is_closed() && !self.queue.fresh.is_empty()
+        let would_be_lost = is_volatile && (!self.queue.fresh.is_empty() || self.turns.have_next());
+        self.is_enabled && self.breaker.is_closed() && (has_begun || would_be_lost)
     }
 
     fn takes(&self, under_way: usize, is_open: bool) -> Takes {
         let is_ending = !is_open && !self.has_more();
         if is_ending || !self.is_enabled || under_way >= self.config.concurrency {
             return Takes::No { until: None };
+        }
+        let limit = self.limit.as_ref();
+        if let Some(until) = limit.and_then(|limit| limit.until(Instant::now())) {
+            return Takes::No { until: Some(until) };
         }
         if self.breaker.is_closed() {
             return Takes::Yes;
@@ -151,11 +192,70 @@ impl Lane {
         }
     }
 
-    /// Begins an attempt, if the delivery is still wanted.
-    fn attempt(&mut self, delivery: Delivery) -> Option<impl Future<Output = Done> + use<>> {
-        if delivery.is_dropped() {
-            delivery.settle();
+    /// Returns whether fresh deliveries are wanted though none can be attempted.
+    fn looks_ahead(&self, is_open: bool) -> bool {
+        self.turns.look_ahead() && self.is_enabled && is_open
+    }
+
+    /// Returns when there is something to do that no queue tells of.
+    fn next_wake(&self) -> Option<Instant> {
+        let gathered = self.gather.as_ref().and_then(Gather::due);
+        self.turns.next_wake().into_iter().chain(gathered).min()
+    }
+
+    /// Takes in a delivery that has come; returns what is to be attempted now.
+    fn arrive(&mut self, delivery: Delivery) -> Option<Parcel> {
+        let gather = &self.gather;
+        let joins = |key| gather.as_ref().is_some_and(|gather| gather.has(key));
+        let turn = self.turns.arrive(delivery, joins)?;
+        match &mut self.gather {
+            None => Some(Parcel::from_buf([turn])),
+            Some(gather) => gather.push(turn, Instant::now()),
+        }
+    }
+
+    /// Returns what can be attempted without anything further.
+    fn next_parcel(&mut self, is_open: bool) -> Option<Parcel> {
+        if self.turns.are_free() && self.gather.is_none() {
             return None;
+        }
+        if let Some(part) = self.parts.pop_front() {
+            return Some(part);
+        }
+        let Some(gather) = &mut self.gather else {
+            return self.turns.next().map(|turn| Parcel::from_buf([turn]));
+        };
+        while !gather.is_full()
+            && let Some(turn) = self.turns.next()
+        {
+            let key = turn.key;
+            if let Some(full) = gather.push(turn, Instant::now()) {
+                return Some(full);
+            }
+            while !gather.is_full()
+                && let Some(next) = key.and_then(|key| self.turns.join(key))
+            {
+                if let Some(full) = gather.push(next, Instant::now()) {
+                    return Some(full);
+                }
+            }
+        }
+        let is_due = gather.due().is_some_and(|due| due <= Instant::now());
+        let is_durable = self.spool.is_durable(self.webhook);
+        let is_ending = !is_open && (is_durable || self.queue.fresh.is_empty());
+        (gather.is_full() || is_due || (is_ending && !gather.is_empty())).then(|| gather.take())
+    }
+
+    /// Begins an attempt with those deliveries that are still wanted.
+    fn attempt(&mut self, mut parcel: Parcel) -> Option<impl Future<Output = Done> + use<>> {
+        if parcel.iter().any(|turn| turn.delivery.is_dropped()) {
+            parcel = self.without_dropped(parcel);
+            if parcel.is_empty() {
+                return None;
+            }
+        }
+        if let Some(limit) = &mut self.limit {
+            limit.begin(Instant::now());
         }
         let sink = Arc::clone(&self.sink);
         let is_probe = !self.breaker.is_closed();
@@ -163,10 +263,20 @@ impl Lane {
         self.metrics.started();
         Some(async move {
             let started = Instant::now();
-            let outcome = sink.deliver(delivery.event()).await;
+            let outcome = match parcel.as_slice() {
+                [one] => {
+                    sink.deliver(std::slice::from_ref(one.delivery.event()))
+                        .await
+                }
+                many => {
+                    let event = |turn: &Turn| Arc::clone(turn.delivery.event());
+                    let events: Vec<_> = many.iter().map(event).collect();
+                    sink.deliver(&events).await
+                }
+            };
             let took = started.elapsed();
             Done {
-                delivery,
+                parcel,
                 attempt,
                 is_probe,
                 outcome,
@@ -175,147 +285,17 @@ impl Lane {
         })
     }
 
-    fn finish(&mut self, done: Done) {
-        self.metrics.ended(&done.outcome, done.took);
-        self.log
-            .attempt_ended(&done.delivery, &done.outcome, done.took);
-        let change = match &done.outcome {
-            // Nothing was sent, so nothing is known of the receiver.
-            Outcome::Rejected(failure) if failure.class == Class::Request => {
-                self.breaker.abandoned(done.attempt);
-                None
+    fn without_dropped(&mut self, parcel: Parcel) -> Parcel {
+        let mut wanted = Parcel::new();
+        for turn in parcel {
+            if turn.delivery.is_dropped() {
+                turn.delivery.settle();
+                self.turns.ended(turn.key);
+            } else {
+                wanted.push(turn);
             }
-            Outcome::Delivered | Outcome::Rejected(_) => self.breaker.succeeded(done.attempt),
-            Outcome::Retry(failure) => {
-                let (now, random) = (Instant::now(), rand::random());
-                self.breaker
-                    .failed(done.attempt, failure.hold_off(), now, random)
-            }
-        };
-        if let Some(change) = change {
-            self.log.breaker_changed(change);
-            self.metrics.breaker_open(!self.breaker.is_closed());
         }
-        match done.outcome {
-            Outcome::Delivered => self.delivered(done.delivery),
-            Outcome::Rejected(failure) => self.rejected(done.delivery, &failure),
-            Outcome::Retry(failure) if done.is_probe => self.probe_failed(done.delivery, &failure),
-            Outcome::Retry(failure) => self.failed(done.delivery, &failure),
-        }
-    }
-
-    fn delivered(&mut self, delivery: Delivery) {
-        self.metrics.delivered();
-        if let Some(failed_for) = self.record.succeeded(Timestamp::now) {
-            self.log.recovered(failed_for);
-        }
-        delivery.settle();
-    }
-
-    fn rejected(&mut self, mut delivery: Delivery, failure: &Failure) {
-        let now = Timestamp::now();
-        if failure.class != Class::Request {
-            self.note_failure(failure, now);
-        }
-        let may_disable = self.spool.is_durable(self.webhook);
-        if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable && may_disable {
-            // The event waits for the webhook to be enabled again.
-            self.disable(
-                "it answered 410, so the receiver is gone for ever".to_owned(),
-                now,
-            );
-            self.put_off(delivery, Duration::ZERO, now);
-            return;
-        }
-        delivery.count_failure(now);
-        self.give_up(delivery, GaveUp::Rejected, failure, now);
-    }
-
-    /// The receiver is still down: the delivery has not had its attempt.
-    fn probe_failed(&mut self, delivery: Delivery, failure: &Failure) {
-        let now = Timestamp::now();
-        self.note_failure(failure, now);
-        self.disable_at_limit(now);
-        let wait = match self.breaker.admits(Instant::now()) {
-            Admission::Nothing { until: Some(until) } => until.duration_since(Instant::now()),
-            Admission::Nothing { until: None } | Admission::All | Admission::Probe => {
-                Duration::ZERO
-            }
-        };
-        self.put_off(delivery, wait, now);
-    }
-
-    fn failed(&mut self, mut delivery: Delivery, failure: &Failure) {
-        let now = Timestamp::now();
-        self.note_failure(failure, now);
-        delivery.count_failure(now);
-        let failing_for = delivery
-            .first_failed
-            .map_or(Duration::ZERO, |first| now.since(first));
-        let (failures, random) = (delivery.failures, rand::random());
-        let policy = &self.config.retry;
-        match policy.next(failures, failing_for, failure.retry_after, random) {
-            Next::After(wait) => {
-                self.disable_at_limit(now);
-                self.put_off(delivery, wait, now);
-            }
-            Next::GiveUp => self.give_up(delivery, GaveUp::Exhausted, failure, now),
-        }
-    }
-
-    fn note_failure(&mut self, failure: &Failure, now: Timestamp) {
-        if self.record.failed(now) {
-            self.log.failing(failure);
-        }
-    }
-
-    fn put_off(&mut self, delivery: Delivery, wait: Duration, now: Timestamp) {
-        if let Some(delivery) = delivery.postpone(now.after(wait)) {
-            let now = Instant::now();
-            self.retries
-                .put(now.checked_add(wait).unwrap_or(now), delivery);
-        }
-    }
-
-    fn give_up(&mut self, delivery: Delivery, why: GaveUp, failure: &Failure, now: Timestamp) {
-        self.metrics.gave_up(why);
-        let is_kept = self.spool.is_durable(self.webhook);
-        self.log.gave_up(&delivery, failure, is_kept);
-        // An event of which no request can be made says nothing of the receiver.
-        if failure.class != Class::Request {
-            self.record.gave_up();
-        }
-        if !notice::is_one(delivery.event()) {
-            (self.notify)(notice::delivery_failed(
-                &self.config.name,
-                &delivery,
-                failure,
-            ));
-        }
-        delivery.give_up(why, failure.to_string(), now);
-        self.disable_at_limit(now);
-    }
-
-    /// Disables the webhook if it has failed for too long. One that is not durable is not: nobody could
-    /// enable it again, nor would its events be there.
-    fn disable_at_limit(&mut self, now: Timestamp) {
-        if !self.spool.is_durable(self.webhook) {
-            return;
-        }
-        if let Some(reason) = self.record.verdict(&self.config.failure_limit, now) {
-            self.disable(reason, now);
-        }
-    }
-
-    fn disable(&mut self, reason: String, now: Timestamp) {
-        if !self.is_enabled {
-            return;
-        }
-        self.log.disabled(&reason);
-        (self.notify)(notice::webhook_disabled(&self.config.name, &reason));
-        let state = self.record.disabled(reason, now);
-        self.spool.set_state(self.webhook, state);
-        self.follow_state();
+        wanted
     }
 
     /// Follows what was set here, or by an operator.

@@ -4,20 +4,28 @@
 //! came of them goes back to the spool. One webhook never delays another: each has a limit of
 //! attempts in flight, a breaker and a record of failures of its own.
 
+mod gather;
 mod lane;
+mod latest;
+mod limit;
 mod log;
 mod metrics;
 mod notice;
+mod order;
 mod record;
 mod schedule;
+mod turns;
 
 use std::sync::Arc;
 
 use crate::event::Happening;
 use crate::retry::{self, breaker};
 
+pub use gather::Batch;
 pub use lane::Lane;
+pub use limit::Rate;
 pub use metrics::{Metrics, MetricsFamily};
+pub use turns::{OrderBy, Sequence};
 
 /// How one webhook's deliveries are attempted.
 #[derive(Debug, Clone)]
@@ -32,6 +40,20 @@ pub struct Config {
     pub breaker: breaker::Config,
     /// When the webhook is disabled.
     pub failure_limit: retry::FailureLimit,
+    /// In which order, how many at once and how often.
+    pub shaping: Shaping,
+}
+
+/// In which order, how many at once and how often a webhook is sent deliveries; by default each as soon
+/// as it can be, by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shaping {
+    /// Which may go before which.
+    pub sequence: Sequence,
+    /// What goes in one request; none: each by itself.
+    pub batch: Option<Batch>,
+    /// The most requests in a time; none: as many as there are.
+    pub rate_limit: Option<Rate>,
 }
 
 /// Tells of what happens to deliveries and webhooks: `on_delivery_failed` and `on_webhook_disabled`.

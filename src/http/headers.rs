@@ -3,7 +3,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Config;
+use super::{Config, content};
 use crate::event::{Id, Timestamp};
 
 /// Names the event, the same on every attempt (Standard Webhooks).
@@ -34,7 +34,7 @@ impl Headers {
         let own = [
             (HOST, config.url.host_header()),
             (USER_AGENT, HeaderValue::from_static(AGENT)),
-            (CONTENT_TYPE, config.body.content_type()),
+            (CONTENT_TYPE, content::content_type(config)),
         ];
         let is_configured =
             |name: &HeaderName| config.headers.iter().any(|(other, _)| other == name);

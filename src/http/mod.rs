@@ -15,7 +15,10 @@
 //! not known, and it tells a second one by its `webhook-id`.
 
 pub mod auth;
+mod batch;
+mod compression;
 mod connect;
+mod content;
 mod error;
 mod headers;
 mod multiplex;
@@ -34,16 +37,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use http_body_util::Full;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::envelope::{self, Body};
 use crate::event::{Event, Id, Timestamp};
-use crate::sink::{Attempt, Class, Failure, Outcome, Sink};
-use crate::{sign, tls};
+use crate::sink::{Attempt, Outcome, Sink};
+use crate::{envelope, sign, tls};
 
+pub use batch::BatchFormat;
+pub use compression::Compression;
 use connect::Connector;
+use content::{Content, Contents};
 pub use error::Error;
 use headers::Headers;
 use multiplex::Connections;
@@ -68,6 +74,10 @@ pub struct Config {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// How bodies are made.
     pub body: envelope::Config,
+    /// How bodies of several events are put together; `None`: a request has the body of one event.
+    pub batch: Option<BatchFormat>,
+    /// How bodies are compressed; default not at all.
+    pub compression: Compression,
     /// The most connections, and the most requests in flight; at least 1, default 32.
     pub pool_size: usize,
     /// Longest time one attempt may take, from connect to the last byte of the answer; default 15 s.
@@ -117,6 +127,8 @@ impl Config {
             templates: Templates::default(),
             headers: Vec::new(),
             body: envelope::Config::default(),
+            batch: None,
+            compression: Compression::None,
             pool_size: Self::POOL_SIZE,
             timeout: Duration::from_secs(15),
             connect_timeout: Duration::from_secs(5),
@@ -135,7 +147,7 @@ impl Config {
 /// The sink of one webhook.
 #[derive(Debug)]
 pub struct Client {
-    body: envelope::Config,
+    contents: Contents,
     timeout: Duration,
     retry_statuses: Vec<StatusCode>,
     method: Method,
@@ -160,35 +172,35 @@ impl Client {
         let connector = Connector::new(&config)?;
         Ok(Self {
             proofs: Proofs::new(&config)?.map(Box::new),
+            contents: Contents::new(&config),
             pool: Connections::new(connector, &config),
             configured: configured(&config),
             method: config.method,
             templates: Some(config.templates).filter(|templates| !templates.is_empty()),
             path: config.url.path().clone(),
-            body: config.body,
             timeout: config.timeout,
             retry_statuses: config.retry_statuses,
             headers: Mutex::new(headers),
         })
     }
 
-    async fn attempt(&self, event: &Arc<Event>) -> Outcome {
+    async fn attempt(&self, events: &[Arc<Event>]) -> Outcome {
         let now = Instant::now();
         let deadline = now + self.timeout;
-        let body = match self.body(event, deadline).await {
-            Ok(body) => body,
+        let content = match self.contents.of(events, deadline).await {
+            Ok(content) => content,
             Err(outcome) => return outcome,
         };
-        let shape = match &self.templates {
-            None => None,
-            Some(templates) => match templates.shape(&self.body.scope(event)) {
+        let shape = match (&self.templates, events) {
+            (Some(templates), [event, ..]) => match templates.shape(&self.contents.scope(event)) {
                 Ok(shape) => Some(Box::new(shape)),
                 Err(failure) => return Outcome::Rejected(failure),
             },
+            _ => None,
         };
         let draft = Draft {
-            id: event.id,
-            body,
+            id: Id::of_all(events.iter().map(|event| event.id)),
+            content,
             shape,
         };
         let sent = match &self.proofs {
@@ -202,33 +214,19 @@ impl Client {
         }
     }
 
-    /// Makes the body, on another thread if it takes long.
-    async fn body(&self, event: &Arc<Event>, deadline: Instant) -> Result<Body, Outcome> {
-        if !self.body.is_slow(event) {
-            return self.body.body(event).map_err(rejected);
-        }
-        let (config, event) = (self.body.clone(), Arc::clone(event));
-        let making = tokio::task::spawn_blocking(move || config.body(&event));
-        match timeout_at(deadline, making).await {
-            Ok(Ok(made)) => made.map_err(rejected),
-            Ok(Err(error)) => Err(Outcome::Retry(Failure::because(Class::Other, &error))),
-            Err(_elapsed) => Err(Outcome::Retry(Class::Timeout.into())),
-        }
-    }
-
     /// Returns the request, in a box: it is large, and the futures that pass it on shall not be.
     fn request(&self, draft: Draft) -> Box<Request<Full<Bytes>>> {
-        let Draft {
-            id,
-            mut body,
-            shape,
-        } = draft;
+        let Draft { id, content, shape } = draft;
+        let mut body = content.body;
         let mut headers = self
             .headers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .of_request(id, Timestamp::now(), body.bytes.len());
         add_body_headers(&mut headers, &mut body, &self.configured);
+        if let Some(encoding) = content.encoding {
+            headers.insert(CONTENT_ENCODING, encoding);
+        }
         let mut request = Box::new(Request::new(Full::new(body.bytes)));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.path.clone();
@@ -244,7 +242,7 @@ impl Client {
 #[derive(Debug, Clone)]
 struct Draft {
     id: Id,
-    body: Body,
+    content: Content,
     shape: Option<Box<Shape>>,
 }
 
@@ -255,19 +253,8 @@ fn configured(config: &Config) -> Vec<HeaderName> {
     fixed.chain(made).cloned().collect()
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it stands for the rejection from here on"
-)]
-fn rejected(why: envelope::Rejected) -> Outcome {
-    Outcome::Rejected(Failure {
-        detail: why.to_string(),
-        ..Class::Request.into()
-    })
-}
-
 impl Sink for Client {
-    fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a> {
-        Box::pin(self.attempt(event))
+    fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a> {
+        Box::pin(self.attempt(events))
     }
 }

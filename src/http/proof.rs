@@ -122,7 +122,7 @@ impl Client {
             let now = Instant::now();
             let proof = proofs.proof(now, deadline).await?;
             let mut request = self.request(draft.clone());
-            proof.add_to(request.headers_mut(), &draft.body.bytes);
+            proof.add_to(request.headers_mut(), &draft.content.body.bytes);
             let answer = self.pool.send(request, now, deadline).await?;
             if !proofs.is_outdated(&proof, answer) {
                 return Ok(answer);

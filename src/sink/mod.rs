@@ -15,11 +15,12 @@ pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 /// A receiver of events.
 pub trait Sink: Send + Sync {
-    /// Attempts to deliver an event once, within a time that the sink bounds.
+    /// Attempts to deliver events once and together, within a time that the sink bounds. There is one,
+    /// unless the webhook has batches.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt; the receiver may have got the event all the same.
-    fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a>;
+    fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a>;
 }
 
 impl<F, Answer> Sink for F
@@ -27,8 +28,20 @@ where
     F: Fn(Arc<Event>) -> Answer + Send + Sync,
     Answer: Future<Output = Outcome> + Send + 'static,
 {
-    fn deliver<'a>(&'a self, event: &'a Arc<Event>) -> Attempt<'a> {
-        Box::pin(self(Arc::clone(event)))
+    /// Calls the closure for one event after the other, until it does not deliver one.
+    fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a> {
+        if let [event] = events {
+            return Box::pin(self(Arc::clone(event)));
+        }
+        Box::pin(async move {
+            for event in events {
+                let outcome = self(Arc::clone(event)).await;
+                if outcome != Outcome::Delivered {
+                    return outcome;
+                }
+            }
+            Outcome::Delivered
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::delivery::Delivery;
 use super::metrics::Metrics;
+use super::parked::Answer;
 use super::store::{WebhookKey, WebhookState};
 use super::{Queue, WINDOW};
 use crate::telemetry::Throttle;
@@ -38,6 +39,7 @@ pub(super) struct Account {
     refused_log: Mutex<Throttle>,
     fresh: mpsc::UnboundedSender<Delivery>,
     due: mpsc::UnboundedSender<Delivery>,
+    answers: mpsc::UnboundedSender<Answer>,
 }
 
 /// How a webhook's deliveries are kept.
@@ -56,6 +58,7 @@ impl Account {
     pub(super) fn new(keeping: Keeping, max_bytes: usize, metrics: Metrics) -> (Self, Queue) {
         let (fresh, fresh_queue) = mpsc::unbounded_channel();
         let (due, due_queue) = mpsc::unbounded_channel();
+        let (answers, answer_queue) = mpsc::unbounded_channel();
         let (state, state_seen) = watch::channel(WebhookState::default());
         let account = Self {
             keeping,
@@ -69,11 +72,14 @@ impl Account {
             refused_log: Mutex::new(Throttle::new(REFUSED_INTERVAL)),
             fresh,
             due,
+            answers,
         };
         let queue = Queue {
             fresh: fresh_queue,
             due: due_queue,
+            answers: answer_queue,
             state: state_seen,
+            put_off: Vec::new(),
         };
         (account, queue)
     }
@@ -160,6 +166,12 @@ impl Account {
             &self.fresh
         };
         let _ = queue.send(delivery);
+    }
+
+    /// Answers what the lane has asked.
+    pub(super) fn answer(&self, answer: Answer) {
+        // A lane that has ended asks nothing more.
+        let _ = self.answers.send(answer);
     }
 
     fn deliveries(&self) -> usize {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::accepted::Accepted;
 use super::delivery::Delivery;
+use super::parked::Question;
 use super::store::{Change, Seq, WebhookKey};
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
@@ -21,6 +22,8 @@ pub(super) struct Batch {
     pub(super) held_up: Vec<Delivery>,
     /// Rows that it takes away or puts off.
     pub(super) moved: Vec<Moved>,
+    /// What is to be answered when it is on disk.
+    pub(super) questions: Vec<(WebhookIndex, Question)>,
     /// Of the events that it puts on disk.
     pub(super) bytes: usize,
 }
@@ -36,7 +39,7 @@ pub(super) struct Moved {
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.held_up.is_empty()
+        self.changes.is_empty() && self.held_up.is_empty() && self.questions.is_empty()
     }
 
     /// Returns whether it has a new state of a webhook.

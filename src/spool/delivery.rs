@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Inner;
 use super::accepted::{Accepted, Trace};
 use super::account::Keeping;
-use super::store::{Change, Due, GaveUp};
+use super::store::{Change, Due, GaveUp, Key, Seq};
 use crate::event::{Event, Timestamp};
 use crate::rule::WebhookIndex;
 
@@ -20,8 +20,9 @@ pub struct Delivery {
     pub failures: u32,
     /// When the first of them failed.
     pub first_failed: Option<Timestamp>,
-    /// Under which time the store has it.
+    /// Under which time the store has it, and with how many failed attempts.
     due: Due,
+    failures_on_disk: u32,
     hold: Hold,
 }
 
@@ -33,6 +34,7 @@ impl Delivery {
             failures: 0,
             first_failed: None,
             due: Due::Fresh,
+            failures_on_disk: 0,
             hold,
         }
     }
@@ -45,6 +47,7 @@ impl Delivery {
             // A probe that failed has put it off and was no attempt.
             first_failed: loaded.first_failed.filter(|_| loaded.failures > 0),
             due: loaded.due,
+            failures_on_disk: loaded.failures,
             hold,
         }
     }
@@ -58,6 +61,13 @@ impl Delivery {
     #[must_use]
     pub fn event(&self) -> &Arc<Event> {
         &self.event
+    }
+
+    /// Returns its event's number: later ones have higher numbers, but for replayed dead letters, whose
+    /// numbers are the highest.
+    #[must_use]
+    pub fn seq(&self) -> Seq {
+        self.accepted.seq
     }
 
     /// Returns whether the spool has dropped the delivery, and counted it, while it was in the lane's
@@ -159,6 +169,38 @@ impl Delivery {
             journal.moved(self.hold.webhook, self.accepted.seq, Some(next), change);
         }
         None
+    }
+
+    /// Has the store keep a durable delivery behind others of its key, until it is [asked](super::Spool::ask)
+    /// for; it leaves memory. Another is given back.
+    #[must_use]
+    pub fn park(self, key: Key) -> Option<Self> {
+        let Keeping::Durable(webhook) = self.keeping() else {
+            return Some(self);
+        };
+        if self.due == Due::Parked(key) && self.failures == self.failures_on_disk {
+            return None;
+        }
+        self.hand_over();
+        if let Some(journal) = &self.hold.spool.journal {
+            let change = Change::Park {
+                webhook,
+                seq: self.accepted.seq,
+                due: self.due,
+                key,
+                failures: self.failures,
+                first_failed: self.first_failed,
+            };
+            journal.moved(self.hold.webhook, self.accepted.seq, None, change);
+        }
+        None
+    }
+
+    /// Ends the delivery, and counts it as dropped: it is not wanted any more.
+    pub fn supersede(self) {
+        let account = &self.hold.spool.accounts[self.hold.webhook];
+        account.metrics.dropped_stored("superseded", 1);
+        self.settle();
     }
 
     fn keeping(&self) -> Keeping {

@@ -11,6 +11,7 @@ use super::accepted::Accepted;
 use super::agenda::{Agenda, TICK, Work};
 use super::batch::Moved;
 use super::delivery::Delivery;
+use super::parked::Question;
 use super::stock::Stock;
 use super::store::{Change, Seq, WebhookKey, WebhookState};
 use crate::event::{Event, Timestamp};
@@ -84,6 +85,13 @@ impl Journal {
         let mut state = self.lock();
         state.batch.moved.push(Moved { webhook, seq, next });
         state.batch.changes.push(change);
+        self.notify(state);
+    }
+
+    /// Has a question answered when all before it is on disk.
+    pub(super) fn ask(&self, webhook: WebhookIndex, question: Question) {
+        let mut state = self.lock();
+        state.batch.questions.push((webhook, question));
         self.notify(state);
     }
 

@@ -28,10 +28,10 @@ const LOAD: usize = WINDOW / 4;
 
 /// Runs the store until the journal is closed.
 pub(super) struct Keeper {
-    store: Store,
-    spool: Arc<Inner>,
+    pub(super) store: Store,
+    pub(super) spool: Arc<Inner>,
     config: Config,
-    keys: Vec<Option<WebhookKey>>,
+    pub(super) keys: Vec<Option<WebhookKey>>,
     /// A batch whose commit failed.
     failed: Option<Batch>,
     /// Whether the last thing that was tried failed.
@@ -113,8 +113,9 @@ impl Keeper {
         for delivery in batch.held_up {
             delivery.send();
         }
+        let answered = self.answer(journal, batch.questions);
         self.spool.wake_waiting();
-        self.make_room(journal)
+        answered.and(self.make_room(journal))
     }
 
     /// Refuses further events until the store works again.
@@ -194,7 +195,7 @@ impl Keeper {
     }
 
     /// Takes away a delivery that cannot be read, so that it does not stand in the way of others.
-    fn pass_over(
+    pub(super) fn pass_over(
         &mut self,
         journal: &Journal,
         key: WebhookKey,
@@ -219,8 +220,12 @@ impl Keeper {
     }
 
     fn send(&self, webhook: WebhookIndex, loaded: Loaded) {
+        self.load(webhook, loaded).send();
+    }
+
+    pub(super) fn load(&self, webhook: WebhookIndex, loaded: Loaded) -> Delivery {
         let hold = Hold::new(&self.spool, webhook, loaded.event.size());
-        Delivery::loaded(loaded, hold).send();
+        Delivery::loaded(loaded, hold)
     }
 
     /// Takes over what another process has changed.

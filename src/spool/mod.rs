@@ -30,10 +30,12 @@ mod journal;
 mod keeper;
 mod metrics;
 mod open;
+mod parked;
 mod stock;
 pub mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc, watch};
@@ -47,12 +49,13 @@ use account::{Account, Keeping};
 use delivery::Hold;
 use disk::Disk;
 use journal::Journal;
-use store::{Seq, WebhookState};
+use store::{Key, PutOff, Seq, WebhookState};
 
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
 pub use metrics::MetricsFamily;
 pub use open::{OpenError, Thread};
+pub use parked::{Answer, Found, Question, What};
 
 /// The most deliveries of a durable webhook in memory.
 const WINDOW: usize = 4_096;
@@ -67,6 +70,8 @@ struct Inner {
     /// What the store is told; none for the memory backend.
     journal: Option<Journal>,
     disk: Disk,
+    /// How many events were accepted, for the memory backend.
+    accepted: AtomicU64,
     on_full: OnFull,
     elide: bool,
     metrics: MetricsFamily,
@@ -81,7 +86,12 @@ pub struct Webhook {
     pub name: String,
     /// Whether its deliveries survive a crash, if the spool is durable.
     pub durable: bool,
+    /// What deliveries have in common that must come in order, if any must.
+    pub key: Option<KeyOf>,
 }
+
+/// Returns what an event has in common with others before and behind which it must come.
+pub type KeyOf = fn(&Event) -> Option<Key>;
 
 /// Where one webhook's deliveries come out.
 #[derive(Debug)]
@@ -90,8 +100,12 @@ pub struct Queue {
     pub fresh: mpsc::UnboundedReceiver<Delivery>,
     /// Those that had been put off and are due.
     pub due: mpsc::UnboundedReceiver<Delivery>,
+    /// Answers to what was [asked](Spool::ask).
+    pub answers: mpsc::UnboundedReceiver<Answer>,
     /// Whether the webhook is enabled.
     pub state: watch::Receiver<WebhookState>,
+    /// Those of an earlier run that wait for another attempt, if they must come in order.
+    pub put_off: Vec<PutOff<Key>>,
 }
 
 /// Where a delivery is put.
@@ -207,6 +221,12 @@ impl Spool {
         }
     }
 
+    /// Asks the store for deliveries of a webhook that is durable. The answer comes by its queue, when
+    /// all that was done with deliveries before is on disk.
+    pub fn ask(&self, webhook: WebhookIndex, question: Question) {
+        self.0.ask(webhook, question);
+    }
+
     /// Waits until everything that is accepted by now is settled or on disk, as far as it is durable
     /// and the disk takes it.
     ///
@@ -243,7 +263,8 @@ impl Spool {
         let make = |seq| Arc::new(Accepted::new(seq, ticket, durable.clone(), held));
         match &self.0.journal {
             Some(journal) if !durable.is_empty() => journal.accept(&self.0, event, &spilled, make),
-            _ => make(Seq(0)),
+            Some(journal) => make(journal.lock().take_seq()),
+            None => make(Seq(self.0.accepted.fetch_add(1, Ordering::Relaxed))),
         }
     }
 }

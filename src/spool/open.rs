@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 
 use thiserror::Error;
@@ -14,7 +15,7 @@ use super::disk::Disk;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::stock::Stock;
-use super::store::{self, Backlog, Seq, Store, WebhookKey};
+use super::store::{self, Backlog, Key, PutOff, Seq, Store, WebhookKey};
 use super::{Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
 
 /// Why the spool cannot be opened.
@@ -68,12 +69,18 @@ impl Spool {
             };
             Account::new(keeping, share, metrics.of(&webhook.name))
         });
-        let (accounts, queues): (Vec<_>, Vec<_>) = open.unzip();
+        let (accounts, mut queues): (Vec<_>, Vec<_>) = open.unzip();
+        if let Some(store) = &mut store {
+            for ((webhook, key), queue) in webhooks.iter().zip(&keys).zip(&mut queues) {
+                queue.put_off = in_order(store, webhook, *key)?;
+            }
+        }
         let journal = store.as_ref().map(|store| journal(store, &keys, &accounts));
         let spool = Self(Arc::new(Inner {
             accounts,
             journal: journal.transpose()?,
             disk: Disk::new(config.max_bytes, config.max_memory_bytes / PENDING_SHARE),
+            accepted: AtomicU64::new(1),
             on_full: config.on_full,
             elide: config.elide,
             metrics,
@@ -144,6 +151,23 @@ fn register(
         key.transpose()
     };
     webhooks.iter().map(&mut key).collect()
+}
+
+/// Makes what an earlier run has parked fresh again; returns what it has put off, if that is what the
+/// webhook's deliveries must come behind.
+fn in_order(
+    store: &mut Store,
+    webhook: &Webhook,
+    key: Option<WebhookKey>,
+) -> Result<Vec<PutOff<Key>>, store::Error> {
+    let Some(key) = key else {
+        return Ok(Vec::new());
+    };
+    store.unpark(key)?;
+    match webhook.key {
+        Some(key_of) => store.put_off(key, key_of),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Returns the journal of a store as it was left by an earlier run.

@@ -109,13 +109,19 @@ fn namers(sources: &[Source], module: &str, crates: &[&str]) -> Vec<String> {
         .filter(|source| source.module() != Some(module))
         .filter(|source| {
             source.code().any(|line| {
-                crates
-                    .iter()
-                    .any(|name| line.contains(&format!("{name}::")))
+                let mut words = line.split("::").map(last_word);
+                words.any(|word| crates.contains(&word))
             })
         })
         .map(|source| source.path.clone())
         .collect()
+}
+
+/// Returns the name that a text ends with.
+fn last_word(text: &str) -> &str {
+    let is_part = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let start = text.trim_end_matches(is_part).len();
+    &text[start..]
 }
 
 #[test]

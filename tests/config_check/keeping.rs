@@ -15,7 +15,7 @@ use crate::good::read;
 use crate::world::World;
 
 /// Reads what stands in a webhook beside its URL and its rules.
-fn webhook(keys: &str) -> Webhook {
+pub fn webhook(keys: &str) -> Webhook {
     let text = format!(
         "[webhooks.w]\nurl = \"http://h\"\nevents = [{{ event = \"on_client_connack\" }}]\n{keys}"
     );

@@ -5,4 +5,5 @@ mod fuzz;
 mod good;
 mod keeping;
 mod rendered;
+mod shaping;
 mod world;

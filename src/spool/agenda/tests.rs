@@ -1,6 +1,7 @@
 //! What the thread does, by a clock of the test's.
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicU64;
 
 use bytestring::ByteString;
 use prometheus_client::registry::Registry;
@@ -35,6 +36,7 @@ impl Fixture {
             accounts: vec![account],
             journal: None,
             disk: Disk::new(1_000_000, 1_000_000),
+            accepted: AtomicU64::new(1),
             on_full: OnFull::Block,
             elide: true,
             metrics,

@@ -7,7 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 use super::dead_letter::GaveUp;
 use super::event::Columns;
 use super::webhook::{Tally, WebhookState, set_state};
-use super::{Due, Error, Seq, Store, WebhookKey, begin, time_as_sql};
+use super::{Due, Error, Key, Seq, Store, WebhookKey, begin, time_as_sql};
 use crate::event::{Event, Timestamp};
 
 /// One thing to write.
@@ -53,6 +53,21 @@ pub enum Change {
         failures: u32,
         /// When the first of them failed.
         first_failed: Timestamp,
+    },
+    /// A delivery waits behind others of its key.
+    Park {
+        /// The webhook.
+        webhook: WebhookKey,
+        /// The event.
+        seq: Seq,
+        /// When the delivery was due.
+        due: Due,
+        /// Behind others of which key.
+        key: Key,
+        /// How many attempts have failed.
+        failures: u32,
+        /// When the first of them failed.
+        first_failed: Option<Timestamp>,
     },
     /// A delivery is given up, and becomes a dead letter.
     Bury {
@@ -204,14 +219,19 @@ impl<'t> Batch<'t> {
                 failures,
                 first_failed,
             } => {
-                let row = (webhook.0, due.as_sql(), seq.as_sql());
-                let (next, first_failed) = (Due::At(*next).as_sql(), time_as_sql(*first_failed));
-                let values = (row.0, row.1, row.2, next, failures, first_failed);
-                if self.delay.execute(values)? > 0 {
-                    *self.tally.of(*webhook).waiting(*due) -= 1;
-                    self.tally.of(*webhook).retrying += 1;
-                }
-                Ok(())
+                let failed = (*failures, Some(*first_failed));
+                self.put_off(*webhook, *seq, (*due, Due::At(*next)), failed)
+            }
+            Change::Park {
+                webhook,
+                seq,
+                due,
+                key,
+                failures,
+                first_failed,
+            } => {
+                let failed = (*failures, *first_failed);
+                self.put_off(*webhook, *seq, (*due, Due::Parked(*key)), failed)
             }
             Change::Bury {
                 webhook,
@@ -241,6 +261,23 @@ impl<'t> Batch<'t> {
             }
             Change::State { webhook, state } => set_state(self.transaction, *webhook, state),
         }
+    }
+
+    fn put_off(
+        &mut self,
+        webhook: WebhookKey,
+        seq: Seq,
+        (due, next): (Due, Due),
+        (failures, first_failed): (u32, Option<Timestamp>),
+    ) -> rusqlite::Result<()> {
+        let row = (webhook.0, due.as_sql(), seq.as_sql());
+        let first_failed = first_failed.map(time_as_sql);
+        let values = (row.0, row.1, row.2, next.as_sql(), failures, first_failed);
+        if self.delay.execute(values)? > 0 {
+            *self.tally.of(webhook).waiting(due) -= 1;
+            *self.tally.of(webhook).waiting(next) += 1;
+        }
+        Ok(())
     }
 
     fn append(

@@ -264,8 +264,13 @@ impl<'t> Removal<'t> {
                  WHERE webhook = ? AND due > 0 AND seq BETWEEN ? AND ?",
                 &[&webhook.0, &first, &last],
             )?;
+            let parked = execute(
+                "DELETE FROM deliveries INDEXED BY parked
+                 WHERE webhook = ? AND due < 0 AND seq BETWEEN ? AND ?",
+                &[&webhook.0, &first, &last],
+            )?;
             let counts = self.tally.of(*webhook);
-            counts.fresh -= fresh;
+            counts.fresh -= fresh + parked;
             counts.retrying -= retrying;
         }
         execute(

@@ -10,7 +10,7 @@ use super::{Due, Error, Seq, Store, WebhookKey, event, time_as_sql, time_from_sq
 use crate::event::{Event, Timestamp};
 
 /// The columns that [`read`] finds; those of the event begin at [`EVENT`].
-const SELECT: &str = "
+pub(super) const SELECT: &str = "
     SELECT d.seq, d.due, d.failures, d.first_failed, e.accepted, length(e.payload),
            e.id, e.kind, e.time, e.topic, e.attributes, e.payload
     FROM deliveries d LEFT JOIN events e ON e.seq = d.seq";
@@ -157,7 +157,11 @@ impl Store {
 }
 
 /// Reads rows until the window is full, or up to one that cannot be read.
-fn load(mut rows: Rows<'_>, except: &HashSet<Seq>, window: Window) -> Result<Vec<Loaded>, Error> {
+pub(super) fn load(
+    mut rows: Rows<'_>,
+    except: &HashSet<Seq>,
+    window: Window,
+) -> Result<Vec<Loaded>, Error> {
     let mut loaded = Vec::new();
     let mut bytes = 0_usize;
     while loaded.len() < window.deliveries
@@ -181,7 +185,7 @@ fn load(mut rows: Rows<'_>, except: &HashSet<Seq>, window: Window) -> Result<Vec
     Ok(loaded)
 }
 
-fn read(row: &Row<'_>, seq: Seq, due: Due) -> Result<Loaded, Unreadable> {
+pub(super) fn read(row: &Row<'_>, seq: Seq, due: Due) -> Result<Loaded, Unreadable> {
     Ok(Loaded {
         seq,
         due,

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! events        seq -> the event                  once, however many webhooks it goes to
-//! deliveries    (webhook, due, seq) -> failures   due 0: fresh; otherwise the time of the next attempt
+//! deliveries    (webhook, due, seq) -> failures   due 0: fresh; above: the time of the next attempt;
+//!                                                 below: parked, behind others of the key -due
 //! shares        seq -> open                       deliveries left of an event that had several
 //! dead_letters  id -> the event and its last outcome
 //! webhooks      id -> name, state, counts
@@ -29,6 +30,7 @@ mod error;
 mod event;
 mod load;
 mod open;
+mod parked;
 mod properties;
 mod replay;
 mod schema;
@@ -48,6 +50,7 @@ pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
 pub use error::{Error, OpenError, Unreadable};
 pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};
+pub use parked::{Key, PutOff};
 pub use space::Space;
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
 
@@ -84,21 +87,26 @@ pub enum Due {
     Fresh,
     /// Not before this time, by the system's clock.
     At(Timestamp),
+    /// Behind others of this key, until it is asked for.
+    Parked(Key),
 }
 
 impl Due {
-    /// Returns 0 for a fresh delivery, otherwise the milliseconds since the epoch, at least 1.
+    /// Returns 0 for a fresh delivery, the negative key of a parked one, otherwise the milliseconds
+    /// since the epoch, at least 1.
     fn as_sql(self) -> i64 {
         match self {
             Self::Fresh => 0,
             Self::At(time) => time_as_sql(time).max(1),
+            Self::Parked(key) => key.as_sql(),
         }
     }
 
     fn from_sql(value: i64) -> Self {
         match value {
             0 => Self::Fresh,
-            ms => Self::At(time_from_sql(ms)),
+            ms @ 1.. => Self::At(time_from_sql(ms)),
+            key => Self::Parked(Key::from_sql(key)),
         }
     }
 }

@@ -173,6 +173,7 @@ pub(super) const BACKLOG: &str =
        (SELECT min(accepted) FROM events WHERE seq IN (
          (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due = 0),
          (SELECT min(seq) FROM deliveries INDEXED BY retries WHERE webhook = w.id AND due > 0),
+         (SELECT min(seq) FROM deliveries INDEXED BY parked WHERE webhook = w.id AND due < 0),
          (SELECT min(seq) FROM deliveries INDEXED BY retries
           WHERE webhook = w.id AND due > 0 AND seq >= ?))),
        status, since, reason, consecutive_failures, failing_since
@@ -270,7 +271,7 @@ impl Counts {
     /// Returns the count that a delivery with this due time is in.
     pub(super) fn waiting(&mut self, due: Due) -> &mut i64 {
         match due {
-            Due::Fresh => &mut self.fresh,
+            Due::Fresh | Due::Parked(_) => &mut self.fresh,
             Due::At(_) => &mut self.retrying,
         }
     }

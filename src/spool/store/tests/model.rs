@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::world::{Delivery, Model, crashed};
+use super::world::{Delivery, KEYS, Model, crashed};
 use super::*;
 
 /// One thing to do. An [`Index`] picks one of what is there at that time.
@@ -36,6 +36,9 @@ enum Action {
         webhook: Index,
         limit: usize,
     },
+    Unpark {
+        webhook: Index,
+    },
     Tidy,
     Reopen,
     Crash,
@@ -54,6 +57,7 @@ enum Step {
     },
     Settle(Index),
     Retry(Index, u64),
+    Park(Index, usize),
     Bury(Index, String),
     /// Of a delivery that is not there.
     Miss(u8),
@@ -70,6 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..8_u8, any::<Index>()).prop_map(|(webhooks, delivery)| Step::AppendMore { webhooks, delivery }),
         4 => any::<Index>().prop_map(Step::Settle),
         3 => (any::<Index>(), 0..50_u64).prop_map(|(index, delay)| Step::Retry(index, delay)),
+        2 => (any::<Index>(), 0..2_usize).prop_map(|(index, key)| Step::Park(index, key)),
         2 => (any::<Index>(), ".{0,20}").prop_map(|(index, outcome)| Step::Bury(index, outcome)),
         1 => (0..3_u8).prop_map(Step::Miss),
         1 => (any::<Index>(), any::<u32>()).prop_map(|(index, failures)| Step::State(index, failures)),
@@ -87,6 +92,7 @@ fn action() -> impl Strategy<Value = Action> {
             .prop_map(|(max_bytes, age, limit)| Action::Trim { max_bytes, age, limit }),
         2 => (any::<Index>(), 0..4_usize).prop_map(|(webhook, limit)| Action::Replay { webhook, limit }),
         1 => (any::<Index>(), 0..3_usize).prop_map(|(webhook, limit)| Action::DropDead { webhook, limit }),
+        1 => any::<Index>().prop_map(|webhook| Action::Unpark { webhook }),
         1 => Just(Action::Tidy),
         1 => Just(Action::Reopen),
         1 => Just(Action::Crash),
@@ -166,7 +172,9 @@ impl Pair {
                     failing_since: Some(at(self.now)),
                 },
             }),
-            Step::Settle(_) | Step::Retry(..) | Step::Bury(..) => self.end(step, model),
+            Step::Settle(_) | Step::Retry(..) | Step::Park(..) | Step::Bury(..) => {
+                self.end(step, model)
+            }
         }
     }
 
@@ -183,6 +191,17 @@ impl Pair {
                     next: at(self.now + delay),
                     failures: 7,
                     first_failed: now,
+                }
+            }
+            Step::Park(index, key) => {
+                let (webhook, seq, Delivery { due, .. }) = pick(model, *index)?;
+                Change::Park {
+                    webhook,
+                    seq,
+                    due: *due,
+                    key: Key::of(KEYS[*key]),
+                    failures: 3,
+                    first_failed: None,
                 }
             }
             Step::Bury(index, outcome) => {
@@ -266,6 +285,11 @@ impl Pair {
                 assert_eq!(dropped.expect("writable"), wanted);
             }
             Action::Tidy => while self.store.tidy().expect("writable") {},
+            Action::Unpark { webhook } => {
+                let webhook = *webhook.get(&self.webhooks);
+                self.store.unpark(webhook).expect("writable");
+                self.model.unpark(webhook);
+            }
             Action::Reopen => self.reopen(),
             Action::Crash => (self.store, self.dir) = crashed(self.dir.path()),
         }

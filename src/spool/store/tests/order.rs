@@ -127,6 +127,7 @@ fn windows_are_read_without_sorting_or_scanning() {
     };
     check(&load::fresh_sql());
     check(&load::due_sql());
+    check(&parked::parked_sql());
     check(load::NEXT_DUE);
     check(load::LAST_FRESH);
     let backlog = webhook::BACKLOG.replace(

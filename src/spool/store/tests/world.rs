@@ -7,6 +7,9 @@ use std::sync::Arc;
 use super::super::event::Columns;
 use super::*;
 
+/// Hashes of keys that deliveries are parked under.
+pub(super) const KEYS: [u64; 2] = [2, u64::MAX];
+
 /// A delivery as the model has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Delivery {
@@ -84,9 +87,35 @@ impl Model {
                     self.deliveries.insert((webhook, seq), delayed);
                 }
             }
+            Change::Park {
+                webhook,
+                seq,
+                due,
+                key,
+                failures,
+                first_failed,
+            } => {
+                if let Some(delivery) = self.take(webhook, seq, due) {
+                    let parked = Delivery {
+                        due: Due::Parked(key),
+                        failures,
+                        first_failed,
+                        ..delivery
+                    };
+                    self.deliveries.insert((webhook, seq), parked);
+                }
+            }
             Change::Bury { .. } => self.bury(change),
             Change::State { webhook, state } => {
                 self.states.insert(webhook, state);
+            }
+        }
+    }
+
+    pub(super) fn unpark(&mut self, webhook: WebhookKey) {
+        for ((key, _), delivery) in &mut self.deliveries {
+            if *key == webhook && matches!(delivery.due, Due::Parked(_)) {
+                delivery.due = Due::Fresh;
             }
         }
     }
@@ -234,13 +263,11 @@ impl Model {
     }
 
     fn check_deliveries(&self, store: &Store, webhook: WebhookKey) {
-        let of_webhook = |is_fresh: bool| {
+        let of_webhook = |is_meant: &dyn Fn(Due) -> bool| {
             let mut wanted: Vec<(Due, Seq, Delivery)> = self
                 .deliveries
                 .iter()
-                .filter(|((key, _), delivery)| {
-                    *key == webhook && (delivery.due == Due::Fresh) == is_fresh
-                })
+                .filter(|((key, _), delivery)| *key == webhook && is_meant(delivery.due))
                 .map(|((_, seq), delivery)| (delivery.due, *seq, delivery.clone()))
                 .collect();
             wanted.sort_by_key(|(due, seq, _)| (*due, *seq));
@@ -259,15 +286,26 @@ impl Model {
             });
             found.collect()
         };
+        let is_fresh = |due| due == Due::Fresh;
+        let is_due = |due| matches!(due, Due::At(_));
         let none = HashSet::new();
         let fresh = store.fresh(webhook, None, ALL).expect("readable");
-        assert_eq!(found(fresh), of_webhook(true), "the fresh");
+        assert_eq!(found(fresh), of_webhook(&is_fresh), "the fresh");
         let due = store.due(webhook, at(u64::MAX), &none, ALL);
-        assert_eq!(found(due.expect("readable")), of_webhook(false), "the due");
-        let next = of_webhook(false).first().map(|(due, ..)| *due);
+        assert_eq!(
+            found(due.expect("readable")),
+            of_webhook(&is_due),
+            "the due"
+        );
+        for key in KEYS.map(Key::of) {
+            let parked = store.parked(webhook, key, Seq(0), ALL).expect("readable");
+            let is_parked = |due| due == Due::Parked(key);
+            assert_eq!(found(parked), of_webhook(&is_parked), "the parked");
+        }
+        let next = of_webhook(&is_due).first().map(|(due, ..)| *due);
         let next_due = store.next_due(webhook, &none).expect("readable");
         assert_eq!(next_due.map(Due::At), next, "the next");
-        let last = of_webhook(true).last().map(|(_, seq, _)| *seq);
+        let last = of_webhook(&is_fresh).last().map(|(_, seq, _)| *seq);
         assert_eq!(store.last_fresh(webhook).expect("readable"), last);
     }
 
@@ -276,7 +314,7 @@ impl Model {
             let key = backlog.webhook;
             let deliveries = || self.deliveries.iter().filter(|((k, _), _)| *k == key);
             let fresh = deliveries()
-                .filter(|(_, delivery)| delivery.due == Due::Fresh)
+                .filter(|(_, delivery)| !matches!(delivery.due, Due::At(_)))
                 .count() as u64;
             let oldest = deliveries().map(|(_, delivery)| delivery.accepted).min();
             let dead = || self.dead.iter().filter(|dead| dead.webhook == key);

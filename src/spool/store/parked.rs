@@ -1,0 +1,150 @@
+//! Deliveries that wait behind others of their key, so that they come in order.
+
+use std::collections::HashSet;
+
+use rusqlite::Connection;
+
+use super::load::{SELECT, load};
+use super::{Due, Error, Loaded, Seq, Store, WebhookKey, Window, begin, time_from_sql};
+use crate::event::{Event, Timestamp};
+
+/// Rows that one transaction of [`Store::unpark`] changes.
+const STEP: i64 = 4_096;
+
+const UNPARK: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due < 0 AND seq IN
+     (SELECT seq FROM deliveries INDEXED BY parked WHERE webhook = ?1 AND due < 0 LIMIT ?2)";
+
+const PUT_OFF: &str = " WHERE d.webhook = ? AND d.due > ? AND d.seq < ? ORDER BY d.due, d.seq";
+
+/// What deliveries have in common that must come in order: 1 to 2^63 - 1, for one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(i64);
+
+impl Key {
+    /// Returns the key for a hash.
+    #[must_use]
+    pub const fn of(hash: u64) -> Self {
+        Self((hash >> 1).cast_signed() | 1)
+    }
+
+    /// Returns what stands for the time at which one is due: below all times.
+    pub(super) const fn as_sql(self) -> i64 {
+        -self.0
+    }
+
+    pub(super) const fn from_sql(due: i64) -> Self {
+        Self(due.saturating_neg())
+    }
+}
+
+/// A delivery that waits for another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PutOff<T> {
+    /// What of its event was asked for.
+    pub key: T,
+    /// Its event's number.
+    pub seq: Seq,
+    /// When the next attempt is due.
+    pub due: Timestamp,
+    /// When the first attempt failed; `None` where none has.
+    pub first_failed: Option<Timestamp>,
+}
+
+pub(super) fn parked_sql() -> String {
+    format!("{SELECT} WHERE d.webhook = ? AND d.due = ? AND d.seq > ? ORDER BY d.seq")
+}
+
+impl Store {
+    /// Returns the deliveries of a webhook that are parked under a key behind `after`, in order of
+    /// their numbers.
+    ///
+    /// # Errors
+    /// As of [`Store::fresh`].
+    pub fn parked(
+        &self,
+        webhook: WebhookKey,
+        key: Key,
+        after: Seq,
+        window: Window,
+    ) -> Result<Vec<Loaded>, Error> {
+        let read = || {
+            let mut statement = self.connection.prepare_cached(&parked_sql())?;
+            let rows = statement.query((webhook.0, key.as_sql(), after.as_sql()))?;
+            load(rows, &HashSet::new(), window)
+        };
+        self.noted(read())
+    }
+
+    /// Returns whether a delivery is there that is due at this time.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub fn has(&self, webhook: WebhookKey, seq: Seq, due: Due) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM deliveries WHERE webhook = ? AND due = ? AND seq = ?";
+        let read = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            Ok(statement.exists((webhook.0, due.as_sql(), seq.as_sql()))?)
+        };
+        self.noted(read())
+    }
+
+    /// Makes all that a webhook has parked fresh again, as the keys of an earlier run mean nothing.
+    ///
+    /// # Errors
+    /// The database could not be written; some may be fresh.
+    pub fn unpark(&mut self, webhook: WebhookKey) -> Result<(), Error> {
+        let connection = &mut self.connection;
+        let result = loop {
+            match unpark(connection, webhook) {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(Error::from(error)),
+            }
+        };
+        self.noted(result)
+    }
+
+    /// Returns what of a webhook waits for another attempt, without the replayed, in the order in
+    /// which it is due; `key` is what is to be known of their events, none for one that does not
+    /// matter.
+    ///
+    /// # Errors
+    /// The database could not be read. What cannot be read back is left out.
+    pub fn put_off<T>(
+        &self,
+        webhook: WebhookKey,
+        key: impl Fn(&Event) -> Option<T>,
+    ) -> Result<Vec<PutOff<T>>, Error> {
+        let read = || {
+            let sql = format!("{SELECT} {PUT_OFF}");
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let mut rows = statement.query((webhook.0, 0, Seq::REPLAYED))?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                let due = time_from_sql(row.get(1)?);
+                let Ok(loaded) = super::load::read(row, Seq::from_sql(row.get(0)?), Due::At(due))
+                else {
+                    continue;
+                };
+                let failed = loaded.first_failed.filter(|_| loaded.failures > 0);
+                found.extend(key(&loaded.event).map(|key| PutOff {
+                    key,
+                    seq: loaded.seq,
+                    due,
+                    first_failed: failed,
+                }));
+            }
+            Ok(found)
+        };
+        self.noted(read())
+    }
+}
+
+fn unpark(connection: &mut Connection, webhook: WebhookKey) -> rusqlite::Result<usize> {
+    let transaction = begin(connection)?;
+    let changed = transaction
+        .prepare_cached(UNPARK)?
+        .execute((webhook.0, STEP))?;
+    transaction.commit()?;
+    Ok(changed)
+}

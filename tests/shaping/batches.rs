@@ -1,0 +1,195 @@
+//! Several events in one request.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use support::receiver::{Behaviour, Request};
+
+use super::{WAITING, by_topic, first_times, publish, start, told};
+
+#[tokio::test]
+async fn events_that_come_together_go_together() {
+    let setup = start(
+        "",
+        "pool_size = 1\nbatch = { max_events = 10, max_wait = \"300ms\" }\n",
+    )
+    .await;
+    let mut client = setup.client("publisher").await;
+    for number in 0..25 {
+        publish(&mut client, "t", number).await;
+    }
+    let has_all = |requests: &[Request]| by_topic(requests).values().flatten().count() == 25;
+    let requests = setup.receiver.wait_until(has_all).await;
+    let sizes: Vec<usize> = requests
+        .iter()
+        .map(|request| told(&request.body).len())
+        .collect();
+    assert!(
+        sizes.iter().all(|size| *size <= 10) && sizes.len() <= 6,
+        "{sizes:?}"
+    );
+    assert!(by_topic(&requests)["t"].iter().copied().eq(0..25));
+    for request in &requests {
+        assert_eq!(
+            request.header("content-type").as_deref(),
+            Some("application/json")
+        );
+    }
+    let ids: BTreeSet<_> = requests
+        .iter()
+        .map(|request| request.header("webhook-id"))
+        .collect();
+    assert_eq!(ids.len(), requests.len());
+    setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+}
+
+#[tokio::test]
+async fn one_event_does_not_wait_for_longer_than_it_may() {
+    let setup = start(
+        "",
+        "batch = { max_wait = \"200ms\", format = \"ndjson\" }\n",
+    )
+    .await;
+    let mut client = setup.client("publisher").await;
+    let began = Instant::now();
+    publish(&mut client, "t", 7).await;
+    let requests = setup.receiver.wait_for(1).await;
+    assert!(
+        began.elapsed() >= Duration::from_millis(200),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        requests[0].header("content-type").as_deref(),
+        Some("application/x-ndjson")
+    );
+    assert!(
+        requests[0].text().ends_with("}\n"),
+        "{}",
+        requests[0].text()
+    );
+    assert_eq!(told(&requests[0].body), [("t".to_owned(), 7)]);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_comes_again_as_it_was() {
+    let setup = start("", "batch = { max_events = 5, max_wait = \"1s\" }\n").await;
+    let tries = AtomicUsize::new(0);
+    setup.receiver.set_script(move |_| {
+        let is_early = tries.fetch_add(1, Ordering::SeqCst) < 2;
+        Behaviour::Status(if is_early { 503 } else { 200 })
+    });
+    let mut client = setup.client("publisher").await;
+    for number in 0..5 {
+        publish(&mut client, "t", number).await;
+    }
+    let requests = setup.receiver.wait_for(3).await;
+    assert_eq!(requests[0].body, requests[2].body);
+    assert_eq!(
+        requests[0].header("webhook-id"),
+        requests[2].header("webhook-id")
+    );
+    setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_halved_until_it_fits() {
+    for order in ["none", "topic"] {
+        let keys = format!(
+            "order_by = \"{order}\"\npool_size = 1\nbatch = {{ max_events = 16, max_wait = \"300ms\" }}\n"
+        );
+        let setup = start("", &keys).await;
+        setup.receiver.set_script(|request| {
+            let told = told(&request.body);
+            let is_too_large = told.len() > 3 || told.iter().any(|(_, number)| *number == 9);
+            Behaviour::Status(if is_too_large { 413 } else { 200 })
+        });
+        let mut client = setup.client("publisher").await;
+        for number in 0..16 {
+            publish(&mut client, "t", number).await;
+        }
+        setup
+            .wait_for_metric(
+                "mqhook_deliveries_total{webhook=\"a\",outcome=\"rejected\"}",
+                |count| count == 1,
+            )
+            .await;
+        setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+        let taken = |request: &Request| told(&request.body).len() <= 3;
+        let requests: Vec<_> = setup
+            .receiver
+            .requests()
+            .into_iter()
+            .filter(taken)
+            .collect();
+        let numbers = first_times(&by_topic(&requests)["t"]);
+        assert!(numbers.iter().copied().eq(0..16), "{order}: {numbers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_topic_in_order_comes_in_order_in_batches() {
+    let setup = start(
+        "",
+        "order_by = \"topic\"\nbatch = { max_events = 10, max_wait = \"20ms\" }\n",
+    )
+    .await;
+    let tries = AtomicUsize::new(0);
+    setup.receiver.set_script(move |_| {
+        let is_bad = tries.fetch_add(1, Ordering::SeqCst) % 3 == 1;
+        Behaviour::Status(if is_bad { 503 } else { 200 })
+    });
+    let mut client = setup.client("publisher").await;
+    for number in 0..60 {
+        for topic in ["a", "b", "c"] {
+            publish(&mut client, topic, number).await;
+        }
+    }
+    setup
+        .wait_for_metric(
+            "mqhook_events_total{kind=\"on_message_publish\"}",
+            |events| events == 180,
+        )
+        .await;
+    setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+    let by_topic = by_topic(&setup.receiver.requests());
+    for topic in ["a", "b", "c"] {
+        assert!(
+            first_times(&by_topic[topic]).iter().copied().eq(0..60),
+            "{:?}",
+            by_topic[topic]
+        );
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_compressed_as_they_say() {
+    for encoding in ["gzip", "zstd"] {
+        let keys = format!(
+            "compression = \"{encoding}\"\nbatch = {{ max_events = 20, max_wait = \"1s\" }}\n"
+        );
+        let setup = start("", &keys).await;
+        let mut client = setup.client("publisher").await;
+        // The receiver's log shows bodies as text, so that the script must not look into them.
+        for number in 0..20 {
+            publish(&mut client, "t", number).await;
+        }
+        let request = setup.receiver.next().await;
+        assert_eq!(
+            request.header("content-encoding").as_deref(),
+            Some(encoding)
+        );
+        let mut plain = Vec::new();
+        match encoding {
+            "gzip" => {
+                let mut decoder = flate2::read::GzDecoder::new(&*request.body);
+                decoder.read_to_end(&mut plain).expect("expected gzip");
+            }
+            _ => plain = zstd::decode_all(&*request.body).expect("expected zstd"),
+        }
+        assert!(request.body.len() < plain.len() / 2);
+        assert_eq!(told(&plain).len(), 20);
+    }
+}
