@@ -166,16 +166,19 @@ impl Store {
     }
 }
 
-/// The oldest is the first among the fresh, among those that wait for another attempt, or among the
-/// replayed, which have numbers of their own.
+/// The oldest is the first among the fresh, the parked, or those that wait for another attempt, each
+/// with and without the replayed, which have numbers of their own.
 pub(super) const BACKLOG: &str =
     "SELECT id, name, fresh, retrying, dead_letters, dead_letter_bytes,
        (SELECT min(accepted) FROM events WHERE seq IN (
          (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due = 0),
+         (SELECT min(seq) FROM deliveries WHERE webhook = w.id AND due = 0 AND seq >= ?1),
          (SELECT min(seq) FROM deliveries INDEXED BY retries WHERE webhook = w.id AND due > 0),
-         (SELECT min(seq) FROM deliveries INDEXED BY parked WHERE webhook = w.id AND due < 0),
          (SELECT min(seq) FROM deliveries INDEXED BY retries
-          WHERE webhook = w.id AND due > 0 AND seq >= ?))),
+          WHERE webhook = w.id AND due > 0 AND seq >= ?1),
+         (SELECT min(seq) FROM deliveries INDEXED BY parked WHERE webhook = w.id AND due < 0),
+         (SELECT min(seq) FROM deliveries INDEXED BY parked
+          WHERE webhook = w.id AND due < 0 AND seq >= ?1))),
        status, since, reason, consecutive_failures, failing_since
      FROM webhooks w ORDER BY id";
 
