@@ -16,7 +16,7 @@ const SAFE: u64 = 50;
 
 async fn start_full(on_full: &str) -> Setup {
     let keys = format!(
-        "spool.max_bytes = \"512KiB\"\nspool.max_memory = \"64KiB\"\nspool.on_full = \"{on_full}\"\n"
+        "spool.max_bytes = \"512KiB\"\nspool.max_memory = \"256KiB\"\nspool.on_full = \"{on_full}\"\n"
     );
     let setup = start(&keys).await;
     setup.receiver.set(Behaviour::Status(503));
@@ -26,13 +26,12 @@ async fn start_full(on_full: &str) -> Setup {
 
 /// Waits until all messages are events and each of them waits or is dropped, most of them the latter.
 async fn wait_until_most_are_dropped(setup: &Setup) {
-    setup
-        .wait_for_metric(EVENTS, |events| events == MESSAGES)
-        .await;
     let expected = "most events to be dropped and the others to wait";
     support::wait::until(super::PATIENCE, expected, async || {
+        let events = setup.metric(EVENTS).await;
         let (dropped, waiting) = (dropped(setup).await, setup.metric(WAITING).await);
-        (dropped + waiting == MESSAGES && dropped > MESSAGES / 2).then_some(())
+        let is_each = events == MESSAGES && dropped + waiting == MESSAGES;
+        (is_each && dropped > MESSAGES / 2).then_some(())
     })
     .await;
 }
