@@ -13,6 +13,7 @@ mod bare;
 mod chain;
 mod clock;
 mod control;
+mod feed;
 mod harness;
 mod histogram;
 mod mosquitto;
@@ -24,6 +25,7 @@ mod publisher;
 mod receiver;
 mod report;
 mod round;
+mod shaping;
 mod soak;
 mod subscriber;
 mod tally;
@@ -39,6 +41,8 @@ enum Command {
     Harness(harness::Args),
     /// Fills the spool while the receiver is down, then lets mqhook recover.
     Outage(outage::Args),
+    /// Batches beside a subscriber that only counts, and order beside none.
+    Shaping(shaping::Args),
     /// Outages and recoveries, one after the other, with samples of what mqhook takes.
     Soak(soak::Args),
     /// Publishes stamped messages.
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
     let done = match Command::parse() {
         Command::Harness(args) => harness::run(args),
         Command::Outage(args) => outage::run(&args),
+        Command::Shaping(args) => shaping::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Publisher(args) => publisher::run(&args),
         Command::Receiver(args) => receiver::run(&args),

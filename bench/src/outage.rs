@@ -22,6 +22,7 @@ use crate::{
     chain::{Chain, Ends, Mqhook, Setup},
     clock::monotonic_ns,
     control,
+    feed::feed,
     harness::{until_stopped, write},
     mosquitto::{self, free_address},
     process::Child,
@@ -139,7 +140,7 @@ async fn measure(args: &Args) -> anyhow::Result<Sample> {
         window: 0,
         inflight: args.inflight,
     };
-    let feed_per_second = feed(args, &load).await.context("feed")?;
+    let feed_per_second = feed(&args.mosquitto, &load).await.context("feed")?;
     let healthy = Load {
         messages: args.messages.min(100_000),
         window: 1_000,
@@ -159,24 +160,6 @@ async fn measure(args: &Args) -> anyhow::Result<Sample> {
         intake,
         recovery,
     })
-}
-
-/// Returns how many messages a second the broker feeds to a subscriber that only acknowledges.
-async fn feed(args: &Args, load: &Load) -> anyhow::Result<f64> {
-    let directory = tempfile::tempdir()?;
-    let (broker, address) = mosquitto::start(&args.mosquitto, directory.path()).await?;
-    let arguments = [
-        format!("--broker={address}"),
-        format!("--messages={}", load.messages),
-    ];
-    let mut subscriber = Child::start_own("subscriber", &arguments)?;
-    let line = subscriber.line(START).await?;
-    ensure!(line == "ready", "the subscriber said {line:?}");
-    let mut publisher = load.start_publisher(address, address)?;
-    let last_ns = subscriber.line(PUBLISH).await?.parse()?;
-    let sent: publisher::Report = serde_json::from_str(&publisher.line(PUBLISH).await?)?;
-    broker.stop().await;
-    Ok(rate(load.messages, sent.first_ns, last_ns))
 }
 
 /// The broker and the receiver of an outage.
