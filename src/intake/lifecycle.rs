@@ -230,6 +230,14 @@ impl Listener for Lifecycle {
         self.subscribed.notify_one();
     }
 
+    fn lags(&self) -> bool {
+        self.spool.lags()
+    }
+
+    fn caught_up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.spool.caught_up())
+    }
+
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.spool.room(&self.webhooks))
     }

@@ -103,6 +103,14 @@ impl Listener for Messages {
 
     fn subscribed(&mut self) {}
 
+    fn lags(&self) -> bool {
+        self.spool.lags()
+    }
+
+    fn caught_up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(self.spool.caught_up())
+    }
+
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
         Box::pin(self.spool.room(&self.short_of_room))
     }

@@ -19,6 +19,9 @@ use crate::event::TopicName;
 /// Longest time that saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Longest time without a look at the connection while the listener lags; far below any Keep Alive.
+const LAG: Duration = Duration::from_secs(1);
+
 /// One session with the broker, kept for ever.
 pub struct Connection<L> {
     /// How to reach the broker.
@@ -141,6 +144,7 @@ impl<L: Listener> Connection<L> {
         let mut progress = Progress {
             subscriptions: Subscriptions::new(self.config.connect_timeout),
             full: false,
+            waited: false,
         };
         let stopped = stop.cancelled();
         tokio::pin!(stopped);
@@ -150,6 +154,7 @@ impl<L: Listener> Connection<L> {
                 event = async {
                     // However much comes, it is seen soon that the connection shall stop.
                     tokio::task::consume_budget().await;
+                    self.wait_for_listener(&mut progress.waited).await;
                     self.next(link, ledger, &progress).await
                 } => event,
                 () = &mut stopped => return self.farewell(link, ledger).await,
@@ -202,6 +207,18 @@ impl<L: Listener> Connection<L> {
             LinkEvent::Unsubscribed(packet_id) => subscriptions.unsubscribed(packet_id),
             LinkEvent::Acknowledged => ledger.sent(),
             LinkEvent::Published | LinkEvent::Disconnecting | LinkEvent::Other => {}
+        }
+    }
+
+    /// Leaves messages to the network and the broker for a moment, if the listener lags; but once only,
+    /// if that does not help.
+    async fn wait_for_listener(&self, waited: &mut bool) {
+        if !self.listener.lags() {
+            *waited = false;
+        } else if !*waited {
+            *waited = tokio::time::timeout(LAG, self.listener.caught_up())
+                .await
+                .is_err();
         }
     }
 
@@ -335,6 +352,8 @@ struct Progress {
     subscriptions: Subscriptions,
     /// Whether a message was not taken for lack of room.
     full: bool,
+    /// Whether it was waited in vain for a listener that lags.
+    waited: bool,
 }
 
 enum Next {

@@ -2,8 +2,9 @@
 //!
 //! A [`Connection`] keeps one MQTT session: it connects (MQTT 5, or 3.1.1 where the broker
 //! refuses that), subscribes to what its [`Listener`] wants on every CONNACK, hands it each
-//! message, and goes on for ever, with a growing delay between attempts. It never stops
-//! polling; what cannot be taken is left unacknowledged, and the broker keeps it.
+//! message, and goes on for ever, with a growing delay between attempts. It polls without a stop,
+//! but for a moment while its listener lags; what cannot be taken is left unacknowledged, and the
+//! broker keeps it.
 //!
 //! ```text
 //! Connecting --CONNACK--> Subscribing --every SUBACK--> Subscribed
@@ -160,6 +161,15 @@ pub trait Listener: Send + Sync {
 
     /// Tells that every subscription has been accepted.
     fn subscribed(&mut self);
+
+    /// Returns whether it is well to take no message for a moment, as earlier ones are being written.
+    fn lags(&self) -> bool;
+
+    /// Waits until it does not lag.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    fn caught_up(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
 
     /// Waits until there is room again, after [`Hearing::Full`].
     ///

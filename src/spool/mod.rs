@@ -183,6 +183,27 @@ impl Spool {
         }
     }
 
+    /// Returns whether so much waits to be written that it is well to accept nothing for a moment:
+    /// half of what may, so that what is on its way already still finds room.
+    #[must_use]
+    pub fn lags(&self) -> bool {
+        !self.0.disk.keeps_up()
+    }
+
+    /// Waits until it does not lag.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn caught_up(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            if !self.lags() {
+                return;
+            }
+            changed.await;
+        }
+    }
+
     /// Returns how many deliveries are not settled, on disk or in memory.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -1,5 +1,7 @@
 //! What cannot be delivered is given up in the open: dead letters, disabled webhooks, notices.
 
+use std::time::Duration;
+
 use support::receiver::{Behaviour, Receiver};
 
 use super::{WEBHOOK, start, wait_for_deliveries};
@@ -40,9 +42,17 @@ async fn a_receiver_that_is_gone_disables_its_webhook_and_loses_nothing() {
 
     setup.publish("t", "second").await;
     gone.set(Behaviour::Status(200));
-    let enabled = setup
-        .sidecar
-        .command(&["webhooks", "enable", "bad", "--dir", "mqhook-spool"]);
+    let webhooks = |arguments: &[&str]| {
+        let arguments = [&["webhooks"], arguments, &["--dir", "mqhook-spool"]].concat();
+        setup.sidecar.command(&arguments)
+    };
+    let expected = "the webhook to be disabled on disk";
+    support::wait::until(Duration::from_secs(30), expected, async || {
+        let list = String::from_utf8(webhooks(&["list"]).stdout).expect("text");
+        list.contains("disabled_due_to_errors").then_some(())
+    })
+    .await;
+    let enabled = webhooks(&["enable", "bad"]);
     assert!(enabled.status.success(), "{enabled:?}");
     gone.wait_for(3).await;
     let mut texts: Vec<String> = gone.requests()[1..]
