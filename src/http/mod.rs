@@ -258,3 +258,16 @@ impl Sink for Client {
         Box::pin(self.attempt(events))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// glibc's malloc has blocks of up to 1,032 bytes at hand; larger ones cost some hundred instructions.
+    #[tokio::test]
+    async fn an_attempt_is_small_enough_to_be_allocated_quickly() {
+        let url = "http://127.0.0.1:1/".parse().expect("a URL");
+        let client = Client::new(Config::new(url)).expect("there is no TLS");
+        assert!(size_of_val(&client.attempt(&[])) <= 1_024);
+    }
+}

@@ -163,13 +163,12 @@ impl Multiplexed {
         for _ in 0..TRIES {
             let way = timeout_at(deadline, self.way(now, deadline)).await;
             match way.map_err(too_late)?? {
-                Way::Exclusive(connection) => {
-                    match self
-                        .exclusive
-                        .send_over(connection, request, deadline)
-                        .await
-                    {
-                        Ok(answer) => return Ok(answer),
+                Way::Exclusive(mut connection) => {
+                    match connection.exchange(request, deadline).await {
+                        Ok((answer, drained)) => {
+                            self.exclusive.give_back(connection, drained);
+                            return Ok(answer);
+                        }
                         Err(Unsent::Request(unsent)) => request = unsent,
                         Err(Unsent::Failed(failure)) => return Err(failure),
                     }

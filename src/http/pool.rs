@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{self, SendRequest};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, timeout_at};
@@ -72,32 +73,23 @@ impl Pool {
         loop {
             let idle = self.take_idle(now);
             let is_new = idle.is_none();
-            let connection = match idle {
+            let mut connection = match idle {
                 Some(connection) => connection,
                 // Seldom needed, and large: it shall not make every attempt's future large.
                 None => Box::pin(timeout_at(deadline, self.connect(deadline)))
                     .await
                     .map_err(|_elapsed| Failure::from(Class::Timeout))??,
             };
-            match self.send_over(connection, request, deadline).await {
-                Ok(answer) => return Ok(answer),
+            match connection.exchange(request, deadline).await {
+                Ok((answer, drained)) => {
+                    self.give_back(connection, drained);
+                    return Ok(answer);
+                }
                 Err(Unsent::Request(unsent)) if !is_new => request = unsent,
                 Err(Unsent::Request(_)) => return Err(Class::Closed.into()),
                 Err(Unsent::Failed(failure)) => return Err(failure),
             }
         }
-    }
-
-    /// Sends a request over a connection and keeps that for the next one.
-    pub(super) async fn send_over(
-        &self,
-        mut connection: Connection,
-        request: Box<Request<Full<Bytes>>>,
-        deadline: Instant,
-    ) -> Result<Answer, Unsent> {
-        let (answer, drained) = connection.exchange(request, deadline).await?;
-        self.give_back(connection, drained);
-        Ok(answer)
     }
 
     /// Takes the idle connection that was used last, and closes those that idled for too long.
@@ -149,7 +141,7 @@ impl Pool {
     }
 
     /// Keeps a connection for the next request, if it can carry one.
-    fn give_back(&self, mut connection: Connection, drained: Drained) {
+    pub(super) fn give_back(&self, mut connection: Connection, drained: Drained) {
         if drained == Drained::Wholly && !connection.requests.is_closed() {
             connection.idle_since = Instant::now();
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,8 +158,8 @@ pub(super) enum Unsent {
 }
 
 impl Connection {
-    /// Sends a request and reads its answer.
-    async fn exchange(
+    /// Sends a request and reads its answer; says whether the connection can carry another one.
+    pub(super) async fn exchange(
         &mut self,
         request: Box<Request<Full<Bytes>>>,
         deadline: Instant,
@@ -203,12 +195,19 @@ async fn ask(
     if requests.ready().await.is_err() {
         return Err(Unsent::Request(request));
     }
-    match requests.try_send_request(*request).await {
-        Ok(response) => {
-            let answer = Answer::of(&response);
-            let drained = drain(response.into_body()).await.map_err(Unsent::Failed)?;
-            Ok((answer, drained))
-        }
+    let sent = requests.try_send_request(*request).await;
+    let (answer, body) = answered(sent)?;
+    let drained = drain(body).await.map_err(Unsent::Failed)?;
+    Ok((answer, drained))
+}
+
+/// Takes what a request came to apart; a function of its own, as the whole is large and shall not be kept
+/// while the body is read.
+fn answered(
+    sent: Result<Response<Incoming>, TrySendError<Request<Full<Bytes>>>>,
+) -> Result<(Answer, Incoming), Unsent> {
+    match sent {
+        Ok(response) => Ok((Answer::of(&response), response.into_body())),
         Err(mut error) => Err(match error.take_message() {
             Some(unsent) => Unsent::Request(Box::new(unsent)),
             None => Unsent::Failed(outcome::of_exchange(error.error())),

@@ -15,8 +15,9 @@ use super::store::{WebhookKey, WebhookState};
 use super::{Queue, WINDOW};
 use crate::telemetry::Throttle;
 
-/// So many deliveries in memory are a queue, not just attempts under way.
-const BEHIND: usize = 64;
+/// So many deliveries in memory are a queue that lasts, not just a burst. Less may keep the buffers of the
+/// packets that they came in, of 8 KiB each if every one came alone.
+const BEHIND: usize = 1_024;
 
 /// How often a webhook may say that events are dropped.
 const REFUSED_INTERVAL: Duration = Duration::from_mins(1);
