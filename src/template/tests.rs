@@ -211,7 +211,11 @@ fn mistakes_are_found_when_it_is_compiled() {
 fn what_a_kind_never_has_is_known_before_it_comes() {
     let check = |text: &str, kind, expected: Option<&str>| {
         let template = Template::compile(text, Place::Text, 999).expect("a template");
-        assert_eq!(template.missing_in(kind).as_deref(), expected, "{text}");
+        assert_eq!(
+            template.missing_in(kind, Publisher::Untold).as_deref(),
+            expected,
+            "{text}"
+        );
     };
     check("{{ topic }}", Kind::MessagePublish, None);
     check("{{ topic }}", Kind::ClientConnack, Some("`topic`"));
