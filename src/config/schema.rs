@@ -76,7 +76,11 @@ pub(super) fn read(
     retry::report_outlasted(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
-    problems.extend(untold(&context.wanted.into_inner(), config.dialect));
+    problems.extend(untold(
+        &context.wanted.into_inner(),
+        config.dialect,
+        context.publisher,
+    ));
     (config, problems)
 }
 
@@ -338,12 +342,19 @@ pub(super) fn path(text: &str, context: &Context<'_>) -> PathBuf {
 
 /// Returns warnings for the kinds that some rule wants and the configured dialect never tells;
 /// for each, the first such rule.
-fn untold(wanted: &[(Kind, Span)], name: Option<dialect::Name>) -> Vec<Problem> {
+fn untold(
+    wanted: &[(Kind, Span)],
+    name: Option<dialect::Name>,
+    publisher: Publisher,
+) -> Vec<Problem> {
+    let tells = |name: dialect::Name, kind: Kind| {
+        let dialect = name.decoder();
+        let has_plugin = publisher == Publisher::Told;
+        dialect.kinds().contains(kind) || (has_plugin && dialect.plugin_kinds().contains(kind))
+    };
     let told = |kind: Kind| match name {
-        Some(name) => name.decoder().kinds().contains(kind),
-        None => dialect::Name::ALL
-            .iter()
-            .any(|name| name.decoder().kinds().contains(kind)),
+        Some(name) => tells(name, kind),
+        None => dialect::Name::ALL.iter().any(|&name| tells(name, kind)),
     };
     let mut seen = KindSet::of(&[Kind::MessagePublish]);
     let mut problems = Vec::new();

@@ -38,6 +38,11 @@ pub trait Dialect: Send + Sync {
     /// Returns the kinds that this dialect can tell beside `on_message_publish`, which all can.
     fn kinds(&self) -> KindSet;
 
+    /// Returns the kinds that it can tell beside these with mqhook's plugin for the broker.
+    fn plugin_kinds(&self) -> KindSet {
+        KindSet::default()
+    }
+
     /// Returns the topic filters under which the broker tells; empty if it does not.
     fn topic_filters(&self) -> &'static [&'static str];
 
@@ -179,7 +184,10 @@ pub fn untold(kind: crate::event::Kind, dialect: Option<Name>) -> String {
         Some(name) => format!("a broker of the dialect {name}"),
         None => "a broker without plugin".to_owned(),
     };
-    if others.is_empty() {
+    let with_plugin = |name: &Name| name.decoder().plugin_kinds().contains(kind);
+    if Name::ALL.iter().any(with_plugin) {
+        format!("{who} does not tell of `{kind}`: only Mosquitto with mqhook's plugin does")
+    } else if others.is_empty() {
         format!("{who} never tells of `{kind}`: its rules never match")
     } else {
         let others = others.join(", ");

@@ -2,6 +2,7 @@
 //!
 //! | heard | told |
 //! |---|---|
+//! | a connection was asked for | `on_client_connect` |
 //! | a connection was accepted | `on_client_connack`, then `on_client_connected` |
 //! | a connection was refused | `on_client_connack` with the reason |
 //! | a connection ended | `on_client_disconnected` |
@@ -25,6 +26,11 @@ pub(super) struct About {
 }
 
 impl About {
+    /// A connection was asked for.
+    pub(super) fn requested(self, connection: Connection) -> Happening {
+        self.happening(Kind::ClientConnect, Detail::Connection(connection))
+    }
+
     /// A connection was accepted.
     pub(super) fn accepted(self, connection: Connection) -> [Happening; 2] {
         let detail = Detail::Connection(connection);

@@ -237,7 +237,9 @@ impl Listener for Lifecycle {
 
 /// Says which rules can never match at this broker.
 fn warn_of_untold(rules: &Rules, name: Name) {
-    let untold: KindSet = rules.lifecycle_kinds().without(name.decoder().kinds());
+    let dialect = name.decoder();
+    let rest = rules.lifecycle_kinds().without(dialect.kinds());
+    let untold: KindSet = rest.without(dialect.plugin_kinds());
     for kind in untold.iter() {
         warn!("{}", dialect::untold(kind, Some(name)));
     }

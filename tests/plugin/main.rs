@@ -3,6 +3,7 @@
 //! A message of its own, the fence, ends each story: whatever was to come has come before it.
 
 mod broker;
+mod connects;
 mod forgery;
 mod publishers;
 mod waiting;

@@ -19,6 +19,7 @@
 #[expect(unsafe_code, reason = "the plugin interface is C")]
 mod ffi;
 mod filter;
+mod json;
 mod plugin;
 mod settings;
 mod status;

@@ -1,12 +1,14 @@
 //! What the plugin does when the broker calls it.
 
 use std::ffi::CStr;
+use std::fmt::Write as _;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mqhook_seal::{Message, Publisher, SealError, Sealer};
 
-use crate::ffi::{Level, Published, log, publish_retained};
+use crate::ffi::{Level, Peer, Published, log, publish_retained};
 use crate::filter::Filter;
+use crate::json;
 use crate::settings::Settings;
 use crate::status::{Counts, Status};
 
@@ -21,6 +23,8 @@ pub(crate) struct Plugin {
     /// Those of `mosquitto.conf` when the broker started.
     options: Vec<(String, String)>,
     topics: Vec<Filter>,
+    /// Whether each CONNECT gets a line.
+    pub(crate) connects: bool,
     sealer: Sealer,
     pub(crate) counts: Counts,
     status: Status,
@@ -36,6 +40,7 @@ impl Plugin {
         Ok(Self {
             options,
             topics: settings.topics,
+            connects: settings.connects,
             sealer,
             counts: Counts::default(),
             status: Status::default(),
@@ -73,13 +78,14 @@ impl Plugin {
 
     /// Returns whether the broker took the property.
     fn try_seal(&mut self, topic: &str, incoming: &mut Published<'_>) -> Result<bool, SealError> {
+        let peer = incoming.peer();
         let publisher = Publisher {
             time_ms: now_ms(),
             qos: incoming.qos(),
-            protocol_version: incoming.protocol_version(),
-            client_id: incoming.client_id(),
-            username: incoming.username(),
-            address: incoming.address(),
+            protocol_version: peer.protocol_version(),
+            client_id: peer.client_id(),
+            username: peer.username(),
+            address: peer.address(),
         };
         let message = Message {
             topic: topic.as_bytes(),
@@ -91,6 +97,23 @@ impl Plugin {
         self.value.push(0);
         let value = CStr::from_bytes_with_nul(&self.value);
         Ok(value.is_ok_and(|value| incoming.add_user_property(PROPERTY, value)))
+    }
+
+    /// Writes a line about a CONNECT that the broker is about to decide on.
+    pub(crate) fn attempt(&mut self, peer: &Peer<'_>) {
+        let mut line = String::from("connect {\"client_id\":");
+        json::string(&mut line, peer.client_id());
+        line.push_str(",\"username\":");
+        json::string(&mut line, peer.username());
+        line.push_str(",\"address\":");
+        json::string(&mut line, peer.address());
+        let (version, clean) = (peer.protocol_version(), peer.clean_start());
+        let keep_alive = peer.keep_alive();
+        let _ = write!(
+            line,
+            ",\"protocol_version\":{version},\"keep_alive\":{keep_alive},\"clean_start\":{clean}}}"
+        );
+        log(Level::Information, &line);
     }
 
     /// Tells how the plugin is, when it is time.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `key_file` | the file with the key that mqhook has as `broker.plugin_key_file` |
 //! | `topics` | topic filters with spaces between them; default `#` |
+//! | `connects` | `true`: write a line for each CONNECT; only with a `password_file`. Default `false` |
 
 use std::fs;
 
@@ -14,6 +15,7 @@ use crate::filter::Filter;
 /// The options, without the `plugin_opt_` that they have in the file.
 const KEY_FILE: &str = "key_file";
 const TOPICS: &str = "topics";
+const CONNECTS: &str = "connects";
 
 /// What is configured.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) key: Key,
     /// Messages under these are sealed.
     pub(crate) topics: Vec<Filter>,
+    /// Whether each CONNECT gets a line.
+    pub(crate) connects: bool,
 }
 
 impl Settings {
@@ -30,12 +34,19 @@ impl Settings {
         let mut problems = Vec::new();
         let mut key = None;
         let mut topics = None;
+        let mut connects = false;
         for (name, value) in options {
             match name.as_str() {
                 KEY_FILE => key = Some(read_key(value)),
                 TOPICS => topics = Some(value.as_str()),
+                CONNECTS => match value.parse() {
+                    Ok(value) => connects = value,
+                    Err(_) => problems.push(format!(
+                        "plugin_opt_{CONNECTS}: `{value}`: it must be true or false"
+                    )),
+                },
                 _ => problems.push(format!(
-                    "unknown plugin_opt_{name}; there are plugin_opt_{KEY_FILE} and plugin_opt_{TOPICS}"
+                    "unknown plugin_opt_{name}; there are plugin_opt_{KEY_FILE}, plugin_opt_{TOPICS} and plugin_opt_{CONNECTS}"
                 )),
             }
         }
@@ -55,6 +66,7 @@ impl Settings {
             Ok(key) if problems.is_empty() => Ok(Self {
                 key,
                 topics: filters,
+                connects,
             }),
             key => {
                 problems.extend(key.err());
@@ -86,10 +98,11 @@ mod tests {
         let problems = read(&[
             ("key", "x"),
             ("topics", "a/#  b# +"),
+            ("connects", "yes"),
             ("key_file", "/nowhere/at/all"),
         ]);
         let problems = problems.expect_err("everything is wrong").join("\n");
-        for part in ["plugin_opt_key;", "`b#`", "/nowhere/at/all"] {
+        for part in ["plugin_opt_key;", "`yes`", "`b#`", "/nowhere/at/all"] {
             assert!(problems.contains(part), "{part} in {problems}");
         }
         let problems = read(&[]).expect_err("the key is missing");

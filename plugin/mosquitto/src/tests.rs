@@ -9,7 +9,7 @@ use std::ptr::{null, null_mut};
 
 use mqhook_seal::{Key, Message, Opener, Publisher};
 
-use self::host::{Host, MESSAGE, TICK};
+use self::host::{BASIC_AUTH, Host, MESSAGE, TICK};
 
 const KEY: &str = "0123456789abcdef";
 
@@ -137,4 +137,16 @@ fn only_the_interface_that_is_understood_is_chosen() {
     assert_eq!(host::choose(&[5, 6]), 5);
     assert_eq!(host::choose(&[4, 6]), -1);
     assert_eq!(host::choose(&[]), -1);
+}
+
+#[test]
+fn a_connect_gets_a_line_and_no_verdict_if_that_is_asked_for() {
+    let mut host = started(&[("connects", "true")]);
+    let client = Host::client(Some("dev \"1\""), Some("alice"), None, 5);
+    let line = r#"connect {"client_id":"dev \"1\"","username":"alice","address":null,"protocol_version":5,"keep_alive":60,"clean_start":true}"#;
+    assert_eq!(host.connect(client), (17, format!("{line}\n")));
+    assert_eq!(host.connect(null()).0, 17);
+    drop(host);
+    let _host = started(&[]);
+    assert!(!Host::is_registered(BASIC_AUTH));
 }

@@ -7,6 +7,7 @@ use std::ptr::{null, null_mut};
 
 use crate::ffi;
 
+pub(crate) const BASIC_AUTH: c_int = 3;
 pub(crate) const MESSAGE: c_int = 7;
 pub(crate) const TICK: c_int = 9;
 
@@ -143,6 +144,20 @@ impl Host {
         callback(event, data, userdata)
     }
 
+    /// Lets a client ask for a connection, and returns the plugin's answer and what it logged.
+    pub(crate) fn connect(&mut self, client: *const Client) -> (c_int, String) {
+        SEEN.with(|seen| seen.log.take());
+        let mut event: [*const c_void; 8] = [null(); 8];
+        event[1] = client.cast();
+        let answer = self.call(BASIC_AUTH, (&raw mut event).cast());
+        (answer, SEEN.with(|seen| seen.log.take()))
+    }
+
+    /// Returns whether the plugin wants to know of an event.
+    pub(crate) fn is_registered(event: c_int) -> bool {
+        SEEN.with(|seen| seen.callbacks.borrow().iter().any(|(of, ..)| *of == event))
+    }
+
     /// Returns what the plugin says of itself, the first time that it is asked to.
     pub(crate) fn status(&mut self) -> String {
         self.call(TICK, null_mut());
@@ -247,6 +262,16 @@ extern "C" fn mosquitto_client_address(client: *const Client) -> *const c_char {
 extern "C" fn mosquitto_client_protocol_version(client: *const Client) -> c_int {
     // SAFETY: as above.
     unsafe { &*client }.version
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mosquitto_client_keepalive(_client: *const Client) -> c_int {
+    60
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn mosquitto_client_clean_session(_client: *const Client) -> bool {
+    true
 }
 
 #[unsafe(no_mangle)]

@@ -4,9 +4,10 @@
 //! for these functions and structs. The broker has one thread and calls from there only. No panic
 //! gets out: each callback catches its own, counts it, and lets the broker go on.
 
+mod view;
+
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{NonNull, null, null_mut};
 use std::slice;
@@ -14,18 +15,28 @@ use std::time::Instant;
 
 use crate::plugin::Plugin;
 
+use view::text;
+pub(crate) use view::{Peer, Published};
+
 const INTERFACE_VERSION: c_int = 5;
 
 const SUCCESS: c_int = 0;
 const INVALID: c_int = 3;
+/// Somebody else decides.
+const DEFER: c_int = 17;
 
 const RELOAD: c_int = 1;
+const BASIC_AUTH: c_int = 3;
 const MESSAGE: c_int = 7;
 const TICK: c_int = 9;
 
 /// What is registered, and with whom it is.
-const CALLBACKS: [(c_int, Callback); 3] =
-    [(RELOAD, on_reload), (MESSAGE, on_message), (TICK, on_tick)];
+const CALLBACKS: [(c_int, Callback); 4] = [
+    (BASIC_AUTH, on_basic_auth),
+    (RELOAD, on_reload),
+    (MESSAGE, on_message),
+    (TICK, on_tick),
+];
 
 /// MQTT 5, 2.2.2.2.
 const USER_PROPERTY: c_int = 38;
@@ -63,6 +74,13 @@ struct MessageEvent {
     future2: [*mut c_void; 4],
 }
 
+/// `struct mosquitto_evt_basic_auth`, as far as it is read.
+#[repr(C)]
+struct BasicAuthEvent {
+    future: *mut c_void,
+    client: *const Client,
+}
+
 unsafe extern "C" {
     fn mosquitto_callback_register(
         identifier: *mut PluginId,
@@ -81,6 +99,8 @@ unsafe extern "C" {
     fn mosquitto_client_username(client: *const Client) -> *const c_char;
     fn mosquitto_client_address(client: *const Client) -> *const c_char;
     fn mosquitto_client_protocol_version(client: *const Client) -> c_int;
+    fn mosquitto_client_keepalive(client: *const Client) -> c_int;
+    fn mosquitto_client_clean_session(client: *const Client) -> bool;
     fn mosquitto_property_add_string_pair(
         list: *mut *mut Property,
         identifier: c_int,
@@ -103,6 +123,7 @@ unsafe extern "C" {
 #[derive(Debug, Clone, Copy)]
 #[repr(i32)]
 pub(crate) enum Level {
+    Information = 1,
     Notice = 2,
     Warning = 4,
     Error = 8,
@@ -133,87 +154,6 @@ pub(crate) fn publish_retained(topic: &CStr, payload: &[u8]) {
             null_mut(),
         );
     }
-}
-
-/// A message that a client published, while the broker waits for what becomes of it.
-pub(crate) struct Published<'a> {
-    event: NonNull<MessageEvent>,
-    during: PhantomData<&'a mut MessageEvent>,
-}
-
-impl<'a> Published<'a> {
-    fn event(&self) -> &MessageEvent {
-        // SAFETY: `on_message` made it of an event that nobody else uses while it lives.
-        unsafe { self.event.as_ref() }
-    }
-
-    /// Returns the topic name; a broker that gives none, or one that is not UTF-8, has lost its way.
-    pub(crate) fn topic(&self) -> Option<&'a str> {
-        text(self.event().topic)
-    }
-
-    pub(crate) fn payload(&self) -> &'a [u8] {
-        let event = self.event();
-        match usize::try_from(event.payload_length) {
-            // SAFETY: the broker gives the length of the payload, which stays while the callback runs.
-            Ok(length) if !event.payload.is_null() => unsafe {
-                slice::from_raw_parts(event.payload.cast(), length)
-            },
-            _ => &[],
-        }
-    }
-
-    pub(crate) fn qos(&self) -> u8 {
-        self.event().qos
-    }
-
-    pub(crate) fn client_id(&self) -> Option<&'a str> {
-        // SAFETY: the broker's function takes the client that it gave.
-        self.client(|client| text(unsafe { mosquitto_client_id(client) }))
-    }
-
-    pub(crate) fn username(&self) -> Option<&'a str> {
-        // SAFETY: as above.
-        self.client(|client| text(unsafe { mosquitto_client_username(client) }))
-    }
-
-    pub(crate) fn address(&self) -> Option<&'a str> {
-        // SAFETY: as above.
-        self.client(|client| text(unsafe { mosquitto_client_address(client) }))
-    }
-
-    /// Returns 3, 4 or 5; 0 if there is no client.
-    pub(crate) fn protocol_version(&self) -> u8 {
-        // SAFETY: as above.
-        let version =
-            self.client(|client| Some(unsafe { mosquitto_client_protocol_version(client) }));
-        version.map_or(0, |version| u8::try_from(version).unwrap_or(0))
-    }
-
-    fn client<T>(&self, read: impl FnOnce(*const Client) -> Option<T>) -> Option<T> {
-        let client = self.event().client;
-        if client.is_null() { None } else { read(client) }
-    }
-
-    /// Adds a user property behind those that there are; returns whether the broker took it.
-    pub(crate) fn add_user_property(&mut self, name: &CStr, value: &CStr) -> bool {
-        // SAFETY: nobody else uses the event; both are C strings, which the broker copies.
-        let added = unsafe {
-            let list = &raw mut self.event.as_mut().properties;
-            mosquitto_property_add_string_pair(list, USER_PROPERTY, name.as_ptr(), value.as_ptr())
-        };
-        added == SUCCESS
-    }
-}
-
-/// Returns a text of the broker's; `None` for null and for what is not UTF-8.
-fn text<'a>(pointer: *const c_char) -> Option<&'a str> {
-    if pointer.is_null() {
-        return None;
-    }
-    // SAFETY: what the broker gives is a C string, and stays while the callback runs; `Published`
-    // hands it out for no longer.
-    unsafe { CStr::from_ptr(pointer) }.to_str().ok()
 }
 
 /// What the broker keeps for us between calls.
@@ -247,11 +187,18 @@ extern "C" fn on_message(_: c_int, data: *mut c_void, userdata: *mut c_void) -> 
         return SUCCESS;
     };
     run(userdata, |plugin| {
-        plugin.seal(&mut Published {
-            event,
-            during: PhantomData,
-        });
+        plugin.seal(&mut Published::of(event));
     })
+}
+
+extern "C" fn on_basic_auth(_: c_int, data: *mut c_void, userdata: *mut c_void) -> c_int {
+    // SAFETY: the broker gives an event of this kind, or null.
+    let event = unsafe { data.cast::<BasicAuthEvent>().as_ref() };
+    if let Some(event) = event {
+        let peer = Peer::of(event.client);
+        run(userdata, |plugin| plugin.attempt(&peer));
+    }
+    DEFER
 }
 
 extern "C" fn on_tick(_: c_int, _: *mut c_void, userdata: *mut c_void) -> c_int {
@@ -313,12 +260,14 @@ pub extern "C" fn mosquitto_plugin_init(
         }
         Err(_) => return INVALID,
     };
+    let connects = plugin.connects;
     let instance = Box::into_raw(Box::new(Instance {
         identifier,
         plugin: RefCell::new(plugin),
         panics: Cell::new(0),
     }));
-    for (event, callback) in CALLBACKS {
+    let wanted = |event| event != BASIC_AUTH || connects;
+    for (event, callback) in CALLBACKS.into_iter().filter(|(event, _)| wanted(*event)) {
         // SAFETY: the broker's own identifier; the instance lives until the clean-up.
         let registered = unsafe {
             mosquitto_callback_register(identifier, event, callback, null(), instance.cast())
