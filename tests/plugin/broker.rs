@@ -65,3 +65,27 @@ async fn a_new_key_counts_when_the_broker_reads_its_configuration_again() {
         request.text()
     );
 }
+
+#[tokio::test]
+async fn the_example_is_taken_as_it_is() {
+    let example = include_str!("../../config/mosquitto-plugin.conf");
+    let example = example
+        .replace(
+            "/usr/lib/mosquitto/libmqhook_mosquitto.so",
+            &support::plugin::library().display().to_string(),
+        )
+        .replace("/etc/mosquitto/mqhook.key", super::KEY);
+    let mut broker = support::mosquitto::Mosquitto::builder();
+    for line in example.lines() {
+        // What is commented out is taken, too.
+        broker = broker.line(line.strip_prefix("#plugin").map_or(line, |_| &line[1..]));
+    }
+    let setup = Setup::start(MQHOOK, broker, &config("")).await;
+    setup.publish("plant/1", "x").await;
+    let request = setup.receiver.next().await;
+    assert!(
+        request.text().contains("\"from_client_id\":\"publisher\""),
+        "{}",
+        request.text()
+    );
+}

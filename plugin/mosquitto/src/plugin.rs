@@ -99,23 +99,6 @@ impl Plugin {
         Ok(value.is_ok_and(|value| incoming.add_user_property(PROPERTY, value)))
     }
 
-    /// Writes a line about a CONNECT that the broker is about to decide on.
-    pub(crate) fn attempt(&mut self, peer: &Peer<'_>) {
-        let mut line = String::from("connect {\"client_id\":");
-        json::string(&mut line, peer.client_id());
-        line.push_str(",\"username\":");
-        json::string(&mut line, peer.username());
-        line.push_str(",\"address\":");
-        json::string(&mut line, peer.address());
-        let (version, clean) = (peer.protocol_version(), peer.clean_start());
-        let keep_alive = peer.keep_alive();
-        let _ = write!(
-            line,
-            ",\"protocol_version\":{version},\"keep_alive\":{keep_alive},\"clean_start\":{clean}}}"
-        );
-        log(Level::Information, &line);
-    }
-
     /// Tells how the plugin is, when it is time.
     pub(crate) fn tick(&mut self, now: Instant) {
         let Some(telling) = self.status.tell(self.counts, now) else {
@@ -130,6 +113,23 @@ impl Plugin {
             );
         }
     }
+}
+
+/// Writes a line about a CONNECT that the broker is about to decide on.
+pub(crate) fn attempt(peer: &Peer<'_>) {
+    let mut line = String::from("connect {\"client_id\":");
+    json::string(&mut line, peer.client_id());
+    line.push_str(",\"username\":");
+    json::string(&mut line, peer.username());
+    line.push_str(",\"address\":");
+    json::string(&mut line, peer.address());
+    let (version, clean) = (peer.protocol_version(), peer.clean_start());
+    let keep_alive = peer.keep_alive();
+    let _ = write!(
+        line,
+        ",\"protocol_version\":{version},\"keep_alive\":{keep_alive},\"clean_start\":{clean}}}"
+    );
+    log(Level::Information, &line);
 }
 
 fn now_ms() -> u64 {

@@ -13,7 +13,7 @@ use std::ptr::{NonNull, null, null_mut};
 use std::slice;
 use std::time::Instant;
 
-use crate::plugin::Plugin;
+use crate::plugin::{self, Plugin};
 
 use view::text;
 pub(crate) use view::{Peer, Published};
@@ -196,7 +196,7 @@ extern "C" fn on_basic_auth(_: c_int, data: *mut c_void, userdata: *mut c_void) 
     let event = unsafe { data.cast::<BasicAuthEvent>().as_ref() };
     if let Some(event) = event {
         let peer = Peer::of(event.client);
-        run(userdata, |plugin| plugin.attempt(&peer));
+        run(userdata, |_| plugin::attempt(&peer));
     }
     DEFER
 }
