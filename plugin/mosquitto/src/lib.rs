@@ -16,6 +16,7 @@
 //!
 //! Mosquitto tells nothing of a will when it publishes it: wills have no seal.
 
+mod events;
 #[expect(unsafe_code, reason = "the plugin interface is C")]
 mod ffi;
 mod filter;

@@ -1,19 +1,21 @@
 //! What the plugin does when the broker calls it.
 
 use std::ffi::CStr;
-use std::fmt::Write as _;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use mqhook_seal::{Message, Publisher, SealError, Sealer};
 
-use crate::ffi::{Level, Peer, Published, log, publish_retained};
+use crate::events::{self, Happened};
+use crate::ffi::{Keep, Level, Peer, Published, log, publish};
 use crate::filter::Filter;
-use crate::json;
-use crate::settings::Settings;
+use crate::settings::{Settings, Wanted};
 use crate::status::{Counts, Status};
 
 /// Where the plugin says how it is. Mosquitto lets no client publish there, not even by a will.
 pub(crate) const STATUS_TOPIC: &CStr = c"$SYS/broker/mqhook/status";
+
+/// Where the plugin tells what happens to clients; the same holds there.
+const EVENT_TOPIC: &CStr = c"$SYS/broker/mqhook/event";
 
 /// The user property's name, as C wants it.
 const PROPERTY: &CStr = c"mqhook-publisher";
@@ -23,8 +25,8 @@ pub(crate) struct Plugin {
     /// Those of `mosquitto.conf` when the broker started.
     options: Vec<(String, String)>,
     topics: Vec<Filter>,
-    /// Whether each CONNECT gets a line.
-    pub(crate) connects: bool,
+    delivered: Vec<Filter>,
+    wanted: Wanted,
     sealer: Sealer,
     pub(crate) counts: Counts,
     status: Status,
@@ -40,7 +42,8 @@ impl Plugin {
         Ok(Self {
             options,
             topics: settings.topics,
-            connects: settings.connects,
+            delivered: settings.delivered,
+            wanted: settings.wanted,
             sealer,
             counts: Counts::default(),
             status: Status::default(),
@@ -99,37 +102,59 @@ impl Plugin {
         Ok(value.is_ok_and(|value| incoming.add_user_property(PROPERTY, value)))
     }
 
+    /// Returns what the broker is to be asked for.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// Tells of a CONNECT that the broker is about to decide on: in the log, unless everything is
+    /// told elsewhere.
+    pub(crate) fn attempt(&mut self, peer: &Peer<'_>) {
+        if self.wanted.events {
+            self.tell(peer, Happened::Attempt);
+            return;
+        }
+        let mut line = String::from("connect {");
+        events::describe(&mut line, peer);
+        line.push('}');
+        log(Level::Information, &line);
+    }
+
+    /// Tells what happened to a client.
+    pub(crate) fn tell(&mut self, peer: &Peer<'_>, what: Happened<'_>) {
+        self.publish_event(&what.json(peer, now_ms()));
+    }
+
+    /// Tells of a message on its way to a client, if it is asked for. What the plugin publishes itself is
+    /// not: telling of that would never end.
+    pub(crate) fn deliver(&mut self, message: &Published<'_>) {
+        let Some(topic) = message.topic() else { return };
+        let is_own = topic.starts_with("$SYS/");
+        if !is_own && self.delivered.iter().any(|filter| filter.matches(topic)) {
+            self.publish_event(&events::delivered(message, topic, now_ms()));
+        }
+    }
+
+    fn publish_event(&mut self, json: &str) {
+        if !publish(EVENT_TOPIC, json.as_bytes(), Keep::Queued) {
+            self.counts.untold += 1;
+        }
+    }
+
     /// Tells how the plugin is, when it is time.
     pub(crate) fn tick(&mut self, now: Instant) {
         let Some(telling) = self.status.tell(self.counts, now) else {
             return;
         };
-        publish_retained(STATUS_TOPIC, telling.json.as_bytes());
+        publish(STATUS_TOPIC, telling.json.as_bytes(), Keep::Retained);
         if telling.new_failures > 0 {
             let failures = telling.new_failures;
             log(
                 Level::Warning,
-                &format!("{failures} more messages went on without saying who published them"),
+                &format!("{failures} more messages or events were not told of"),
             );
         }
     }
-}
-
-/// Writes a line about a CONNECT that the broker is about to decide on.
-pub(crate) fn attempt(peer: &Peer<'_>) {
-    let mut line = String::from("connect {\"client_id\":");
-    json::string(&mut line, peer.client_id());
-    line.push_str(",\"username\":");
-    json::string(&mut line, peer.username());
-    line.push_str(",\"address\":");
-    json::string(&mut line, peer.address());
-    let (version, clean) = (peer.protocol_version(), peer.clean_start());
-    let keep_alive = peer.keep_alive();
-    let _ = write!(
-        line,
-        ",\"protocol_version\":{version},\"keep_alive\":{keep_alive},\"clean_start\":{clean}}}"
-    );
-    log(Level::Information, &line);
 }
 
 fn now_ms() -> u64 {

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `key_file` | the file with the key that mqhook has as `broker.plugin_key_file` |
 //! | `topics` | topic filters with spaces between them; default `#` |
+//! | `events` | `true`: publish what happens to clients (Mosquitto 2.1). Default `false` |
+//! | `delivered` | topic filters of messages of which each delivery is published (Mosquitto 2.1); default none |
 //! | `connects` | `true`: write a line for each CONNECT; only with a `password_file`. Default `false` |
 
 use std::fs;
@@ -16,6 +18,19 @@ use crate::filter::Filter;
 const KEY_FILE: &str = "key_file";
 const TOPICS: &str = "topics";
 const CONNECTS: &str = "connects";
+const EVENTS: &str = "events";
+const DELIVERED: &str = "delivered";
+
+/// What the broker is asked to tell of beside messages.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// CONNECTs.
+    pub(crate) connects: bool,
+    /// What happens to clients.
+    pub(crate) events: bool,
+    /// Messages on their way to a client.
+    pub(crate) delivered: bool,
+}
 
 /// What is configured.
 #[derive(Debug)]
@@ -24,8 +39,9 @@ pub(crate) struct Settings {
     pub(crate) key: Key,
     /// Messages under these are sealed.
     pub(crate) topics: Vec<Filter>,
-    /// Whether each CONNECT gets a line.
-    pub(crate) connects: bool,
+    /// Deliveries of messages under these are told.
+    pub(crate) delivered: Vec<Filter>,
+    pub(crate) wanted: Wanted,
 }
 
 impl Settings {
@@ -33,20 +49,35 @@ impl Settings {
     pub(crate) fn read(options: &[(String, String)]) -> Result<Self, Vec<String>> {
         let mut problems = Vec::new();
         let mut key = None;
-        let mut topics = None;
-        let mut connects = false;
+        let (mut topics, mut delivered) = ("#", "");
+        let mut wanted = Wanted::default();
         for (name, value) in options {
-            match name.as_str() {
-                KEY_FILE => key = Some(read_key(value)),
-                TOPICS => topics = Some(value.as_str()),
-                CONNECTS => match value.parse() {
-                    Ok(value) => connects = value,
-                    Err(_) => problems.push(format!(
-                        "plugin_opt_{CONNECTS}: `{value}`: it must be true or false"
-                    )),
-                },
-                _ => problems.push(format!(
-                    "unknown plugin_opt_{name}; there are plugin_opt_{KEY_FILE}, plugin_opt_{TOPICS} and plugin_opt_{CONNECTS}"
+            let switch = match name.as_str() {
+                KEY_FILE => {
+                    key = Some(read_key(value));
+                    continue;
+                }
+                TOPICS => {
+                    topics = value;
+                    continue;
+                }
+                DELIVERED => {
+                    delivered = value;
+                    continue;
+                }
+                CONNECTS => &mut wanted.connects,
+                EVENTS => &mut wanted.events,
+                _ => {
+                    problems.push(format!(
+                        "unknown plugin_opt_{name}; there are {KEY_FILE}, {TOPICS}, {CONNECTS}, {EVENTS} and {DELIVERED}"
+                    ));
+                    continue;
+                }
+            };
+            match value.parse() {
+                Ok(value) => *switch = value,
+                Err(_) => problems.push(format!(
+                    "plugin_opt_{name}: `{value}`: it must be true or false"
                 )),
             }
         }
@@ -55,18 +86,15 @@ impl Settings {
                 "plugin_opt_{KEY_FILE} is missing; make a key with `openssl rand -base64 32` and name its file there and as broker.plugin_key_file of mqhook"
             ))
         });
-        let mut filters = Vec::new();
-        for text in topics.unwrap_or("#").split_ascii_whitespace() {
-            match Filter::new(text) {
-                Ok(filter) => filters.push(filter),
-                Err(reason) => problems.push(format!("plugin_opt_{TOPICS}: `{text}`: {reason}")),
-            }
-        }
+        let topics = filters(TOPICS, topics, &mut problems);
+        let delivered = filters(DELIVERED, delivered, &mut problems);
+        wanted.delivered = !delivered.is_empty();
         match key {
             Ok(key) if problems.is_empty() => Ok(Self {
                 key,
-                topics: filters,
-                connects,
+                topics,
+                delivered,
+                wanted,
             }),
             key => {
                 problems.extend(key.err());
@@ -74,6 +102,17 @@ impl Settings {
             }
         }
     }
+}
+
+fn filters(name: &str, texts: &str, problems: &mut Vec<String>) -> Vec<Filter> {
+    let mut filters = Vec::new();
+    for text in texts.split_ascii_whitespace() {
+        match Filter::new(text) {
+            Ok(filter) => filters.push(filter),
+            Err(reason) => problems.push(format!("plugin_opt_{name}: `{text}`: {reason}")),
+        }
+    }
+    filters
 }
 
 fn read_key(path: &str) -> Result<Key, String> {

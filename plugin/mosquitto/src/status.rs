@@ -14,6 +14,8 @@ pub(crate) struct Counts {
     pub(crate) passed: u64,
     /// Should have got a seal, and went on without.
     pub(crate) failed: u64,
+    /// Events that the broker did not take.
+    pub(crate) untold: u64,
     /// Panics, each of a callback that then did nothing.
     pub(crate) panics: u64,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Status {
 pub(crate) struct Telling {
     /// One JSON object.
     pub(crate) json: String,
-    /// How many more messages went on without a seal than the last time.
+    /// How much more went wrong than the last time.
     pub(crate) new_failures: u64,
 }
 
@@ -43,7 +45,7 @@ impl Status {
             None => Counts::default(),
         };
         self.told = Some((now, counts));
-        let failures = |counts: Counts| counts.failed + counts.panics;
+        let failures = |counts: Counts| counts.failed + counts.untold + counts.panics;
         Some(Telling {
             json: json(counts),
             new_failures: failures(counts).saturating_sub(failures(before)),
@@ -57,10 +59,11 @@ fn json(counts: Counts) -> String {
         sealed,
         passed,
         failed,
+        untold,
         panics,
     } = counts;
     format!(
-        r#"{{"version":"{version}","sealed":{sealed},"passed":{passed},"failed":{failed},"panics":{panics}}}"#
+        r#"{{"version":"{version}","sealed":{sealed},"passed":{passed},"failed":{failed},"untold":{untold},"panics":{panics}}}"#
     )
 }
 

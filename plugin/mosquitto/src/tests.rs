@@ -3,6 +3,7 @@
 //! sound broker does.
 
 mod host;
+mod lifecycle;
 
 use std::fs;
 use std::ptr::{null, null_mut};
@@ -95,7 +96,7 @@ fn a_panic_ends_in_the_plugin_and_is_counted() {
     assert_eq!(host.publish(client, Some("t"), b"x", 0).len(), 1);
     let status = host.status();
     assert!(
-        status.contains("\"sealed\":1,\"passed\":0,\"failed\":0,\"panics\":1"),
+        status.contains("\"sealed\":1,\"passed\":0,\"failed\":0,\"untold\":0,\"panics\":1"),
         "{status}"
     );
 }

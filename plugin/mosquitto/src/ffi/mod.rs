@@ -4,6 +4,7 @@
 //! for these functions and structs. The broker has one thread and calls from there only. No panic
 //! gets out: each callback catches its own, counts it, and lets the broker go on.
 
+mod lifecycle;
 mod view;
 
 use std::cell::{Cell, RefCell};
@@ -13,7 +14,8 @@ use std::ptr::{NonNull, null, null_mut};
 use std::slice;
 use std::time::Instant;
 
-use crate::plugin::{self, Plugin};
+use crate::plugin::Plugin;
+use crate::settings::Wanted;
 
 use view::text;
 pub(crate) use view::{Peer, Published};
@@ -136,24 +138,34 @@ pub(crate) fn log(level: Level, text: &str) {
     unsafe { mosquitto_log_printf(level as c_int, c"mqhook: %s".as_ptr(), text.as_ptr()) }
 }
 
-/// Publishes a retained message in the broker's name.
-pub(crate) fn publish_retained(topic: &CStr, payload: &[u8]) {
+/// How a message is published in the broker's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Retained, at QoS 0.
+    Retained,
+    /// At QoS 1, so that it waits for sessions that are away.
+    Queued,
+}
+
+/// Publishes a message in the broker's name; returns whether the broker took it.
+pub(crate) fn publish(topic: &CStr, payload: &[u8], keep: Keep) -> bool {
     let Ok(length) = c_int::try_from(payload.len()) else {
-        return;
+        return false;
     };
     // SAFETY: the topic is a C string and the payload has this length; the broker copies both. No
     // client and no properties may be null.
-    unsafe {
+    let published = unsafe {
         mosquitto_broker_publish_copy(
             null(),
             topic.as_ptr(),
             length,
             payload.as_ptr().cast(),
-            0,
-            true,
+            c_int::from(keep == Keep::Queued),
+            keep == Keep::Retained,
             null_mut(),
-        );
-    }
+        )
+    };
+    published == SUCCESS
 }
 
 /// What the broker keeps for us between calls.
@@ -196,7 +208,7 @@ extern "C" fn on_basic_auth(_: c_int, data: *mut c_void, userdata: *mut c_void) 
     let event = unsafe { data.cast::<BasicAuthEvent>().as_ref() };
     if let Some(event) = event {
         let peer = Peer::of(event.client);
-        run(userdata, |_| plugin::attempt(&peer));
+        run(userdata, |plugin| plugin.attempt(&peer));
     }
     DEFER
 }
@@ -260,25 +272,13 @@ pub extern "C" fn mosquitto_plugin_init(
         }
         Err(_) => return INVALID,
     };
-    let connects = plugin.connects;
+    let wanted = plugin.wanted();
     let instance = Box::into_raw(Box::new(Instance {
         identifier,
         plugin: RefCell::new(plugin),
         panics: Cell::new(0),
     }));
-    let wanted = |event| event != BASIC_AUTH || connects;
-    for (event, callback) in CALLBACKS.into_iter().filter(|(event, _)| wanted(*event)) {
-        // SAFETY: the broker's own identifier; the instance lives until the clean-up.
-        let registered = unsafe {
-            mosquitto_callback_register(identifier, event, callback, null(), instance.cast())
-        };
-        if registered != SUCCESS {
-            log(
-                Level::Warning,
-                &format!("the broker does not tell of event {event}"),
-            );
-        }
-    }
+    register(identifier, instance, wanted);
     // SAFETY: the broker gives a place for what it shall keep.
     unsafe { *userdata = instance.cast() };
     log(
@@ -304,9 +304,34 @@ pub extern "C" fn mosquitto_plugin_cleanup(
     };
     // SAFETY: `mosquitto_plugin_init` made it by `Box::into_raw`, and the broker cleans up once.
     let instance = unsafe { Box::from_raw(instance.as_ptr()) };
-    for (event, callback) in CALLBACKS {
-        // SAFETY: the same as were registered.
+    let all = CALLBACKS.into_iter().chain(lifecycle::CLIENTS);
+    for (event, callback) in all.chain([lifecycle::DELIVERED]) {
+        // SAFETY: the broker's own identifier; what is not registered it does not find.
         unsafe { mosquitto_callback_unregister(instance.identifier, event, callback, null()) };
     }
     SUCCESS
+}
+
+/// Asks the broker to tell of what is wanted. 2.0 does not know the events of 2.1.
+fn register(identifier: *mut PluginId, instance: *mut Instance, wanted: Wanted) {
+    let ask = |(event, callback): (c_int, Callback)| {
+        // SAFETY: the broker's own identifier; the instance lives until the clean-up.
+        let registered = unsafe {
+            mosquitto_callback_register(identifier, event, callback, null(), instance.cast())
+        };
+        registered == SUCCESS
+    };
+    let is_wanted = |event| event != BASIC_AUTH || wanted.connects;
+    for (event, callback) in CALLBACKS {
+        if is_wanted(event) && !ask((event, callback)) {
+            let line = format!("the broker does not tell of event {event}");
+            log(Level::Warning, &line);
+        }
+    }
+    if wanted.events && !lifecycle::CLIENTS.into_iter().all(ask) {
+        log(Level::Warning, "plugin_opt_events needs Mosquitto 2.1");
+    }
+    if wanted.delivered && !ask(lifecycle::DELIVERED) {
+        log(Level::Warning, "plugin_opt_delivered needs Mosquitto 2.1");
+    }
 }

@@ -52,6 +52,10 @@ impl<'a> Published<'a> {
         self.event().qos
     }
 
+    pub(crate) fn retain(&self) -> bool {
+        self.event().retain
+    }
+
     pub(crate) fn peer(&self) -> Peer<'a> {
         Peer::of(self.event().client)
     }

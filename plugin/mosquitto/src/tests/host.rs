@@ -21,6 +21,8 @@ struct Seen {
     published: RefCell<Vec<(String, String)>>,
     log: RefCell<String>,
     refuse: Cell<bool>,
+    /// Whether it is 2.0, which does not know the events from 11 on.
+    is_old: Cell<bool>,
     call_back: Cell<Option<c_int>>,
 }
 
@@ -174,6 +176,42 @@ impl Host {
         assert_eq!(ffi::run(self.userdata, |_| panic!("a bug")), 0);
     }
 
+    /// Makes the brokers of this test Mosquitto 2.0.
+    pub(crate) fn be_old() {
+        SEEN.with(|seen| seen.is_old.set(true));
+    }
+
+    /// Returns what the plugin has logged.
+    pub(crate) fn log() -> String {
+        SEEN.with(|seen| seen.log.take())
+    }
+
+    /// Lets something happen that the broker tells by such words, and returns what was published about it,
+    /// without its time.
+    pub(crate) fn happen(&mut self, event: c_int, words: &[*const c_void]) -> Vec<String> {
+        self.happen_with(event, words, 0)
+    }
+
+    /// Like [`happen`](Self::happen), for a callback that answers.
+    pub(crate) fn happen_with(
+        &mut self,
+        event: c_int,
+        words: &[*const c_void],
+        answer: c_int,
+    ) -> Vec<String> {
+        let mut data: [*const c_void; 16] = [null(); 16];
+        data[1..=words.len()].copy_from_slice(words);
+        assert_eq!(self.call(event, data.as_mut_ptr().cast()), answer);
+        let published = SEEN.with(|seen| seen.published.take());
+        let untimed = |(topic, json): (String, String)| {
+            assert_eq!(topic, "$SYS/broker/mqhook/event");
+            let (before, rest) = json.split_once("\"time_ms\":").expect("it has a time");
+            let (_, after) = rest.split_once(',').expect("it goes on");
+            format!("{before}{after}")
+        };
+        published.into_iter().map(untimed).collect()
+    }
+
     /// Refuses the next property.
     pub(crate) fn refuse_next() {
         SEEN.with(|seen| seen.refuse.set(true));
@@ -222,11 +260,13 @@ extern "C" fn mosquitto_callback_register(
     userdata: *mut c_void,
 ) -> c_int {
     SEEN.with(|seen| {
-        seen.callbacks
-            .borrow_mut()
-            .push((event, callback, userdata));
-    });
-    0
+        if seen.is_old.get() && event > 10 {
+            return 10;
+        }
+        let mut callbacks = seen.callbacks.borrow_mut();
+        callbacks.push((event, callback, userdata));
+        0
+    })
 }
 
 #[unsafe(no_mangle)]
@@ -314,7 +354,8 @@ extern "C" fn mosquitto_broker_publish_copy(
     retain: bool,
     properties: *mut c_void,
 ) -> c_int {
-    assert!(client_id.is_null() && properties.is_null() && qos == 0 && retain);
+    assert!(client_id.is_null() && properties.is_null());
+    assert_eq!(qos, c_int::from(!retain));
     let length = usize::try_from(payload_length).expect("it is not negative");
     // SAFETY: the plugin says how long the payload is.
     let payload = unsafe { std::slice::from_raw_parts(payload.cast::<u8>(), length) };
