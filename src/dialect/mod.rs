@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | `nanomq` | `NanoMQ` | JSON under `$SYS/brokers/client_status/` |
 //! | `mosquitto` | Mosquitto 2.0 and 2.1 | log lines under `$SYS/broker/log/` |
+//! | `mosquitto-plugin` | Mosquitto 2.1 with mqhook's plugin | JSON under `$SYS/broker/mqhook/` |
 //! | `emqx` | EMQX 4, 5 and 6 | JSON under `$SYS/brokers/<node>/clients/` |
 //! | `rmqtt` | RMQTT with rmqtt-sys-topic | the same, and `$SYS/brokers/<node>/session/` |
 //! | `aedes` | Aedes | `$SYS/<broker>/new/clients` and beside it |
@@ -20,6 +21,7 @@
 mod aedes;
 mod emqx;
 mod mosquitto;
+mod mosquitto_plugin;
 mod nanomq;
 mod plain;
 mod recent;
@@ -80,6 +82,8 @@ pub enum Name {
     Nanomq,
     /// Mosquitto.
     Mosquitto,
+    /// Mosquitto with mqhook's plugin and `plugin_opt_events`.
+    MosquittoPlugin,
     /// EMQX.
     Emqx,
     /// RMQTT.
@@ -92,9 +96,10 @@ pub enum Name {
 
 impl Name {
     /// Every dialect, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Nanomq,
         Self::Mosquitto,
+        Self::MosquittoPlugin,
         Self::Emqx,
         Self::Rmqtt,
         Self::Aedes,
@@ -107,11 +112,19 @@ impl Name {
         match self {
             Self::Nanomq => "nanomq",
             Self::Mosquitto => "mosquitto",
+            Self::MosquittoPlugin => "mosquitto-plugin",
             Self::Emqx => "emqx",
             Self::Rmqtt => "rmqtt",
             Self::Aedes => "aedes",
             Self::Plain => "plain",
         }
+    }
+
+    /// Returns whether a broker that tells in this way is to be heard so, though it was found to tell in
+    /// the other way, too.
+    #[must_use]
+    pub fn supersedes(self, other: Self) -> bool {
+        (self, other) == (Self::MosquittoPlugin, Self::Mosquitto)
     }
 
     /// Returns a decoder that has heard nothing yet.
@@ -120,6 +133,7 @@ impl Name {
         match self {
             Self::Nanomq => Box::new(nanomq::Nanomq::default()),
             Self::Mosquitto => Box::new(mosquitto::Mosquitto::default()),
+            Self::MosquittoPlugin => Box::new(mosquitto_plugin::MosquittoPlugin),
             Self::Emqx => Box::new(emqx::Emqx),
             Self::Rmqtt => Box::new(emqx::Rmqtt::default()),
             Self::Aedes => Box::new(aedes::Aedes),
@@ -150,6 +164,7 @@ impl FromStr for Name {
 pub fn recognise(heard: &Heard<'_>) -> Option<Name> {
     let levels: Vec<&str> = heard.topic.levels().collect();
     match levels.as_slice() {
+        ["$SYS", "broker", "mqhook", ..] => mosquitto_plugin::recognise(heard),
         ["$SYS", "broker", "log", ..] => Some(Name::Mosquitto),
         ["$SYS", "broker", "version"] => heard
             .payload

@@ -9,11 +9,12 @@
 //! | a session ended | `on_session_terminated` |
 //! | a subscription took effect, or ended | the `on_client_` kind, then the `on_session_` kind |
 //! | a subscription was denied | the `on_client_` kind |
+//! | a message was sent to a client | `on_message_delivered` |
 
 use bytestring::ByteString;
 
 use crate::event::{
-    Client, Connection, Detail, End, Happening, Kind, Reason, Subscription, Timestamp,
+    Client, Connection, Detail, End, Happening, Kind, Message, Reason, Subscription, Timestamp,
 };
 
 /// When and to whom: what the happenings of one message have in common.
@@ -76,6 +77,11 @@ impl About {
             qos: None,
         });
         self.happening(Kind::ClientSubscribe, detail)
+    }
+
+    /// A message was sent to the client.
+    pub(super) fn delivered(self, message: Message) -> Happening {
+        self.happening(Kind::MessageDelivered, Detail::Message(message))
     }
 
     /// A subscription ended.

@@ -27,7 +27,7 @@ async fn the_plugin_says_how_it_is_where_no_client_can() {
     client.subscribe(STATUS, 0).await;
     let status = client.next().await;
     let expected = format!(
-        r#"{{"version":"{}","sealed":0,"passed":0,"failed":0,"untold":0,"panics":0}}"#,
+        r#"{{"version":"{}","events":false,"sealed":0,"passed":0,"failed":0,"untold":0,"panics":0}}"#,
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(status.text(), expected);

@@ -4,6 +4,7 @@
 
 mod broker;
 mod connects;
+mod dialect;
 mod forgery;
 mod publishers;
 mod waiting;

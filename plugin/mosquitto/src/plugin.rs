@@ -107,6 +107,11 @@ impl Plugin {
         self.wanted
     }
 
+    /// Notes that the broker does not tell what happens to clients.
+    pub(crate) fn without_events(&mut self) {
+        self.wanted.events = false;
+    }
+
     /// Tells of a CONNECT that the broker is about to decide on: in the log, unless everything is
     /// told elsewhere.
     pub(crate) fn attempt(&mut self, peer: &Peer<'_>) {
@@ -143,7 +148,7 @@ impl Plugin {
 
     /// Tells how the plugin is, when it is time.
     pub(crate) fn tick(&mut self, now: Instant) {
-        let Some(telling) = self.status.tell(self.counts, now) else {
+        let Some(telling) = self.status.tell(self.counts, self.wanted.events, now) else {
             return;
         };
         publish(STATUS_TOPIC, telling.json.as_bytes(), Keep::Retained);

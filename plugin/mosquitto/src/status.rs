@@ -36,8 +36,8 @@ pub(crate) struct Telling {
 }
 
 impl Status {
-    /// Returns what is to be told, if anything has changed and it is time.
-    pub(crate) fn tell(&mut self, counts: Counts, now: Instant) -> Option<Telling> {
+    /// Returns what is to be told, with whether events are published, if anything has changed and it is time.
+    pub(crate) fn tell(&mut self, counts: Counts, events: bool, now: Instant) -> Option<Telling> {
         let before = match self.told {
             Some((at, _)) if now < at + INTERVAL => return None,
             Some((_, before)) if before == counts => return None,
@@ -47,13 +47,13 @@ impl Status {
         self.told = Some((now, counts));
         let failures = |counts: Counts| counts.failed + counts.untold + counts.panics;
         Some(Telling {
-            json: json(counts),
+            json: json(counts, events),
             new_failures: failures(counts).saturating_sub(failures(before)),
         })
     }
 }
 
-fn json(counts: Counts) -> String {
+fn json(counts: Counts, events: bool) -> String {
     let version = env!("CARGO_PKG_VERSION");
     let Counts {
         sealed,
@@ -63,7 +63,7 @@ fn json(counts: Counts) -> String {
         panics,
     } = counts;
     format!(
-        r#"{{"version":"{version}","sealed":{sealed},"passed":{passed},"failed":{failed},"untold":{untold},"panics":{panics}}}"#
+        r#"{{"version":"{version}","events":{events},"sealed":{sealed},"passed":{passed},"failed":{failed},"untold":{untold},"panics":{panics}}}"#
     )
 }
 
@@ -80,7 +80,7 @@ mod tests {
                 failed,
                 ..Counts::default()
             };
-            let telling = status.tell(counts, start + Duration::from_secs(after));
+            let telling = status.tell(counts, false, start + Duration::from_secs(after));
             telling.map(|telling| telling.new_failures)
         };
         assert_eq!(tell(0, 0), Some(0));

@@ -329,6 +329,7 @@ fn register(identifier: *mut PluginId, instance: *mut Instance, wanted: Wanted) 
         }
     }
     if wanted.events && !lifecycle::CLIENTS.into_iter().all(ask) {
+        run(instance.cast(), Plugin::without_events);
         log(Level::Warning, "plugin_opt_events needs Mosquitto 2.1");
     }
     if wanted.delivered && !ask(lifecycle::DELIVERED) {

@@ -39,6 +39,7 @@ fn what_happens_to_clients_is_published_by_2_1() {
     };
     assert_eq!(host.happen(12, &words), [said("subscribe", r#","qos":2"#)]);
     assert_eq!(host.happen(13, &words), [said("unsubscribe", "")]);
+    assert!(host.status().contains("\"events\":true"));
 }
 
 #[test]
@@ -76,6 +77,7 @@ fn nothing_of_it_is_asked_for_unless_configured_and_2_0_goes_on_without() {
         assert!(log.contains(part), "{part:?} in {log}");
     }
     assert_eq!(host.publish(dev(), Some("t"), b"x", 0).len(), 1);
+    assert!(host.status().contains("\"events\":false"));
 }
 
 #[test]
