@@ -173,6 +173,7 @@ impl What {
                     payload: payload.into(),
                     qos: qos.min(2),
                     retain,
+                    protocol_version: connection.protocol_version,
                     properties: None,
                 }));
             }

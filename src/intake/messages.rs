@@ -82,6 +82,7 @@ impl Listener for Messages {
             payload: message.payload,
             qos: told.qos.unwrap_or(message.qos),
             retain: message.retain,
+            protocol_version: told.protocol_version,
             properties: message.properties,
         };
         let happening = Happening {

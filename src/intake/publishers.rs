@@ -47,6 +47,7 @@ pub(super) struct Told {
     pub(super) time: Option<Timestamp>,
     /// That of the publisher; without a seal that of the delivery is all that is known.
     pub(super) qos: Option<u8>,
+    pub(super) protocol_version: Option<u8>,
 }
 
 impl Publishers {
@@ -92,7 +93,9 @@ impl Publishers {
             _ => None,
         };
         let Some(seal) = seal else {
-            self.counts.none.inc();
+            if self.opener.is_some() {
+                self.counts.none.inc();
+            }
             return Told::default();
         };
         if message.properties.as_deref() == Some(&Properties::default()) {
@@ -131,6 +134,7 @@ impl Publishers {
             },
             time: Some(Timestamp::from_millis(publisher.time_ms)),
             qos: Some(publisher.qos),
+            protocol_version: Some(publisher.protocol_version).filter(|version| *version != 0),
         }
     }
 }
@@ -213,6 +217,7 @@ mod tests {
         assert_eq!(told.client.id.as_deref(), Some("dev"));
         assert_eq!(told.client.username.as_deref(), Some("alice"));
         assert_eq!((told.client.address, told.qos), (None, Some(2)));
+        assert_eq!(told.protocol_version, Some(5));
         assert_eq!(told.time, Some(Timestamp::from_millis(7)));
         assert_eq!(names(&sealed), ["k"]);
 

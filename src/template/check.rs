@@ -172,12 +172,12 @@ fn sample(kind: Kind, publisher: Publisher) -> Scope {
         } else {
             client
         },
-        detail: detail(kind),
+        detail: detail(kind, publisher),
     };
     Scope::new(&Arc::new(event), Encoding::Plain, NotUtf8::Base64)
 }
 
-fn detail(kind: Kind) -> Detail {
+fn detail(kind: Kind, publisher: Publisher) -> Detail {
     let text = ByteString::from_static;
     match kind {
         Kind::ClientConnect | Kind::ClientConnack | Kind::ClientConnected => {
@@ -205,6 +205,7 @@ fn detail(kind: Kind) -> Detail {
                 payload: "{}".into(),
                 qos: 1,
                 retain: false,
+                protocol_version: (publisher == Publisher::Told).then_some(5),
                 properties: Some(Box::new(properties())),
             })
         }

@@ -33,6 +33,7 @@ fn scope_of(topic: &str, payload: &[u8]) -> Scope {
             payload: payload.to_vec().into(),
             qos: 1,
             retain: true,
+            protocol_version: None,
             properties: properties.boxed(),
         }),
     };

@@ -119,6 +119,7 @@ async fn the_address_is_told_and_the_seal_is_not() {
     let request = setup.receiver.next().await;
     let text = request.text();
     assert!(text.contains(r#""address":"127.0.0.1""#), "{text}");
+    assert!(text.contains(r#""protocol_version":5"#), "{text}");
     assert!(text.contains(r#""k""#) && !text.contains(SEAL), "{text}");
 }
 
