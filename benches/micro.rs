@@ -117,6 +117,7 @@ fn happening(payload: Bytes) -> Happening {
             payload,
             qos: 1,
             retain: false,
+            protocol_version: None,
             properties: None,
         }),
     }

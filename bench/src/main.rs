@@ -20,6 +20,7 @@ mod mosquitto;
 mod mqtt;
 mod outage;
 mod payload;
+mod plugin;
 mod process;
 mod publisher;
 mod receiver;
@@ -45,6 +46,8 @@ enum Command {
     Shaping(shaping::Args),
     /// Outages and recoveries, one after the other, with samples of what mqhook takes.
     Soak(soak::Args),
+    /// Floods the broker with and without mqhook's plugin.
+    Plugin(plugin::Args),
     /// Publishes stamped messages.
     Publisher(publisher::Args),
     /// Counts the requests.
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Outage(args) => outage::run(&args),
         Command::Shaping(args) => shaping::run(&args),
         Command::Soak(args) => soak::run(&args),
+        Command::Plugin(args) => plugin::run(&args),
         Command::Publisher(args) => publisher::run(&args),
         Command::Receiver(args) => receiver::run(&args),
         Command::Bare(args) => bare::run(&args),

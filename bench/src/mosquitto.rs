@@ -21,9 +21,21 @@ const START: Duration = Duration::from_secs(10);
 /// # Errors
 /// It does not start within ten seconds.
 pub async fn start(program: &Path, directory: &Path) -> anyhow::Result<(Child, SocketAddr)> {
+    start_with(program, directory, "").await
+}
+
+/// Like [`start`], with more lines of configuration.
+///
+/// # Errors
+/// It does not start within ten seconds.
+pub async fn start_with(
+    program: &Path,
+    directory: &Path,
+    lines: &str,
+) -> anyhow::Result<(Child, SocketAddr)> {
     let address = free_address().await?;
     let path = directory.join("mosquitto.conf");
-    std::fs::write(&path, configuration(address.port())).context("write mosquitto.conf")?;
+    std::fs::write(&path, configuration(address.port()) + lines).context("write mosquitto.conf")?;
     let arguments = ["-c".to_owned(), path.display().to_string()];
     let mut child = Child::start_other("mosquitto", program, &arguments, directory)?;
     let deadline = Instant::now() + START;

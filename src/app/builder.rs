@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::dispatch::{self, Lane};
 use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
-use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe};
+use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe, Publishers};
 use crate::mqtt::{self, Announcer, Connection, Listener, Replays, Status};
 use crate::rule::{Matcher, Reports, Rules};
 use crate::spool::{Queue, Spool};
@@ -36,6 +36,7 @@ pub(super) struct Builder<'a> {
     rules: Arc<Rules>,
     own: OwnClients,
     intake: intake::Metrics,
+    publishers: Publishers,
     connections: mqtt::MetricsFamily,
     watched: Vec<Watched>,
     /// Takes the notices that are to be published.
@@ -65,6 +66,7 @@ impl<'a> Builder<'a> {
             own: OwnClients::new(&config.broker.client_id, groups),
             rules: Arc::clone(&rules),
             intake: intake::Metrics::new(registry),
+            publishers: Publishers::new(config.plugin_key.clone(), registry),
             connections: mqtt::MetricsFamily::new(registry),
             watched: Vec::new(),
             publish: None,
@@ -140,8 +142,9 @@ impl<'a> Builder<'a> {
             } else {
                 Replays::Never
             };
-            let listener =
-                Messages::new(feed, spool, self.intake.clone(), replays, own_topic.clone());
+            let (metrics, publishers) = (self.intake.clone(), self.publishers.another());
+            let own_topic = own_topic.clone();
+            let listener = Messages::new(feed, spool, metrics, replays, own_topic, publishers);
             self.connection(&name, client_id, &self.broker.clone(), listener)
         };
         feeds.into_iter().map(connect).collect()

@@ -7,6 +7,7 @@ use crate::event::Kind;
 use crate::pattern::{Pattern, PatternError};
 use crate::rule::Guard;
 use crate::rule::condition::{Condition, ConditionError, Fault};
+use crate::template::Publisher;
 
 /// What a condition looks like.
 const EXAMPLE: &str =
@@ -22,7 +23,11 @@ const FOREIGN_WORDS: [(&str, &str); 5] = [
 ];
 
 /// Reads them; `None` if one of them is not what it should be, or the kind is not known.
-pub(super) fn read(section: &mut Section<'_>, kind: Option<Kind>) -> Option<Guard> {
+pub(super) fn read(
+    section: &mut Section<'_>,
+    kind: Option<Kind>,
+    publisher: Publisher,
+) -> Option<Guard> {
     let mut guard = Guard::default();
     let mut is_good = kind.is_some();
     for (key, pattern) in [
@@ -33,7 +38,8 @@ pub(super) fn read(section: &mut Section<'_>, kind: Option<Kind>) -> Option<Guar
             Pattern::try_from(text).map_err(|error: PatternError| Complaint::new(error.to_string()))
         });
         is_good &= pattern.is_some() || !section.has(key);
-        if pattern.is_some() && kind.is_some_and(Kind::is_message) {
+        let is_untold = publisher == Publisher::Untold && kind.is_some_and(Kind::is_message);
+        if pattern.is_some() && is_untold {
             report_unknown_publisher(section, key);
         }
     }
@@ -53,7 +59,7 @@ pub(super) fn read(section: &mut Section<'_>, kind: Option<Kind>) -> Option<Guar
 fn report_unknown_publisher(section: &Section<'_>, key: &str) {
     let message = format!("`{}` never matches", section.path(key));
     let problem = Problem::warning(section.span_of(key), message);
-    section.report(problem.help("remove it: brokers do not tell who published a message"));
+    section.report(problem.help("brokers do not tell who published a message, but Mosquitto with mqhook's plugin does: set `broker.plugin_key_file`, or remove it"));
 }
 
 fn complaint(error: &ConditionError, text: &str, kind: Kind) -> Complaint {

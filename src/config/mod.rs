@@ -18,6 +18,7 @@ pub mod hocon;
 mod nanomq;
 mod network;
 mod parsed;
+mod plugin;
 pub mod problem;
 mod render;
 mod retry;
@@ -57,6 +58,9 @@ pub struct Config {
     pub broker: mqtt::Config,
     /// How the broker tells of its clients; `None`: find out.
     pub dialect: Option<dialect::Name>,
+    /// The key of mqhook's plugin for the broker, which says who published a message; `None`, the default:
+    /// there is no plugin.
+    pub plugin_key: Option<mqhook_seal::Key>,
     /// Whether retained messages that the broker sends at a subscription are events; default no.
     pub retained: bool,
     /// The admin listener.
@@ -145,6 +149,7 @@ impl Config {
         Self {
             broker: mqtt::Config::new(url),
             dialect: None,
+            plugin_key: None,
             retained: false,
             admin: Admin::default(),
             spool: crate::spool::Config::default(),

@@ -16,10 +16,11 @@ use super::problem::Problem;
 use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, credential, nanomq, reason, retry, secret, spool, webhook};
+use super::{Config, credential, nanomq, plugin, reason, retry, secret, spool, webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
+use crate::template::Publisher;
 use crate::{dialect, tls};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -38,6 +39,8 @@ pub(super) struct Context<'a> {
     pub(super) wanted: RefCell<Vec<(Kind, Span)>>,
     /// What holds for webhooks that do not say otherwise.
     pub(super) network: RefCell<Network>,
+    /// Whether it is known who published a message.
+    pub(super) publisher: Publisher,
 }
 
 /// Reads a whole configuration, as far as it can be read.
@@ -47,14 +50,15 @@ pub(super) fn read(
     outside: &dyn Outside,
 ) -> (Config, Vec<Problem>) {
     let problems = Problems::default();
+    let mut config = Config::new();
+    let mut root = Section::root(table, &problems);
     let context = Context {
         directory,
         outside,
         wanted: RefCell::default(),
         network: RefCell::default(),
+        publisher: plugin::publisher(&root),
     };
-    let mut config = Config::new();
-    let mut root = Section::root(table, &problems);
     let is_nanomq = nanomq::is_nanomq(table);
     if let Some(section) = root.section("network") {
         let network = network::read(section, &context);
@@ -72,7 +76,11 @@ pub(super) fn read(
     retry::report_outlasted(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
-    problems.extend(untold(&context.wanted.into_inner(), config.dialect));
+    problems.extend(untold(
+        &context.wanted.into_inner(),
+        config.dialect,
+        context.publisher,
+    ));
     (config, problems)
 }
 
@@ -117,6 +125,7 @@ fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) 
     broker.username = section.string("username");
     broker.password = password(&mut section, context).map(Into::into);
     session(&mut section, broker);
+    config.plugin_key = plugin::key(&mut section, context, broker.protocol);
     if let Some(retained) = section.bool("retained") {
         config.retained = retained;
     }
@@ -333,12 +342,19 @@ pub(super) fn path(text: &str, context: &Context<'_>) -> PathBuf {
 
 /// Returns warnings for the kinds that some rule wants and the configured dialect never tells;
 /// for each, the first such rule.
-fn untold(wanted: &[(Kind, Span)], name: Option<dialect::Name>) -> Vec<Problem> {
+fn untold(
+    wanted: &[(Kind, Span)],
+    name: Option<dialect::Name>,
+    publisher: Publisher,
+) -> Vec<Problem> {
+    let tells = |name: dialect::Name, kind: Kind| {
+        let dialect = name.decoder();
+        let has_plugin = publisher == Publisher::Told;
+        dialect.kinds().contains(kind) || (has_plugin && dialect.plugin_kinds().contains(kind))
+    };
     let told = |kind: Kind| match name {
-        Some(name) => name.decoder().kinds().contains(kind),
-        None => dialect::Name::ALL
-            .iter()
-            .any(|name| name.decoder().kinds().contains(kind)),
+        Some(name) => tells(name, kind),
+        None => dialect::Name::ALL.iter().any(|&name| tells(name, kind)),
     };
     let mut seen = KindSet::of(&[Kind::MessagePublish]);
     let mut problems = Vec::new();

@@ -14,8 +14,9 @@ const URL: &str = "url";
 const PROXY: &str = "proxy";
 
 /// Keys whose values are secrets, or lists of them.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "password",
+    "plugin_key",
     "secret",
     "secrets",
     "token",

@@ -10,7 +10,7 @@ use crate::envelope::Format;
 use crate::event::{Kind, KindSet};
 use crate::http::is_sent;
 use crate::template::url::PathTemplate;
-use crate::template::{Mistake, Place, Template};
+use crate::template::{Mistake, Place, Publisher, Template};
 
 /// The longest method, and the longest value of a header.
 const MOST_METHOD_BYTES: usize = 64;
@@ -103,14 +103,14 @@ fn header(name: &str, text: &str) -> Result<Template, Complaint> {
 }
 
 /// Warns of templates that make nothing of events that the webhook's rules are for.
-pub(super) fn report_missing(section: &Section<'_>, webhook: &Webhook) {
+pub(super) fn report_missing(section: &Section<'_>, webhook: &Webhook, publisher: Publisher) {
     let mut kinds = KindSet::default();
     for rule in &webhook.rules {
         kinds.insert(rule.kind);
     }
     for (key, template) in templates(webhook) {
         for kind in Kind::ALL.into_iter().filter(|kind| kinds.contains(*kind)) {
-            let Some(names) = template.missing_in(kind) else {
+            let Some(names) = template.missing_in(kind, publisher) else {
                 continue;
             };
             let message = format!(

@@ -86,7 +86,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     if !is_enabled {
         context.wanted.borrow_mut().truncate(wanted);
     }
-    templates::report_missing(&section, &webhook);
+    templates::report_missing(&section, &webhook, context.publisher);
     shaping::report_unbatchable(&section, &webhook.http);
     section.finish();
     (is_enabled && is_readable).then_some(webhook)
@@ -268,7 +268,7 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
         let problem = Problem::warning(section.span_of("topic"), message);
         section.report(problem.help("remove it: only messages have topics"));
     }
-    let guard = guard::read(&mut section, kind);
+    let guard = guard::read(&mut section, kind, context.publisher);
     section.finish();
     let kind = kind.filter(|_| !is_bad)?;
     let topic = topic.unwrap_or_else(TopicFilter::all);

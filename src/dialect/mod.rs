@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | `nanomq` | `NanoMQ` | JSON under `$SYS/brokers/client_status/` |
 //! | `mosquitto` | Mosquitto 2.0 and 2.1 | log lines under `$SYS/broker/log/` |
+//! | `mosquitto-plugin` | Mosquitto 2.1 with mqhook's plugin | JSON under `$SYS/broker/mqhook/` |
 //! | `emqx` | EMQX 4, 5 and 6 | JSON under `$SYS/brokers/<node>/clients/` |
 //! | `rmqtt` | RMQTT with rmqtt-sys-topic | the same, and `$SYS/brokers/<node>/session/` |
 //! | `aedes` | Aedes | `$SYS/<broker>/new/clients` and beside it |
@@ -20,6 +21,7 @@
 mod aedes;
 mod emqx;
 mod mosquitto;
+mod mosquitto_plugin;
 mod nanomq;
 mod plain;
 mod recent;
@@ -37,6 +39,11 @@ use crate::event::{Happening, KindSet, Timestamp, TopicName};
 pub trait Dialect: Send + Sync {
     /// Returns the kinds that this dialect can tell beside `on_message_publish`, which all can.
     fn kinds(&self) -> KindSet;
+
+    /// Returns the kinds that it can tell beside these with mqhook's plugin for the broker.
+    fn plugin_kinds(&self) -> KindSet {
+        KindSet::default()
+    }
 
     /// Returns the topic filters under which the broker tells; empty if it does not.
     fn topic_filters(&self) -> &'static [&'static str];
@@ -75,6 +82,8 @@ pub enum Name {
     Nanomq,
     /// Mosquitto.
     Mosquitto,
+    /// Mosquitto with mqhook's plugin and `plugin_opt_events`.
+    MosquittoPlugin,
     /// EMQX.
     Emqx,
     /// RMQTT.
@@ -87,9 +96,10 @@ pub enum Name {
 
 impl Name {
     /// Every dialect, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Nanomq,
         Self::Mosquitto,
+        Self::MosquittoPlugin,
         Self::Emqx,
         Self::Rmqtt,
         Self::Aedes,
@@ -102,11 +112,19 @@ impl Name {
         match self {
             Self::Nanomq => "nanomq",
             Self::Mosquitto => "mosquitto",
+            Self::MosquittoPlugin => "mosquitto-plugin",
             Self::Emqx => "emqx",
             Self::Rmqtt => "rmqtt",
             Self::Aedes => "aedes",
             Self::Plain => "plain",
         }
+    }
+
+    /// Returns whether a broker that tells in this way is to be heard so, though it was found to tell in
+    /// the other way, too.
+    #[must_use]
+    pub fn supersedes(self, other: Self) -> bool {
+        (self, other) == (Self::MosquittoPlugin, Self::Mosquitto)
     }
 
     /// Returns a decoder that has heard nothing yet.
@@ -115,6 +133,7 @@ impl Name {
         match self {
             Self::Nanomq => Box::new(nanomq::Nanomq::default()),
             Self::Mosquitto => Box::new(mosquitto::Mosquitto::default()),
+            Self::MosquittoPlugin => Box::new(mosquitto_plugin::MosquittoPlugin),
             Self::Emqx => Box::new(emqx::Emqx),
             Self::Rmqtt => Box::new(emqx::Rmqtt::default()),
             Self::Aedes => Box::new(aedes::Aedes),
@@ -145,6 +164,7 @@ impl FromStr for Name {
 pub fn recognise(heard: &Heard<'_>) -> Option<Name> {
     let levels: Vec<&str> = heard.topic.levels().collect();
     match levels.as_slice() {
+        ["$SYS", "broker", "mqhook", ..] => mosquitto_plugin::recognise(heard),
         ["$SYS", "broker", "log", ..] => Some(Name::Mosquitto),
         ["$SYS", "broker", "version"] => heard
             .payload
@@ -179,7 +199,10 @@ pub fn untold(kind: crate::event::Kind, dialect: Option<Name>) -> String {
         Some(name) => format!("a broker of the dialect {name}"),
         None => "a broker without plugin".to_owned(),
     };
-    if others.is_empty() {
+    let with_plugin = |name: &Name| name.decoder().plugin_kinds().contains(kind);
+    if Name::ALL.iter().any(with_plugin) {
+        format!("{who} does not tell of `{kind}`: only Mosquitto with mqhook's plugin does")
+    } else if others.is_empty() {
         format!("{who} never tells of `{kind}`: its rules never match")
     } else {
         let others = others.join(", ");

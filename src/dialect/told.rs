@@ -2,17 +2,19 @@
 //!
 //! | heard | told |
 //! |---|---|
+//! | a connection was asked for | `on_client_connect` |
 //! | a connection was accepted | `on_client_connack`, then `on_client_connected` |
 //! | a connection was refused | `on_client_connack` with the reason |
 //! | a connection ended | `on_client_disconnected` |
 //! | a session ended | `on_session_terminated` |
 //! | a subscription took effect, or ended | the `on_client_` kind, then the `on_session_` kind |
 //! | a subscription was denied | the `on_client_` kind |
+//! | a message was sent to a client | `on_message_delivered` |
 
 use bytestring::ByteString;
 
 use crate::event::{
-    Client, Connection, Detail, End, Happening, Kind, Reason, Subscription, Timestamp,
+    Client, Connection, Detail, End, Happening, Kind, Message, Reason, Subscription, Timestamp,
 };
 
 /// When and to whom: what the happenings of one message have in common.
@@ -25,6 +27,11 @@ pub(super) struct About {
 }
 
 impl About {
+    /// A connection was asked for.
+    pub(super) fn requested(self, connection: Connection) -> Happening {
+        self.happening(Kind::ClientConnect, Detail::Connection(connection))
+    }
+
     /// A connection was accepted.
     pub(super) fn accepted(self, connection: Connection) -> [Happening; 2] {
         let detail = Detail::Connection(connection);
@@ -70,6 +77,11 @@ impl About {
             qos: None,
         });
         self.happening(Kind::ClientSubscribe, detail)
+    }
+
+    /// A message was sent to the client.
+    pub(super) fn delivered(self, message: Message) -> Happening {
+        self.happening(Kind::MessageDelivered, Detail::Message(message))
     }
 
     /// A subscription ended.

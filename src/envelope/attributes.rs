@@ -63,6 +63,10 @@ fn message(object: Object, message: &Message, config: &Config) -> Object {
         .string(key!("topic"), message.topic.as_str())
         .number(key!("qos"), message.qos)
         .bool(key!("retain"), message.retain);
+    let object = match message.protocol_version {
+        None => object,
+        Some(version) => object.number(key!("protocol_version"), version),
+    };
     let object = match &message.properties {
         None => object,
         Some(properties) => add_properties(object, properties),

@@ -4,7 +4,7 @@
 //!
 //! | of | keys |
 //! |---|---|
-//! | messages | `topic qos retain`, properties of MQTT 5 that there are, `payload payload_encoding` |
+//! | messages | `topic qos retain`, `protocol_version` if it is told, properties of MQTT 5 that there are, `payload payload_encoding` |
 //! | connections | `protocol_version keep_alive_s clean_start refused` |
 //! | ends of connections and sessions | `reason connected_at` |
 //! | subscriptions | `topic_filter qos` |

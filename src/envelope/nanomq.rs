@@ -222,6 +222,7 @@ mod tests {
             payload: Bytes::from_static(payload),
             qos: 0,
             retain: false,
+            protocol_version: None,
             properties: None,
         })
     }

@@ -8,6 +8,7 @@
 //! | `mqhook-event`, `mqhook-time` | the kind, such as `on_message_publish`; RFC 3339 |
 //! | `mqhook-topic`, `mqhook-qos`, `mqhook-retain` | of the message |
 //! | `mqhook-client-id`, `mqhook-username`, `mqhook-address` | of the client |
+//! | `mqhook-protocol-version` | of the client: 3, 4 or 5 |
 //! | `mqhook-response-topic`, `mqhook-correlation-data` | MQTT 5; the latter in base64 |
 //! | `mqhook-payload-is-text`, `mqhook-message-expiry` | MQTT 5: `true` or `false`; seconds |
 //! | `mqhook-user-property` | MQTT 5: `name=value`, once per property |
@@ -54,6 +55,9 @@ fn add(metadata: &mut Metadata, event: &Event, message: &Message) {
     metadata.text_if("mqhook-client-id", event.client.id.as_deref());
     metadata.text_if("mqhook-username", event.client.username.as_deref());
     metadata.text_if("mqhook-address", event.client.address.as_deref());
+    if let Some(version) = message.protocol_version {
+        metadata.number("mqhook-protocol-version", version);
+    }
     if let Some(properties) = &message.properties {
         add_properties(metadata, properties);
     }

@@ -226,6 +226,8 @@ pub struct Message {
     pub qos: u8,
     /// The publisher's retain flag.
     pub retain: bool,
+    /// The version of MQTT that the client speaks: 3 (MQTT 3.1), 4 (3.1.1) or 5; `None`: not told.
+    pub protocol_version: Option<u8>,
     /// What the publisher added, with MQTT 5; most add nothing.
     pub properties: Option<Box<Properties>>,
 }

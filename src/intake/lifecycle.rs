@@ -44,6 +44,8 @@ pub struct Hearsay {
 /// Listens to what the broker tells of its clients.
 pub struct Lifecycle {
     dialect: Option<Box<dyn Dialect>>,
+    /// Whether the dialect is not to be found out.
+    is_configured: bool,
     rules: Arc<Rules>,
     /// The webhooks that want any of what is told.
     webhooks: Vec<WebhookIndex>,
@@ -74,6 +76,7 @@ impl Lifecycle {
         };
         Self {
             dialect: dialect.map(Name::decoder),
+            is_configured: dialect.is_some(),
             webhooks: rules.lifecycle_webhooks(),
             rules,
             spool,
@@ -99,14 +102,18 @@ impl Lifecycle {
         Arc::clone(&self.subscribed)
     }
 
-    /// Settles on a dialect, if the message gives one away and none is known.
+    /// Settles on a dialect, if the message gives one away and none is known, or none as good.
     fn recognise(&mut self, heard: &Heard<'_>) -> bool {
-        if self.dialect.is_some() {
+        if self.is_configured {
             return false;
         }
         let Some(name) = dialect::recognise(heard) else {
             return false;
         };
+        let known = self.hearsay.borrow().dialect;
+        if known.is_some_and(|known| !name.supersedes(known)) {
+            return false;
+        }
         info!(dialect = %name, "found out how the broker tells of its clients");
         self.dialect = Some(name.decoder());
         self.hearsay
@@ -245,7 +252,9 @@ impl Listener for Lifecycle {
 
 /// Says which rules can never match at this broker.
 fn warn_of_untold(rules: &Rules, name: Name) {
-    let untold: KindSet = rules.lifecycle_kinds().without(name.decoder().kinds());
+    let dialect = name.decoder();
+    let rest = rules.lifecycle_kinds().without(dialect.kinds());
+    let untold: KindSet = rest.without(dialect.plugin_kinds());
     for kind in untold.iter() {
         warn!("{}", dialect::untold(kind, Some(name)));
     }

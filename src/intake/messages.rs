@@ -3,8 +3,8 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::Metrics;
-use crate::event::{self, Client, Detail, Event, Happening, Kind, Timestamp, TopicName};
+use super::{Metrics, Publishers};
+use crate::event::{self, Detail, Event, Happening, Kind, Timestamp, TopicName};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Feed, Matcher, WebhookIndex};
 use crate::spool::Spool;
@@ -21,6 +21,7 @@ pub struct Messages {
     replays: Replays,
     /// The topic of mqhook's own messages, which are not events.
     own_topic: Option<TopicName>,
+    publishers: Publishers,
 }
 
 impl Messages {
@@ -32,6 +33,7 @@ impl Messages {
         metrics: Metrics,
         replays: Replays,
         own_topic: Option<TopicName>,
+        publishers: Publishers,
     ) -> Self {
         Self {
             feed,
@@ -41,6 +43,7 @@ impl Messages {
             short_of_room: Vec::new(),
             replays,
             own_topic,
+            publishers,
         }
     }
 
@@ -62,7 +65,7 @@ impl Listener for Messages {
         self.replays
     }
 
-    fn hear(&mut self, message: Message) -> Hearing {
+    fn hear(&mut self, mut message: Message) -> Hearing {
         if message.is_replay && self.replays == Replays::Never {
             self.metrics.replay();
             message.ticket.settle();
@@ -72,18 +75,20 @@ impl Listener for Messages {
             message.ticket.settle();
             return Hearing::Taken;
         }
+        let told = self.publishers.told(&mut message);
         let ticket = message.ticket;
         let message = event::Message {
             topic: message.topic,
             payload: message.payload,
-            qos: message.qos,
+            qos: told.qos.unwrap_or(message.qos),
             retain: message.retain,
+            protocol_version: told.protocol_version,
             properties: message.properties,
         };
         let happening = Happening {
             kind: Kind::MessagePublish,
-            time: None,
-            client: Client::default(),
+            time: told.time,
+            client: told.client,
             detail: Detail::Message(message),
         };
         let webhooks = self.feed.route(&happening, &mut self.matcher);

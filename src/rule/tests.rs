@@ -30,6 +30,7 @@ fn message(topic: &str) -> Happening {
             payload: format!("\"{topic}\"").into(),
             qos: 0,
             retain: false,
+            protocol_version: None,
             properties: None,
         }),
     }

@@ -127,6 +127,7 @@ fn event(number: usize) -> Event {
         payload: Bytes::from(number.to_string()),
         qos: 1,
         retain: false,
+        protocol_version: None,
         properties: None,
     };
     let happening = Happening {

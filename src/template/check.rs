@@ -41,6 +41,15 @@ pub enum Mistake {
     InOrigin,
 }
 
+/// Whether it is known who published a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publisher {
+    /// The broker tells.
+    Told,
+    /// A subscriber is not told.
+    Untold,
+}
+
 impl Mistake {
     pub(super) fn of_syntax(error: &minijinja::Error) -> Self {
         let what = error.detail().unwrap_or("it cannot be read");
@@ -65,7 +74,7 @@ impl Template {
         }
         // Which filter there is turns out when it is used.
         for kind in Kind::ALL {
-            let scope = sample(kind).value();
+            let scope = sample(kind, Publisher::Told).value();
             let Err(error) = self.compiled().render(scope) else {
                 continue;
             };
@@ -86,8 +95,8 @@ impl Template {
     /// Returns the names that the template needs and no event of a kind has; `None` if it may make
     /// something of such an event.
     #[must_use]
-    pub fn missing_in(&self, kind: Kind) -> Option<String> {
-        let scope = sample(kind);
+    pub fn missing_in(&self, kind: Kind, publisher: Publisher) -> Option<String> {
+        let scope = sample(kind, publisher);
         let Err(Error::Undefined { .. }) = self.render(&scope) else {
             return None;
         };
@@ -145,7 +154,7 @@ fn is_missing(scope: &Value, path: &str) -> bool {
 }
 
 /// Returns an event of a kind with everything that one may have.
-fn sample(kind: Kind) -> Scope {
+fn sample(kind: Kind, publisher: Publisher) -> Scope {
     let text = ByteString::from_static;
     let client = Client {
         id: Some(text("c")),
@@ -156,18 +165,19 @@ fn sample(kind: Kind) -> Scope {
         id: Id::new(),
         kind,
         time: Timestamp::from_millis(0),
-        // A subscriber is not told who published.
-        client: if kind == Kind::MessagePublish || kind.is_notice() {
+        client: if kind == Kind::MessagePublish && publisher == Publisher::Untold
+            || kind.is_notice()
+        {
             Client::default()
         } else {
             client
         },
-        detail: detail(kind),
+        detail: detail(kind, publisher),
     };
     Scope::new(&Arc::new(event), Encoding::Plain, NotUtf8::Base64)
 }
 
-fn detail(kind: Kind) -> Detail {
+fn detail(kind: Kind, publisher: Publisher) -> Detail {
     let text = ByteString::from_static;
     match kind {
         Kind::ClientConnect | Kind::ClientConnack | Kind::ClientConnected => {
@@ -195,6 +205,7 @@ fn detail(kind: Kind) -> Detail {
                 payload: "{}".into(),
                 qos: 1,
                 retain: false,
+                protocol_version: (publisher == Publisher::Told).then_some(5),
                 properties: Some(Box::new(properties())),
             })
         }

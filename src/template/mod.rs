@@ -32,7 +32,7 @@ use std::sync::Arc;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use thiserror::Error;
 
-pub use check::Mistake;
+pub use check::{Mistake, Publisher};
 pub use escape::{Place, Refusal};
 pub use scope::Scope;
 

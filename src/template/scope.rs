@@ -4,7 +4,7 @@
 //! |---|---|
 //! | every event | `id`, `kind` and `event` (`on_message_publish`), `action` (`message_publish`), `time` (RFC 3339), `time_ms` |
 //! | clients, where the broker tells | `client_id`, `username`, `address` |
-//! | messages | `topic`, `topic_levels` (a list), `qos`, `retain`, `payload` (a text), `payload_encoding`, `payload_json` |
+//! | messages | `topic`, `topic_levels` (a list), `qos`, `retain`, `protocol_version` where it is told, `payload` (a text), `payload_encoding`, `payload_json` |
 //! | messages with MQTT 5 properties | `user_properties` (by name; the last counts), `content_type`, `response_topic`, `correlation_data` (base64), `payload_is_text`, `message_expiry_s` |
 //! | connections | `protocol_version`, `keep_alive_s`, `clean_start`, `refused` |
 //! | ends | `reason`, `connected_at` |
@@ -129,6 +129,7 @@ impl Names {
             "topic_levels" => Some(message.topic.as_str().split('/').map(Value::from).collect()),
             "qos" => Some(message.qos.into()),
             "retain" => Some(message.retain.into()),
+            "protocol_version" => message.protocol_version.map(Value::from),
             "payload" => Some(self.encode(message).text.as_ref().into()),
             "payload_encoding" => Some(self.encode(message).encoding.text_name().into()),
             "payload_json" => self.payload_json.get_or_init(|| parse(message)).clone(),

@@ -33,6 +33,7 @@ fn scope_of(topic: &str, payload: &[u8]) -> Scope {
             payload: payload.to_vec().into(),
             qos: 1,
             retain: true,
+            protocol_version: None,
             properties: properties.boxed(),
         }),
     };
@@ -211,7 +212,11 @@ fn mistakes_are_found_when_it_is_compiled() {
 fn what_a_kind_never_has_is_known_before_it_comes() {
     let check = |text: &str, kind, expected: Option<&str>| {
         let template = Template::compile(text, Place::Text, 999).expect("a template");
-        assert_eq!(template.missing_in(kind).as_deref(), expected, "{text}");
+        assert_eq!(
+            template.missing_in(kind, Publisher::Untold).as_deref(),
+            expected,
+            "{text}"
+        );
     };
     check("{{ topic }}", Kind::MessagePublish, None);
     check("{{ topic }}", Kind::ClientConnack, Some("`topic`"));

@@ -41,6 +41,7 @@ fn make_spool(dir: &Path) {
         payload: EVIL.into(),
         qos: 1,
         retain: false,
+        protocol_version: Some(5),
         properties: properties.boxed(),
     });
     let event = Event {

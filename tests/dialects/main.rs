@@ -23,6 +23,7 @@ fn files(name: Name) -> &'static [&'static str] {
             "mosquitto-log-more.jsonl",
             "mosquitto-from-source.jsonl",
         ],
+        Name::MosquittoPlugin => &["mosquitto-plugin-from-source.jsonl"],
         Name::Emqx => &["emqx-from-source.jsonl"],
         Name::Rmqtt => &["rmqtt-sys.txt"],
         Name::Aedes => &["aedes-sys.txt"],

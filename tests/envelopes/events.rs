@@ -114,6 +114,7 @@ pub fn message(topic: &str, payload: &[u8], properties: Properties) -> Detail {
         payload: payload.to_vec().into(),
         qos: 1,
         retain: true,
+        protocol_version: None,
         properties: properties.boxed(),
     })
 }

@@ -17,6 +17,7 @@ Keys of the JSON object: those of `mqhook dead-letters list`, and
   client_id, username, address    of the client that it is about; null: the broker did not tell
 of messages:
   qos, retain           as the message came
+  protocol_version      of the publisher, if the broker tells
   payload_encoding      text, or base64 for a payload that is not UTF-8
   payload               the payload
 of messages, those that an MQTT 5 publisher gave:
@@ -120,10 +121,15 @@ fn detail(detail: &Detail) -> Record {
         Detail::Subscription(subscription) => record
             .with("topic_filter", &*subscription.topic_filter)
             .with("qos", subscription.qos),
-        Detail::Message(message) => record
-            .with("qos", message.qos)
-            .with("retain", message.retain)
-            .and(properties(message.properties.as_deref())),
+        Detail::Message(message) => {
+            let mut record = record
+                .with("qos", message.qos)
+                .with("retain", message.retain);
+            if let Some(version) = message.protocol_version {
+                record = record.with("protocol_version", version);
+            }
+            record.and(properties(message.properties.as_deref()))
+        }
         Detail::Notice(notice) => record
             .with("about_webhook", &*notice.webhook)
             .with("about_event_id", notice.event.map(|(id, _)| id.to_string()))

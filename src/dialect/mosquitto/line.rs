@@ -4,6 +4,7 @@
 //! looked for from the right (`handle_connect.c` and `loop.c` of Mosquitto, and captured
 //! lines of 2.0.11 and 2.1.2). A line ends at 999 bytes, wherever that is.
 
+use super::attempt;
 use super::reason::{self, Ending};
 use crate::dialect::Unreadable;
 use crate::event::{Connection, Timestamp};
@@ -13,7 +14,8 @@ use crate::event::{Connection, Timestamp};
 const CUT_BYTES: usize = 996;
 
 /// How messages begin that are about a client's life.
-const BEGINNINGS: [&str; 8] = [
+const BEGINNINGS: [&str; 9] = [
+    attempt::BEGINNING,
     "New client connected from ",
     "New bridge connected from ",
     "Client ",
@@ -98,6 +100,8 @@ impl<'a> Line<'a> {
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Message<'a> {
+    /// mqhook's plugin saw a CONNECT.
+    Attempted { json: &'a str },
     /// A connection was accepted.
     Connected(Connected<'a>),
     /// A connection ended, or was refused. If the line can be read in two ways, the
@@ -141,6 +145,9 @@ impl<'a> Message<'a> {
     /// The message begins as one about a client's life and does not go on as one.
     pub(super) fn read(line: &Line<'a>) -> Result<Self, Unreadable> {
         let message = line.message;
+        if let Some(json) = message.strip_prefix(attempt::BEGINNING) {
+            return Ok(Self::Attempted { json });
+        }
         for begin in ["New client connected from ", "New bridge connected from "] {
             if let Some(rest) = message.strip_prefix(begin) {
                 return connected(rest, line.cut).map(Self::Connected);

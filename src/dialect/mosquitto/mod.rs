@@ -2,6 +2,7 @@
 //!
 //! | topic under `$SYS/broker/log/` | line | told as |
 //! |---|---|---|
+//! | `I` | `mqhook: connect ..` of mqhook's plugin, see [`attempt`] | asked for a connection |
 //! | `N` | `New client connected from ..`, `New bridge connected from ..` | accepted |
 //! | `N` | `Client .. disconnected ..` and the like, see [`reason`] | disconnected, or refused |
 //! | `E` | 2.0: `Client .. already connected, closing old connection.` | disconnected, `taken_over`; its own line is not waited for, as there is none |
@@ -30,6 +31,7 @@
 //! clients' connect lines were heard. A user name that holds `) (p4, c1, k60, u'` can move
 //! the border to its identifier; only whoever hands out user names can do that.
 
+mod attempt;
 mod clients;
 mod line;
 mod reason;
@@ -40,6 +42,7 @@ use bytestring::ByteString;
 use super::told::About;
 use super::{Dialect, Heard, Unreadable};
 use crate::event::{Client, Connection, Happening, Kind, KindSet, Reason, Timestamp};
+use attempt::Attempt;
 use clients::Clients;
 use line::{Connected, Ended, Line, Message};
 
@@ -50,6 +53,8 @@ const BORDERS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Mosquitto {
     clients: Clients,
+    /// The CONNECT that the plugin saw last, until its outcome is heard.
+    attempt: Option<Attempt>,
     /// Whether lines have a time in front, as the last one showed of which it is certain.
     stamped: bool,
 }
@@ -58,6 +63,7 @@ impl Default for Mosquitto {
     fn default() -> Self {
         Self {
             clients: Clients::default(),
+            attempt: None,
             stamped: true,
         }
     }
@@ -75,6 +81,10 @@ impl Dialect for Mosquitto {
             Kind::SessionUnsubscribed,
             Kind::SessionTerminated,
         ])
+    }
+
+    fn plugin_kinds(&self) -> KindSet {
+        KindSet::of(&[Kind::ClientConnect])
     }
 
     fn topic_filters(&self) -> &'static [&'static str] {
@@ -152,6 +162,7 @@ impl Mosquitto {
         let time = line.time(now);
         let by = Told { text, time, now };
         match message {
+            Message::Attempted { json } => told.extend(self.attempted(by, json)),
             Message::Connected(line) => told.extend(self.connected(by, line)),
             Message::Ended(line, old) => {
                 let line = self.choose(line, old);
@@ -175,7 +186,15 @@ impl Mosquitto {
         Ok(())
     }
 
+    fn attempted(&mut self, by: Told<'_>, json: &str) -> Option<Happening> {
+        self.attempt = Attempt::read(json);
+        let attempt = self.attempt.as_ref()?;
+        let about = by.about(attempt.client.clone());
+        Some(about.requested(attempt.connection.clone()))
+    }
+
     fn connected(&mut self, by: Told<'_>, line: Connected<'_>) -> [Happening; 2] {
+        self.attempt = None;
         self.clients.connected(&line, by.time.unwrap_or(by.now));
         let client = Client {
             id: Some(by.share(line.id)),
@@ -216,23 +235,19 @@ impl Mosquitto {
         if here {
             return Some(self.disconnected(by, line));
         }
-        if is_stranger(&line) {
-            let reason = line.ending.reason;
-            let client = Client {
-                address: line.address.map(|address| by.share(address)),
-                ..Client::default()
-            };
-            let refused = || by.about(client).refused(reason, Connection::default());
-            return line.ending.refusal.then(refused);
+        let attempt = self.attempt.take();
+        let is_stranger = is_stranger(&line);
+        if is_stranger && !line.ending.refusal {
+            return None;
         }
         if line.ending.refusal {
-            let client = Client {
-                id: Some(by.share(line.id)),
+            let said = Client {
+                id: (!is_stranger).then(|| by.share(line.id)),
                 username: None,
                 address: line.address.map(|address| by.share(address)),
             };
-            let about = by.about(client);
-            return Some(about.refused(line.ending.reason, Connection::default()));
+            let (client, connection) = Attempt::refused(attempt, said);
+            return Some(by.about(client).refused(line.ending.reason, connection));
         }
         let returned = line.ending.reason == Reason::TakenOver
             && (self.clients.is_past(line.id) || line.address.is_some_and(is_missing));

@@ -157,3 +157,48 @@ fn lines_that_waited_have_their_own_time() {
         Some(Timestamp::from_millis(1_795_215_400_000))
     );
 }
+
+const ATTEMPT: &str = r#"I 1795215493: mqhook: connect {"client_id":"c","username":"u","address":"1.1.1.1","protocol_version":4,"keep_alive":60,"clean_start":true}"#;
+
+#[test]
+fn who_was_refused_is_who_asked_last() {
+    let told = play(&[ATTEMPT]);
+    assert_eq!(told[0].kind, Kind::ClientConnect);
+    assert_eq!(id_of(&told), Some("c"));
+
+    let refused_2_0 = "N Client <unknown> disconnected, not authorised.";
+    let told = play(&[ATTEMPT, refused_2_0]);
+    assert_eq!(id_of(&told), Some("c"));
+    assert_eq!(told[0].client.username.as_deref(), Some("u"));
+    let Detail::Connection(connection) = &told[0].detail else {
+        panic!("expected a connection, got {told:?}");
+    };
+    assert_eq!(connection.keep_alive, Some(60));
+    assert_eq!(connection.refused, Some(Reason::NotAuthorized));
+
+    let refused_2_1 = "N Client c [1.1.1.1:7] disconnected: not authorised.";
+    let told = play(&[ATTEMPT, refused_2_1]);
+    assert_eq!(told[0].client.username.as_deref(), Some("u"));
+    assert_eq!(told[0].client.address.as_deref(), Some("1.1.1.1:7"));
+}
+
+#[test]
+fn nobody_is_named_by_an_attempt_of_another() {
+    let refused = "N Client <unknown> disconnected, not authorised.";
+    let accepted = "N New client connected from 1.1.1.1:1 as c (p2, c1, k60, u'u').";
+    assert_eq!(id_of(&play(&[ATTEMPT, accepted, refused])), None);
+    assert_eq!(id_of(&play(&[ATTEMPT, refused, refused])), None);
+    let other = "N Client d [1.1.1.1:7] disconnected: not authorised.";
+    assert_eq!(play(&[ATTEMPT, other])[0].client.username, None);
+    for line in [
+        &ATTEMPT[..100],
+        "I mqhook: connect ",
+        "I mqhook: connect []",
+    ] {
+        assert_eq!(play(&[ATTEMPT, line]), []);
+        assert_eq!(id_of(&play(&[ATTEMPT, line, refused])), None);
+    }
+    // A client that has such a name writes no such line.
+    let named = "N New client connected from 1.1.1.1:1 as mqhook: connect {} (p2, c1, k60).";
+    assert_eq!(id_of(&play(&[named])), Some("mqhook: connect {}"));
+}

@@ -14,7 +14,7 @@ use crate::event::{Client, Connection, Detail, End, Happening, Kind, Message, Su
 const ALL: [&str; 4] = ["kind", "client_id", "username", "address"];
 
 /// Variables of events with a [`Message`].
-const MESSAGE: [&str; 7] = [
+const MESSAGE: [&str; 8] = [
     "topic",
     "topic_levels",
     "payload",
@@ -22,6 +22,7 @@ const MESSAGE: [&str; 7] = [
     "payload_size",
     "qos",
     "retain",
+    "protocol_version",
 ];
 
 /// Variables of events with a [`Connection`].
@@ -124,6 +125,7 @@ impl<'a> Subject<'a> {
             "payload_text" => std::str::from_utf8(&message.payload).map_or_else(|_| null(), text),
             "payload_size" => size(message.payload.len()),
             "qos" => int(message.qos),
+            "protocol_version" => or_null(message.protocol_version, int),
             "retain" => boolean(message.retain),
             _ => return None,
         })

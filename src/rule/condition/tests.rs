@@ -15,6 +15,7 @@ fn message(payload: &[u8]) -> Happening {
             payload: payload.to_vec().into(),
             qos: 1,
             retain: true,
+            protocol_version: None,
             properties: None,
         }),
     }

@@ -58,6 +58,8 @@ enum Shape<'a> {
         qos: u8,
         retain: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        protocol_version: Option<u8>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         properties: Option<Properties<'a>>,
     },
     Notice {
@@ -149,6 +151,7 @@ impl<'a> Shape<'a> {
             Detail::Message(message) => Self::Message {
                 qos: message.qos,
                 retain: message.retain,
+                protocol_version: message.protocol_version,
                 properties: message.properties.as_deref().map(Properties::of),
             },
             Detail::Notice(notice) => Self::Notice {
@@ -168,12 +171,14 @@ impl<'a> Shape<'a> {
             Self::Message {
                 qos: qos @ 0..=2,
                 retain,
+                protocol_version,
                 properties,
             } => Some(Message {
                 topic,
                 payload,
                 qos,
                 retain,
+                protocol_version,
                 properties: match properties {
                     None => None,
                     Some(properties) => properties.into_event()?.boxed(),

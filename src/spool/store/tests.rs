@@ -107,6 +107,7 @@ fn message(payload: &[u8]) -> Event {
             payload: Bytes::copy_from_slice(payload),
             qos: 1,
             retain: false,
+            protocol_version: None,
             properties: None,
         }),
     }

@@ -29,6 +29,7 @@ pub mod disk;
 pub mod http;
 pub mod http2;
 pub mod mosquitto;
+pub mod plugin;
 pub mod port;
 pub mod proxy;
 pub mod publisher;

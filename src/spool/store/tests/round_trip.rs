@@ -92,8 +92,8 @@ fn detail() -> impl Strategy<Value = Detail> {
         1 => (0..20_000_usize).prop_map(|length| vec![0xC3; length]),
     ];
     let parts = ("[^+#\0]{1,20}", payload, 0..=2_u8, any::<bool>());
-    let message = (parts, option::of(properties())).prop_map(
-        |((topic, payload, qos, retain), properties)| {
+    let message = (parts, option::of(any::<u8>()), option::of(properties())).prop_map(
+        |((topic, payload, qos, retain), protocol_version, properties)| {
             let topic = TopicName::try_from(ByteString::from(topic)).expect("a topic name");
             let payload = Bytes::from(payload);
             Detail::Message(Message {
@@ -101,6 +101,7 @@ fn detail() -> impl Strategy<Value = Detail> {
                 payload,
                 qos,
                 retain,
+                protocol_version,
                 properties: properties.and_then(Properties::boxed),
             })
         },

@@ -1,0 +1,41 @@
+//! JSON in a line of the log.
+
+use std::fmt::Write as _;
+
+/// Appends a text as JSON, or `null`.
+pub(crate) fn string(to: &mut String, text: Option<&str>) {
+    let Some(text) = text else {
+        to.push_str("null");
+        return;
+    };
+    to.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => to.extend(['\\', c]),
+            c if c.is_control() => {
+                // The control characters of Unicode are all below U+00A0.
+                let _ = write!(to, "\\u{:04x}", u32::from(c));
+            }
+            c => to.push(c),
+        }
+    }
+    to.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_stays_within_its_quotes() {
+        let check = |text, expected| {
+            let mut json = String::new();
+            string(&mut json, text);
+            assert_eq!(json, expected);
+        };
+        check(None, "null");
+        check(Some(""), r#""""#);
+        check(Some("a\"b\\"), r#""a\"b\\""#);
+        check(Some("a\nb\0\u{85}☀"), "\"a\\u000ab\\u0000\\u0085☀\"");
+    }
+}
