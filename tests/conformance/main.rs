@@ -8,6 +8,7 @@
 //! Mosquitto and NATS come by apt, rumqttd by cargo, Aedes by npm, all installed by `./test`; RMQTT is built by
 //! `./test --brokers`. A broker that is not there is left out, with a line that says so.
 
+mod aedes;
 mod expected;
 mod line;
 mod nats;

@@ -1,11 +1,18 @@
-//! rumqttd, inside the test.
+//! rumqttd, inside the test. It ends connections that subscribe to a `$` topic.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use support::broker::{Broker, locked};
-use support::client::Version;
-use support::{port, wait};
+use support::client::{Publish, Version};
+use support::receiver::Receiver;
+use support::setup::complete;
+use support::sidecar::Sidecar;
+use support::{http, port, wait};
+
+use crate::story::config;
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Starts it, on threads that end with the test.
 pub async fn start() -> Broker {
@@ -42,7 +49,7 @@ pub async fn start() -> Broker {
         let ended = broker.start();
         println!("rumqttd ended: {ended:?}");
     });
-    wait::until(Duration::from_secs(10), "rumqttd to listen", async || {
+    wait::until(PATIENCE, "rumqttd to listen", async || {
         tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
             .await
             .ok()
@@ -58,4 +65,32 @@ pub async fn start() -> Broker {
         is_ordered: true,
         running: None,
     }
+}
+
+/// `auto` asks for `$SYS/#`, over a connection of its own.
+#[tokio::test]
+async fn a_broker_that_punishes_dollar_filters_loses_no_message() {
+    let broker = start().await;
+    let (receiver, admin) = (Receiver::start(), port::free_port());
+    let url = format!("mqtt://127.0.0.1:{}", broker.port);
+    let config = complete(&config("auto"), &url, &receiver.url(), admin);
+    let sidecar = Sidecar::start(env!("CARGO_BIN_EXE_mqhook"), &config, "toml");
+    wait::until(PATIENCE, "messages to be subscribed", async || {
+        let (_, text) = http::try_request(admin, "GET", "/ready", "").await?;
+        text.contains("messages: subscribed").then_some(())
+    })
+    .await;
+    sidecar
+        .wait_for_log("the connection to the broker was closed")
+        .await;
+    let mut client = Broker::connect(Version::V5, "dev").open(broker.port).await;
+    for _ in 0..100 {
+        client.publish(&Publish::new("a", "1").qos(1)).await;
+    }
+    assert_eq!(receiver.wait_for(100).await.len(), 100);
+    let (status, text) = http::get(admin, "/ready").await;
+    assert_eq!(
+        status, 503,
+        "expected {text} to say that clients are not heard of"
+    );
 }

@@ -27,7 +27,8 @@ const KINDS: [&str; 12] = [
 
 /// Everything that runs, and the record; mqhook ends before the broker.
 pub struct Story {
-    _sidecar: Sidecar,
+    sidecar: Sidecar,
+    admin: u16,
     receiver: Receiver,
     pub broker: Broker,
     /// How many requests have been looked at.
@@ -66,13 +67,22 @@ impl Story {
             stimuli: Vec::new(),
         };
         Self {
-            _sidecar: sidecar,
+            sidecar,
+            admin,
             receiver,
             broker,
             seen: 0,
             fences: 0,
             record,
         }
+    }
+
+    /// Stops mqhook, which repeats nothing then, and starts it again.
+    pub async fn restart(&mut self) {
+        self.sidecar.terminate();
+        self.sidecar.wait().await;
+        self.sidecar.start_again();
+        self.sidecar.wait_ready(self.admin).await;
     }
 
     /// Notes what was told since the last time, as what follows from a stimulus: first of clients, then of
@@ -151,7 +161,8 @@ impl Story {
     }
 }
 
-fn config(dialect: &str) -> String {
+/// Returns a configuration with one webhook that wants everything.
+pub fn config(dialect: &str) -> String {
     let events: Vec<String> = KINDS
         .iter()
         .map(|kind| format!("{{ event = \"on_{kind}\" }}"))
