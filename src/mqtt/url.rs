@@ -95,7 +95,11 @@ impl FromStr for BrokerUrl {
         if authority.as_str().contains('@') {
             return Err(BrokerUrlError::UserInformation);
         }
-        if authority.host().is_empty() {
+        let host = authority
+            .host()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
+        if host.is_empty() {
             return Err(BrokerUrlError::Host);
         }
         let port_is_written = authority.as_str().len() > authority.host().len();
@@ -106,11 +110,7 @@ impl FromStr for BrokerUrl {
         };
         Ok(Self {
             transport,
-            host: authority
-                .host()
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
+            host: host.to_owned(),
             port,
             path: path(transport, &uri)?,
         })
@@ -219,5 +219,6 @@ mod tests {
         check("mqtt://h:123456", BrokerUrlError::Port);
         check("mqtt://h/topic", BrokerUrlError::Path);
         check("unix://", BrokerUrlError::Host);
+        check("ws://[]:79/x", BrokerUrlError::Host);
     }
 }
