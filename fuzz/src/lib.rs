@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -25,6 +25,20 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_216_121_685);
 
 /// Most happenings that one message may be told as: two for each of Aedes's thousand subscriptions.
 const MOST_TOLD: usize = 2_000;
+
+/// Conditions that look into all of a message.
+static CONDITIONS: LazyLock<Vec<Condition>> = LazyLock::new(|| {
+    let texts = [
+        "payload.exists(x, x > 1) || payload.temp > 30.0",
+        "payload_text.contains(topic) && size(payload_text) <= payload_size",
+        "has(payload.a.b) && string(payload.a.b).startsWith('x')",
+        "int(payload) % 2 == 1 || double(payload_text) < 0.0",
+        "topic_levels.filter(l, l == '').size() > 1",
+    ];
+    let compile = |text| Condition::compile(text, Kind::MessagePublish);
+    let conditions = texts.into_iter().map(compile).collect::<Result<_, _>>();
+    conditions.expect("they are conditions")
+});
 
 /// A broker's messages, as one decoder reads them one after the other: pairs of a topic and a payload,
 /// between zero bytes.
@@ -228,15 +242,7 @@ pub fn conditions(data: &[u8]) {
     let Some(happening) = message(data) else {
         return;
     };
-    for text in [
-        "payload.exists(x, x > 1) || payload.temp > 30.0",
-        "payload_text.contains(topic) && size(payload_text) <= payload_size",
-        "has(payload.a.b) && string(payload.a.b).startsWith('x')",
-        "int(payload) % 2 == 1 || double(payload_text) < 0.0",
-        "topic_levels.filter(l, l == '').size() > 1",
-    ] {
-        let condition =
-            Condition::compile(text, Kind::MessagePublish).expect("a condition of ours");
+    for condition in CONDITIONS.iter() {
         let _ = condition.holds(&Subject::new(&happening));
     }
 }
