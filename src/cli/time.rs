@@ -4,12 +4,6 @@ use std::time::Duration;
 
 use crate::event::Timestamp;
 
-const DAY_MS: u64 = 86_400_000;
-
-/// Days from the first of March of the year 0 to 1970-01-01. A year that begins in March ends with
-/// its leap day.
-const EPOCH: u64 = 719_468;
-
 /// Returns a time as RFC 3339 has it, in UTC to the millisecond.
 pub(super) fn show(time: Timestamp) -> String {
     time.rfc3339()
@@ -24,7 +18,7 @@ pub(super) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         let ms = u64::try_from(ago.as_millis()).unwrap_or(u64::MAX);
         return Ok(Timestamp::from_millis(now.as_millis().saturating_sub(ms)));
     }
-    rfc3339(text).ok_or_else(|| {
+    Timestamp::from_rfc3339(text).ok_or_else(|| {
         "it is neither a time since 1970, such as 2026-11-21T09:30:00Z, nor a duration, such as 2h".to_owned()
     })
 }
@@ -43,94 +37,6 @@ fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(number.saturating_mul(seconds)))
 }
 
-/// Reads `date-time` of RFC 3339, 5.6; digits behind the milliseconds are left out.
-fn rfc3339(text: &str) -> Option<Timestamp> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    // Section 5.6 lets `T` and `Z` be small letters, and a space stand for the `T`.
-    let rest = rest.strip_prefix(['T', 't', ' '])?;
-    let (time, rest) = rest.split_at_checked(8)?;
-    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
-    let (ms, zone) = fraction(rest)?;
-    let is_date = (1..=12).contains(&month) && (1..=days_in(year, month)).contains(&day);
-    // A leap second is the first of the next minute.
-    if !is_date || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    let seconds = (hour * 60 + minute) * 60 + second;
-    let days = days_before(year, month, day).checked_sub(EPOCH)?;
-    let local = days * DAY_MS + seconds * 1_000 + ms;
-    Some(Timestamp::from_millis(
-        local.checked_add_signed(-zone_ms(zone)?)?,
-    ))
-}
-
-/// Returns numbers of so many digits each, with a character between them.
-fn numbers(text: &str, between: char, digits: [usize; 3]) -> Option<[u64; 3]> {
-    let mut parts = text.split(between);
-    let mut numbers = [0; 3];
-    for (number, digits) in numbers.iter_mut().zip(digits) {
-        let part = parts.next().filter(|part| part.len() == digits)?;
-        *number = number_of(part)?;
-    }
-    parts.next().is_none().then_some(numbers)
-}
-
-fn number_of(digits: &str) -> Option<u64> {
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten()
-}
-
-/// Returns the milliseconds of a fraction of a second, and what is behind it.
-fn fraction(text: &str) -> Option<(u64, &str)> {
-    let Some(digits) = text.strip_prefix('.') else {
-        return Some((0, text));
-    };
-    let (digits, rest) = digits.split_at(digits.find(|c: char| !c.is_ascii_digit())?);
-    let first = digits.get(..3).unwrap_or(digits);
-    let factor = [0, 100, 10, 1][first.len()];
-    Some((number_of(first).filter(|_| factor > 0)? * factor, rest))
-}
-
-/// Returns by how much a zone is ahead of UTC.
-fn zone_ms(zone: &str) -> Option<i64> {
-    if matches!(zone, "Z" | "z") {
-        return Some(0);
-    }
-    let sign = match zone.get(..1)? {
-        "+" => 1,
-        "-" => -1,
-        _ => return None,
-    };
-    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let part = |text: &str, below: i64| {
-        let number = number_of(text).filter(|_| text.len() == 2)?;
-        i64::try_from(number).ok().filter(|number| *number < below)
-    };
-    Some(sign * (part(hours, 24)? * 60 + part(minutes, 60)?) * 60_000)
-}
-
-/// Returns the days from the first of March of the year 0 to a date.
-fn days_before(year: u64, month: u64, day: u64) -> u64 {
-    let (year, month_from_march) = match month {
-        3.. => (year, month - 3),
-        // Before March of the year 0 there is nothing that could be asked for.
-        _ => (year.saturating_sub(1), month + 9),
-    };
-    let leap_days = year / 4 - year / 100 + year / 400;
-    365 * year + leap_days + (153 * month_from_march + 2) / 5 + day - 1
-}
-
-fn days_in(year: u64, month: u64) -> u64 {
-    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    match month {
-        2 if is_leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +46,8 @@ mod tests {
 
     /// Days in 400 years, after which the calendar repeats.
     const ERA: u64 = 146_097;
+
+    const DAY_MS: u64 = 86_400_000;
 
     const NOW: Timestamp = Timestamp::from_millis(NEW_YEAR_2026);
 
@@ -162,7 +70,11 @@ mod tests {
     fn every_day_of_an_era_reads_back() {
         for day in 0..ERA {
             let time = Timestamp::from_millis(day * DAY_MS + day);
-            assert_eq!(rfc3339(&show(time)), Some(time), "day {day}");
+            assert_eq!(
+                Timestamp::from_rfc3339(&show(time)),
+                Some(time),
+                "day {day}"
+            );
         }
     }
 

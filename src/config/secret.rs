@@ -13,6 +13,9 @@ use super::value::{Entry, Table, Value};
 const URL: &str = "url";
 const PROXY: &str = "proxy";
 
+/// Most URLs that are looked at within one word. What is secret in those behind them is so in the first as well.
+const MOST_IN_WORD: usize = 16;
+
 /// Keys whose values are secrets, or lists of them.
 const SECRETS: [&str; 7] = [
     "password",
@@ -167,10 +170,24 @@ fn urls(text: &str) -> Vec<Range<usize>> {
         let quote = scheme.ends_with(['"', '\'']);
         scheme.len() - usize::from(quote)
     });
-    behind_keys
-        .chain(schemes)
-        .map(|start| start..end_of_value(text, start))
-        .collect()
+    let mut urls: Vec<Range<usize>> = Vec::new();
+    let (mut word, mut in_word) = (0..0, 0);
+    for start in behind_keys.chain(schemes) {
+        // From anywhere in a word without quotes the value ends at the same place.
+        if let Some(last) = urls.last().filter(|_| word.contains(&start)) {
+            let end = last.end;
+            in_word += 1;
+            if in_word < MOST_IN_WORD {
+                urls.push(start..end);
+            }
+            continue;
+        }
+        urls.push(start..end_of_value(text, start));
+        let has_quotes = text[start..].starts_with(['"', '\'', '$']);
+        let length = length_of_piece(&text[start..]);
+        (word, in_word) = (start..if has_quotes { start } else { start + length }, 0);
+    }
+    urls
 }
 
 fn is_of_name(c: char) -> bool {

@@ -13,6 +13,7 @@
 //! | `emqx` | EMQX 4, 5 and 6 | JSON under `$SYS/brokers/<node>/clients/` |
 //! | `rmqtt` | RMQTT with rmqtt-sys-topic | the same, and `$SYS/brokers/<node>/session/` |
 //! | `aedes` | Aedes | `$SYS/<broker>/new/clients` and beside it |
+//! | `nats` | NATS server, which must be told to | JSON under `$mqhook/$SYS/` |
 //! | `plain` | any other | nowhere: it tells published messages only |
 //!
 //! To add one: write its file, add it to [`Name`] and to [`Name::ALL`], and bring
@@ -23,6 +24,7 @@ mod emqx;
 mod mosquitto;
 mod mosquitto_plugin;
 mod nanomq;
+mod nats;
 mod plain;
 mod recent;
 mod told;
@@ -90,19 +92,22 @@ pub enum Name {
     Rmqtt,
     /// Aedes.
     Aedes,
+    /// NATS server.
+    Nats,
     /// Any broker; messages only.
     Plain,
 }
 
 impl Name {
     /// Every dialect, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Nanomq,
         Self::Mosquitto,
         Self::MosquittoPlugin,
         Self::Emqx,
         Self::Rmqtt,
         Self::Aedes,
+        Self::Nats,
         Self::Plain,
     ];
 
@@ -116,6 +121,7 @@ impl Name {
             Self::Emqx => "emqx",
             Self::Rmqtt => "rmqtt",
             Self::Aedes => "aedes",
+            Self::Nats => "nats",
             Self::Plain => "plain",
         }
     }
@@ -137,6 +143,7 @@ impl Name {
             Self::Emqx => Box::new(emqx::Emqx),
             Self::Rmqtt => Box::new(emqx::Rmqtt::default()),
             Self::Aedes => Box::new(aedes::Aedes),
+            Self::Nats => Box::new(nats::Nats),
             Self::Plain => Box::new(plain::Plain),
         }
     }
@@ -159,7 +166,7 @@ impl FromStr for Name {
     }
 }
 
-/// Returns the dialect that a topic under `$SYS` gives away, if it gives one away.
+/// Returns the dialect that a reserved topic gives away, if it gives one away.
 #[must_use]
 pub fn recognise(heard: &Heard<'_>) -> Option<Name> {
     let levels: Vec<&str> = heard.topic.levels().collect();
@@ -182,6 +189,7 @@ pub fn recognise(heard: &Heard<'_>) -> Option<Name> {
         ["$SYS", _, "new" | "disconnect", "clients"] | ["$SYS", _, "heartbeat"] => {
             Some(Name::Aedes)
         }
+        ["$mqhook", "$SYS", "ACCOUNT" | "SERVER", ..] => Some(Name::Nats),
         _ => None,
     }
 }

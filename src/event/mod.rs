@@ -12,6 +12,7 @@ mod id;
 mod kind;
 mod properties;
 mod reason;
+mod rfc3339;
 mod time;
 mod topic;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::rfc3339;
+
 const DAY_MS: u64 = 86_400_000;
 
 /// Days from the first of March of the year 0 to 1970-01-01. A year that begins in March ends with
@@ -61,6 +63,12 @@ impl Timestamp {
         let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
         let ms = ms % 1_000;
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
+    }
+
+    /// Reads a time since 1970 as RFC 3339 has it, in any zone; digits behind the milliseconds are left out.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        rfc3339::read(text)
     }
 
     /// Returns the whole seconds since the epoch.

@@ -200,7 +200,11 @@ impl<L: Listener> Connection<L> {
                     );
                     self.status.send_replace(Status::Full);
                 }
-                Hearing::Resubscribe => self.subscribe(true, subscriptions),
+                Hearing::Resubscribe => {
+                    // Between UNSUBSCRIBE and SUBSCRIBE something may be missed.
+                    self.status.send_replace(Status::Subscribing);
+                    self.subscribe(true, subscriptions);
+                }
             },
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
             LinkEvent::Subscribed(subscribed) => subscriptions.subscribed(subscribed),

@@ -95,9 +95,7 @@ impl FromStr for BrokerUrl {
         if authority.as_str().contains('@') {
             return Err(BrokerUrlError::UserInformation);
         }
-        if authority.host().is_empty() {
-            return Err(BrokerUrlError::Host);
-        }
+        let host = without_brackets(authority.host())?;
         let port_is_written = authority.as_str().len() > authority.host().len();
         let port = match authority.port_u16() {
             Some(port) if port > 0 => port,
@@ -106,15 +104,26 @@ impl FromStr for BrokerUrl {
         };
         Ok(Self {
             transport,
-            host: authority
-                .host()
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .to_owned(),
+            host: host.to_owned(),
             port,
             path: path(transport, &uri)?,
         })
     }
+}
+
+/// Returns an IPv6 address without its brackets, and any other host as it is.
+fn without_brackets(host: &str) -> Result<&str, BrokerUrlError> {
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let inner = bracketed.unwrap_or(host);
+    if inner.is_empty() {
+        return Err(BrokerUrlError::Host);
+    }
+    if inner.contains(['[', ']']) || bracketed.is_some_and(|host| !host.contains(':')) {
+        return Err(BrokerUrlError::NotAUrl);
+    }
+    Ok(inner)
 }
 
 fn unix(path: &str) -> Result<BrokerUrl, BrokerUrlError> {
@@ -219,5 +228,8 @@ mod tests {
         check("mqtt://h:123456", BrokerUrlError::Port);
         check("mqtt://h/topic", BrokerUrlError::Path);
         check("unix://", BrokerUrlError::Host);
+        check("ws://[]:79/x", BrokerUrlError::Host);
+        check("ws://h;[2]:79/", BrokerUrlError::NotAUrl);
+        check("mqtt://[h]", BrokerUrlError::NotAUrl);
     }
 }

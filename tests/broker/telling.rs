@@ -1,7 +1,12 @@
 //! Brokers that tell of their clients, or do not: found out, and said with the remedy.
 
+use support::client::Publish;
+use support::http;
 use support::mosquitto::{Builder, Mosquitto};
-use support::setup::Setup;
+use support::port::free_port;
+use support::scripted::ScriptedBroker;
+use support::setup::{Setup, complete};
+use support::sidecar::Sidecar;
 
 use super::{CLIENTS, MESSAGES, MQHOOK, is_not_ready, launch, passes, says};
 
@@ -30,6 +35,26 @@ async fn mosquitto_is_found_out() {
         ],
     );
     assert!(!text.contains("does not tell"), "got {text}");
+}
+
+/// While the topics of the dialect are not subscribed, something may be missed.
+#[tokio::test]
+async fn nothing_is_ready_before_what_was_found_out_is_subscribed() {
+    const UNSUBSCRIBE: u8 = 10;
+    let broker = ScriptedBroker::bind().await;
+    let admin = free_port();
+    let config = complete(CLIENTS, &broker.url(), "http://127.0.0.1:9", admin);
+    let sidecar = Sidecar::start(MQHOOK, &config, "toml");
+    let mut peer = broker.serve(false).await;
+    sidecar.wait_for_log("subscribed at the broker").await;
+    let (_, text) = http::get(admin, "/ready").await;
+    says(&text, &["lifecycle: subscribed over MQTT 5"]);
+    let version = Publish::new("$SYS/broker/version", "mosquitto version 2.0.11");
+    peer.publish(&version.retain(), 0).await;
+    peer.expect(UNSUBSCRIBE).await;
+    let (status, text) = http::get(admin, "/ready").await;
+    assert_eq!(status, 503);
+    says(&text, &["lifecycle: subscribing"]);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ fn files(name: Name) -> &'static [&'static str] {
         Name::Emqx => &["emqx-from-source.jsonl"],
         Name::Rmqtt => &["rmqtt-sys.txt"],
         Name::Aedes => &["aedes-sys.txt"],
+        Name::Nats => &["nats-sys.jsonl"],
         Name::Plain => &[],
     }
 }

@@ -95,6 +95,9 @@ fn topic() -> impl Strategy<Value = String> {
         "$SYS/b/disconnect/clients",
         "$SYS/b/new/subscribes",
         "$SYS/b/new/unsubscribes",
+        "$mqhook/$SYS/ACCOUNT/A/CONNECT",
+        "$mqhook/$SYS/ACCOUNT/A/DISCONNECT",
+        "$mqhook/$SYS/SERVER/N/CLIENT/AUTH/ERR",
     ]);
     prop_oneof![4 => place.prop_map(str::to_owned), 1 => "\\PC{1,30}"]
 }

@@ -21,6 +21,7 @@
 //! The modules know nothing of mqhook itself, except for the command line in [`sidecar`].
 #![forbid(unsafe_code)]
 
+pub mod broker;
 pub mod certificates;
 mod child;
 mod chunked;

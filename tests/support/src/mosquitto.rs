@@ -12,10 +12,9 @@
 
 mod builder;
 
-use std::env;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Instant, SystemTime};
@@ -25,6 +24,7 @@ use tempfile::TempDir;
 
 pub use self::builder::Builder;
 use self::builder::Ports;
+use crate::broker::find;
 use crate::child::{PATIENCE, POLL, Process};
 use crate::wire::bounded;
 
@@ -34,7 +34,7 @@ const ATTEMPTS: usize = 5;
 /// Says whether a `mosquitto` program can be found, so that a test may skip itself.
 #[must_use]
 pub fn installed() -> bool {
-    program("mosquitto").is_some()
+    find("mosquitto").is_some()
 }
 
 /// A running (or stopped) broker; dropping it kills the process and removes its directory.
@@ -203,7 +203,7 @@ impl Drop for Mosquitto {
 /// Runs the broker and waits until it is ready; the error is the log of one that was not.
 fn launch(directory: &Path) -> Result<Process, String> {
     let log = File::create(directory.join("log")).expect("create the log file");
-    let program = program("mosquitto").expect("expected mosquitto to be installed");
+    let program = find("mosquitto").expect("expected mosquitto to be installed");
     let child = Command::new(program)
         .arg("-c")
         .arg(directory.join("mosquitto.conf"))
@@ -236,14 +236,4 @@ fn identity(file: &Path) -> Option<(u64, SystemTime)> {
 fn read_log(directory: &Path) -> String {
     let bytes = fs::read(directory.join("log")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Daemons live in `sbin`, which is rarely on an ordinary user's PATH.
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/usr/local/sbin", "/usr/bin"].map(PathBuf::from);
-    env::split_paths(&path)
-        .chain(usual)
-        .map(|directory| directory.join(name))
-        .find(|file| file.is_file())
 }

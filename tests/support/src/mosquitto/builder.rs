@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Mosquitto, program};
+use super::Mosquitto;
+use crate::broker::find;
 use crate::certificates::Certificates;
 use crate::port::free_port;
 
@@ -240,7 +241,7 @@ impl Builder {
         fs::write(&file, "").expect("write the password file");
         for (user, password) in &self.passwords {
             let program =
-                program("mosquitto_passwd").expect("mosquitto_passwd is installed with mosquitto");
+                find("mosquitto_passwd").expect("mosquitto_passwd is installed with mosquitto");
             let status = Command::new(program)
                 .arg("-b")
                 .arg(&file)
