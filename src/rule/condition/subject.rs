@@ -125,7 +125,7 @@ impl<'a> Subject<'a> {
 
     fn payload<'b>(&'b self, message: &'a Message) -> CowVal<'b, 'b> {
         let read = || json::read(&message.payload);
-        borrowed(self.payload.get_or_init(read))
+        borrowed(self.payload.get_or_init(read).as_ref())
     }
 
     fn levels<'b>(&'b self, message: &'a Message) -> CowVal<'b, 'b> {
@@ -136,7 +136,7 @@ impl<'a> Subject<'a> {
             let is_few = levels.len() <= MAX_LEVELS;
             is_few.then(|| Box::new(CelList::from(levels)) as Boxed<'a>)
         };
-        borrowed(self.levels.get_or_init(read))
+        borrowed(self.levels.get_or_init(read).as_ref())
     }
 
     fn of_detail<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
@@ -193,7 +193,7 @@ fn payload_text(message: &Message) -> CowVal<'_, '_> {
     std::str::from_utf8(&message.payload).map_or_else(|_| null(), text)
 }
 
-fn borrowed<'b>(value: &'b Option<Boxed<'_>>) -> CowVal<'b, 'b> {
+fn borrowed<'b>(value: Option<&'b Boxed<'_>>) -> CowVal<'b, 'b> {
     match value {
         Some(value) => {
             let value: &'b (dyn Val + 'b) = value.as_ref();

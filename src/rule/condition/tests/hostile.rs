@@ -186,5 +186,8 @@ fn what_is_looked_at_for_each_of_many_elements_is_bounded() {
     let subject = Subject::new(&message);
     let too_much = compile(text, message.kind).holds(&subject);
     assert_eq!(too_much, Err(Failure::TooMuch));
-    assert_eq!(compile("size(payload.list) == 1900", message.kind).holds(&subject), YES);
+    assert_eq!(
+        compile("size(payload.list) == 1900", message.kind).holds(&subject),
+        YES
+    );
 }
