@@ -140,6 +140,7 @@ impl Client {
 fn endpoint(config: &Config, oauth2: &auth::oauth2::Config) -> Result<Connector, tls::Error> {
     let mut config = config.clone();
     config.url = oauth2.token_url.clone();
+    config.proxy.clone_from(&oauth2.proxy);
     config.tls.server_name = None;
     config.version = Version::Http11;
     Connector::new(&config)
