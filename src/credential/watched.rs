@@ -148,6 +148,20 @@ impl<T: Send + Sync + 'static> Watched<T> {
         self.last()
     }
 
+    /// Returns the value after a look at the files now, if it is not the one that was `used`: the one
+    /// who was shown that does not believe it.
+    ///
+    /// # Cancel safety
+    /// That of [`current`](Self::current).
+    pub async fn replaced(&self, used: &Arc<T>) -> Option<Arc<T>> {
+        // Somebody else may have looked since it was used.
+        if Arc::ptr_eq(&self.last(), used) {
+            self.shared.lock().due = None;
+            self.current(Instant::now()).await;
+        }
+        Some(self.last()).filter(|last| !Arc::ptr_eq(last, used))
+    }
+
     async fn look(&self, now: Instant) {
         let permit = Arc::clone(&self.looking)
             .acquire_owned()
@@ -303,6 +317,22 @@ mod tests {
         world.check(INTERVAL / 2, "two").await;
         fs::write(world.path(), "three").expect("write the secret");
         world.check(INTERVAL, "three").await;
+    }
+
+    #[tokio::test]
+    async fn who_is_not_believed_sees_a_replaced_file_at_once() {
+        let mut world = World::new();
+        world.check(Duration::ZERO, "one").await;
+        let used = world.watched.last();
+        assert!(world.watched.replaced(&used).await.is_none());
+        world.replace("two");
+        for _ in 0..2 {
+            let other = world.watched.replaced(&used).await;
+            assert_eq!(other.as_deref().map(String::as_str), Some("two"));
+        }
+        assert_eq!(world.made.load(Ordering::Relaxed), 3);
+        let fixed = Watched::from(Secret::new("x"));
+        assert!(fixed.replaced(&fixed.last()).await.is_none());
     }
 
     #[tokio::test]

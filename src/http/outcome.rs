@@ -39,6 +39,11 @@ impl Answer {
         self.status == StatusCode::UNAUTHORIZED
     }
 
+    /// Returns whether the receiver does not believe what the request shows, or not enough.
+    pub(super) fn is_refusal(self) -> bool {
+        self.is_unauthorized() || self.status == StatusCode::FORBIDDEN
+    }
+
     /// Returns what it means for the delivery, if these status codes, too, are worth another attempt.
     pub(super) fn outcome(self, retry_statuses: &[StatusCode]) -> Outcome {
         let failure = Failure::from(Class::Status(self.status.as_u16()));
