@@ -89,6 +89,8 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     }
     templates::report_missing(&section, &webhook);
     shaping::report_unbatchable(&section, &webhook.http);
+    sign::report_unverifiable(&section, &webhook.http);
+    auth::report_exposed(&section, &webhook.http);
     section.finish();
     (is_enabled && is_readable).then_some(webhook)
 }
