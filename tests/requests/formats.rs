@@ -1,5 +1,9 @@
 //! Bodies of every format, with what an MQTT 5 publisher adds.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 use support::client::{Property, Publish};
 use support::receiver::{Behaviour, Request};
@@ -241,4 +245,38 @@ async fn what_is_called_an_event_and_is_none_spoils_no_batch() {
     assert_eq!(theirs.count(), 1);
     assert_eq!(batch[0]["data"], json!({}));
     assert_eq!(batch[0]["type"], "io.mqhook.message_publish");
+    read_by_the_sdk(&request.body);
+}
+
+/// Reads each event of a batch on standard input as a request of its own: the SDK knows no batches.
+const SDK: &str = r#"
+import json, sys
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+batch = json.load(sys.stdin)
+for event in batch:
+    headers = {"content-type": "application/cloudevents+json"}
+    read = from_http_event(HTTPMessage(headers, json.dumps(event).encode()))
+    assert read.get_attributes()["id"] == event["id"]
+print(len(batch))
+"#;
+
+/// Asserts that the `CloudEvents` SDK for Python, if `./test` has installed it, reads a batch.
+fn read_by_the_sdk(batch: &[u8]) {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    let python = target.expect("it has one").join("cloudevents/bin/python");
+    if !python.exists() {
+        println!("skipped: the CloudEvents SDK is not installed; ./test does that");
+        return;
+    }
+    let mut child = Command::new(python)
+        .args(["-c", SDK])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(batch).expect("Python reads");
+    drop(input);
+    let output = child.wait_with_output().expect("Python ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "9\n");
 }
