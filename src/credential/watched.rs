@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
@@ -154,22 +154,33 @@ impl<T: Send + Sync + 'static> Watched<T> {
     /// # Cancel safety
     /// That of [`current`](Self::current).
     pub async fn replaced(&self, used: &Arc<T>) -> Option<Arc<T>> {
-        // Somebody else may have looked since it was used.
-        if Arc::ptr_eq(&self.last(), used) {
-            self.shared.lock().due = None;
-            self.current(Instant::now()).await;
+        let is_other = || !Arc::ptr_eq(&self.last(), used);
+        let looking = async {
+            let permit = self.permit().await;
+            // Whoever had the permit before may have seen it.
+            if !is_other() && !self.shared.files.is_empty() {
+                self.look_with(permit, Instant::now()).await;
+            }
+        };
+        if !is_other() {
+            let _ = timeout(PATIENCE, looking).await;
         }
-        Some(self.last()).filter(|last| !Arc::ptr_eq(last, used))
+        Some(self.last()).filter(|_| is_other())
     }
 
     async fn look(&self, now: Instant) {
-        let permit = Arc::clone(&self.looking)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        if !self.shared.is_due(now) {
-            return; // Whoever had the permit before has looked.
-        }
+        let permit = self.permit().await;
+        if self.shared.is_due(now) {
+            self.look_with(permit, now).await;
+        } // Otherwise whoever had the permit before has looked.
+    }
+
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let permit = Arc::clone(&self.looking).acquire_owned().await;
+        permit.expect("the semaphore is never closed")
+    }
+
+    async fn look_with(&self, permit: OwnedSemaphorePermit, now: Instant) {
         let shared = Arc::clone(&self.shared);
         let looking = tokio::task::spawn_blocking(move || {
             shared.look(now);

@@ -34,6 +34,17 @@ async fn a_name_whose_addresses_are_denied_is_not_connected_to() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_denied_is_not_connected_to_whatever_else_is_allowed() {
+    let receiver = Receiver::start();
+    let keys = "network = { allow = [\"10.0.0.0/8\"], deny = [\"local*\"] }";
+    let config = webhook(&by_name(&receiver), keys);
+    let setup = post(receiver, &config, &[]).await;
+    let said = "of localhost is in `network.deny`";
+    fails(&setup, "address", said).await;
+    assert_eq!(setup.receiver.counts().connections, 0);
+}
+
+#[tokio::test]
 async fn what_a_webhook_allows_counts_before_what_all_deny() {
     let receiver = Receiver::start();
     let keys = "network.allow = [\"127.0.0.0/8\"]";

@@ -110,8 +110,9 @@ async fn a_secret_that_is_replaced_as_the_receiver_goes_over_costs_no_event() {
             setup.publish("t", "x").await;
         }
         setup.wait_for_metric(delivered, |count| count == 6).await;
-        // One was refused, and sent once more, signed anew.
-        assert_eq!(setup.receiver.requests().len(), 7, "{keys}");
+        // One was refused, and sent once more, signed anew; unless a second has passed before it.
+        let requests = setup.receiver.requests().len();
+        assert!((6..=7).contains(&requests), "{keys}: {requests}");
     }
 }
 
