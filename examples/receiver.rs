@@ -14,7 +14,7 @@
 //! mqhook run -c examples/signed.toml            # in a shell with the same variable
 //! ```
 //!
-//! It prints each event once. mqhook posts an event again when it cannot know whether the receiver
+//! It takes requests of any method at any path, and prints each event once per path. mqhook posts an event again when it cannot know whether the receiver
 //! has it, for example when the connection broke before the answer; the `webhook-id` header is then
 //! the same, so what was seen before is acknowledged and left alone.
 //!
@@ -33,8 +33,7 @@ use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::Value;
 use standardwebhooks::Webhook;
 
@@ -65,7 +64,7 @@ async fn main() -> Result<()> {
         seen: Mutex::default(),
     });
     let router = Router::new()
-        .route("/hook", post(take))
+        .fallback(take)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(receiver);
     Ok(axum::serve(listener, router).await?)
@@ -81,6 +80,8 @@ struct Receiver {
 /// Takes one event.
 async fn take(
     State(receiver): State<Arc<Receiver>>,
+    method: Method,
+    uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> StatusCode {
@@ -92,14 +93,23 @@ async fn take(
         return StatusCode::UNAUTHORIZED;
     }
     let id = headers.get("webhook-id").and_then(|id| id.to_str().ok());
-    let (Some(id), Ok(event)) = (id, serde_json::from_slice::<Value>(&body)) else {
+    let Some(id) = id else {
         return StatusCode::BAD_REQUEST;
     };
     let mut seen = receiver.seen.lock().expect("nothing panics with the lock");
-    if seen.is_new(id) {
-        println!("{id} {event}");
+    // Several webhooks may post an event, each with the same id.
+    if seen.is_new(&format!("{id} {}", uri.path())) {
+        println!("{id} {method} {uri} {}", shown(&body));
     }
     StatusCode::NO_CONTENT
+}
+
+/// Returns a body in one line; escaped, as whoever publishes a message decides what is in it.
+fn shown(body: &[u8]) -> String {
+    match serde_json::from_slice::<Value>(body) {
+        Ok(event) => event.to_string(),
+        Err(_) => format!("{:?}", String::from_utf8_lossy(body)),
+    }
 }
 
 /// The ids of the latest events.

@@ -11,6 +11,7 @@ use crate::credential::Secret;
 use crate::http;
 use crate::http::auth::oauth2::{self, Place};
 use crate::http::auth::{Config, header_value};
+use crate::http::policy::spelled;
 
 /// What `type` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,6 +180,33 @@ pub(super) fn is_secured(webhook: &Section<'_>) -> bool {
         .find(&["auth", "token_url"])
         .map(|entry| &entry.node.value);
     matches!(url, Some(Value::String(url)) if url.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://")))
+}
+
+/// Warns of a client's secret that others may read on its way to the endpoint.
+pub(super) fn report_exposed(webhook: &Section<'_>, http: &http::Config) {
+    let Config::OAuth2(oauth2) = &http.auth else {
+        return;
+    };
+    let host = oauth2.token_url.origin().host().unwrap_or_default();
+    let is_loopback = spelled(host).map_or(host == "localhost", |address| address.is_loopback());
+    let (key, message, help) = if !oauth2.token_url.is_https() && !is_loopback {
+        (
+            ["auth", "token_url"],
+            "sends the client's secret unencrypted",
+            "begin with https://",
+        )
+    } else if oauth2.token_url.is_https() && !http.tls.verify {
+        (
+            ["tls", "verify"],
+            "holds for `auth.token_url`, too: anyone on the way can read the client's secret",
+            "name the authority of both in `tls.cacertfile`",
+        )
+    } else {
+        return;
+    };
+    let span = webhook.find(&key).map(|entry| entry.node.span);
+    let message = format!("`{}` {message}", webhook.path(&key.join(".")));
+    webhook.report(Problem::warning(span.or(webhook.span()), message).help(help));
 }
 
 /// Reports configured headers that `sign` or `auth` set, too.

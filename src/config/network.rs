@@ -2,12 +2,16 @@
 //! says of itself.
 
 use super::complaint::Complaint;
+use super::credential::Reader;
 use super::problem::Problem;
 use super::scalar::text;
-use super::schema::{Context, path};
+use super::schema::Context;
 use super::section::Section;
 use super::value::Value;
+use crate::credential::Secret;
 use crate::http;
+use crate::http::Target;
+use crate::http::auth::Config as Auth;
 use crate::http::policy::{Entry, EntryError, Policy};
 use crate::http::proxy::{NoProxy, Proxy, ProxyUrlError};
 
@@ -47,36 +51,88 @@ pub(super) fn read(mut section: Section<'_>, context: &Context<'_>) -> Network {
     network
 }
 
-/// Reads what a webhook says of it, with what holds for all.
+/// Reads what a webhook says of it, with what holds for all; returns how proxies are chosen.
 pub(super) fn of_webhook(
     section: &mut Section<'_>,
     http: &mut http::Config,
     context: &Context<'_>,
-) {
-    let network = context.network.borrow();
-    http.network = network.policy.clone();
+) -> Proxies {
+    http.network = context.network.borrow().policy.clone();
     if let Some(mut section) = section.section("network") {
         lists(&mut section, &mut http.network);
         section.finish();
     }
-    let host = http.url.origin().host().unwrap_or_default();
-    http.proxy = match choice(section, context) {
-        Some(Choice::Proxy(proxy)) => Some(proxy),
-        Some(Choice::None) => None,
-        Some(Choice::Environment) => of_environment(section, http, context),
-        None if network.no_proxy.holds(host) => None,
-        None => match &network.choice {
-            Choice::Proxy(proxy) => Some(proxy.clone()),
-            Choice::None => None,
-            Choice::Environment => of_environment(section, http, context),
-        },
+    let proxies = Proxies {
+        choice: choice(section, context),
     };
-    if let Err(denied) = http.network.judge_host(host)
-        && section.has("url")
+    http.proxy = proxies.of(&http.url, section, context);
+    report_denied(section, &["url"], &http.url, http);
+    proxies
+}
+
+/// What a webhook says of proxies; `None` if it leaves that to `network`.
+pub(super) struct Proxies {
+    choice: Option<Choice>,
+}
+
+impl Proxies {
+    /// Chooses what connects to the endpoint of tokens, if there is one, and judges that.
+    pub(super) fn of_tokens(
+        &self,
+        section: &Section<'_>,
+        http: &mut http::Config,
+        context: &Context<'_>,
+    ) {
+        let Auth::OAuth2(oauth2) = &mut http.auth else {
+            return;
+        };
+        oauth2.proxy = self.of(&oauth2.token_url, section, context);
+        let Auth::OAuth2(oauth2) = &http.auth else {
+            return;
+        };
+        let endpoint = http::Config {
+            proxy: oauth2.proxy.clone(),
+            ..http.clone()
+        };
+        report_denied(
+            section,
+            &["auth", "token_url"],
+            &oauth2.token_url,
+            &endpoint,
+        );
+    }
+
+    /// Returns the proxy that connects to a target.
+    fn of(&self, target: &Target, section: &Section<'_>, context: &Context<'_>) -> Option<Proxy> {
+        let network = context.network.borrow();
+        let host = target.origin().host().unwrap_or_default();
+        let choice = match &self.choice {
+            None if network.no_proxy.holds(host) => &Choice::None,
+            None => &network.choice,
+            Some(choice) => choice,
+        };
+        match choice {
+            Choice::None => None,
+            Choice::Proxy(proxy) => Some(proxy.clone()),
+            Choice::Environment => of_environment(section, target, context),
+        }
+    }
+}
+
+/// Reports a URL that is never connected to.
+fn report_denied(section: &Section<'_>, key: &[&str], target: &Target, http: &http::Config) {
+    let host = target.origin().host().unwrap_or_default();
+    let judged = match &http.proxy {
+        None => http.network.judge_host(host),
+        Some(_) => http.network.judge_host_beyond_proxy(host),
+    };
+    if let Err(denied) = judged
+        && let Some(entry) = section.find(key)
     {
         let complaint = Complaint::new(format!("it never connects: {denied}"));
-        let help = "name the range in `network.allow` if that is meant";
-        section.report_about("url", complaint.help(help));
+        let complaint = complaint.help(denied.remedy());
+        let path = section.path(&key.join("."));
+        section.report(complaint.about(&path, entry.node.span));
     }
 }
 
@@ -112,22 +168,23 @@ fn choice(section: &mut Section<'_>, context: &Context<'_>) -> Option<Choice> {
         "environment" => Ok(Choice::Environment),
         url => Proxy::try_from(url).map(Choice::Proxy).map_err(complaint),
     });
-    let credentials = section.read("proxy_auth_file", |node| {
-        let path = path(text(node)?, context);
-        let text = context.outside.read(&path).map_err(|error| {
-            let reason = super::reason(&error);
-            Complaint::new(format!("cannot read {}: {reason}", path.display()))
-        })?;
-        let line = text.trim_end_matches(['\r', '\n']).to_owned();
-        if line.contains(':') && !line.chars().any(char::is_control) {
-            return Ok(line);
-        }
-        let complaint = Complaint::new(format!("{} holds no credentials", path.display()));
-        Err(complaint.help("it must have one line, user:password"))
-    });
+    let check = |credentials: &str| {
+        let checked = Secret::new(credentials);
+        let stand_in = Proxy::try_from("http://h:1").map_err(complaint)?;
+        let checked = stand_in.with_credentials(checked);
+        checked.map(drop).map_err(|error| {
+            Complaint::new(error.to_string()).help("it must have one line, user:password")
+        })
+    };
+    let reader = Reader {
+        context,
+        check: &check,
+    };
+    let credentials = section.read("proxy_auth_file", |node| reader.file(node));
     match (choice, credentials) {
         (Some(Choice::Proxy(proxy)), Some(credentials)) => {
-            Some(Choice::Proxy(proxy.with_credentials(&credentials)))
+            // They have been checked.
+            proxy.with_credentials(credentials).ok().map(Choice::Proxy)
         }
         (choice, credentials) => {
             if credentials.is_some() {
@@ -156,25 +213,21 @@ fn hosts(section: &mut Section<'_>) -> Option<Vec<String>> {
     Some(hosts.into_iter().map(|(host, _)| host).collect())
 }
 
-/// Returns the proxy that the environment names for a webhook, as curl reads it.
-fn of_environment(
-    section: &Section<'_>,
-    http: &http::Config,
-    context: &Context<'_>,
-) -> Option<Proxy> {
+/// Returns the proxy that the environment names for a target, as curl reads it.
+fn of_environment(section: &Section<'_>, target: &Target, context: &Context<'_>) -> Option<Proxy> {
     let first = |names: &[&'static str]| {
         names.iter().find_map(|name| {
             let value = context.outside.env(name)?;
             (!value.is_empty()).then_some((*name, value))
         })
     };
-    let host = http.url.origin().host().unwrap_or_default();
+    let host = target.origin().host().unwrap_or_default();
     if let Some((_, list)) = first(&["no_proxy", "NO_PROXY"])
         && NoProxy::new([list.as_str()]).holds(host)
     {
         return None;
     }
-    let (name, url) = first(if http.url.is_https() {
+    let (name, url) = first(if target.is_https() {
         &["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"]
     } else {
         &["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
@@ -189,7 +242,8 @@ fn of_environment(
         Err(error) => {
             let message = format!("the environment variable {name} is no proxy: {error}");
             let place = section.span_of("proxy");
-            section.report(Problem::error(place, message).help("mend it, or set `proxy`"));
+            // The receiver and the endpoint of tokens have the same environment.
+            section.report_once(Problem::error(place, message).help("mend it, or set `proxy`"));
             None
         }
     }

@@ -63,6 +63,14 @@ impl<'a> Section<'a> {
         self.problems.borrow_mut().push(problem);
     }
 
+    /// Reports a problem, unless the same was.
+    pub(super) fn report_once(&self, problem: Problem) {
+        let mut problems = self.problems.borrow_mut();
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+
     /// Returns whether something is wrong at this place.
     pub(super) fn is_reported(&self, span: Span) -> bool {
         let problems = self.problems.borrow();

@@ -2,8 +2,11 @@
 
 use super::complaint::Complaint;
 use super::credential::{Reader, report_second};
+use super::problem::Problem;
 use super::schema::Context;
 use super::section::Section;
+use crate::envelope::Format;
+use crate::http::{self, Compression};
 use crate::sign::{Config, Scheme, SecretError};
 
 /// Where secrets may be written; in one of these places only.
@@ -47,6 +50,34 @@ pub(super) fn read(mut section: Section<'_>, context: &Context<'_>) -> Option<Co
         scheme: scheme?,
         secrets,
     })
+}
+
+/// Warns of signatures that some receivers cannot verify: they are of the bytes as they are sent, and
+/// many frameworks show others.
+pub(super) fn report_unverifiable(webhook: &Section<'_>, http: &http::Config) {
+    let Some(entry) = webhook.find(&["sign"]).filter(|_| http.sign.is_some()) else {
+        return;
+    };
+    let path = webhook.path("sign");
+    let warn = |message: String, help: &str| {
+        webhook.report(Problem::warning(entry.key_span, message).help(help));
+    };
+    if http.compression != Compression::None {
+        let message = format!(
+            "`{path}` signs the body as it is sent, which is compressed: receivers that decompress before they verify cannot"
+        );
+        warn(
+            message,
+            "verify before decompressing, or remove `compression`",
+        );
+    }
+    if http.body.format == Format::Raw {
+        let message = format!(
+            "`{path}` signs payloads as they are: libraries that take bodies for text cannot verify those that are not UTF-8"
+        );
+        let help = "let the receiver verify bytes, or choose another `body.format`";
+        warn(message, help);
+    }
 }
 
 fn complaint(error: SecretError) -> Complaint {

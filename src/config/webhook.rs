@@ -53,7 +53,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     let mut webhook = Webhook::new(name, url);
     webhook.http.templates.path = path;
     http(&mut section, &mut webhook, context);
-    network::of_webhook(&mut section, &mut webhook.http, context);
+    let proxies = network::of_webhook(&mut section, &mut webhook.http, context);
     if let Some(section) = section.section_or("sign", "write { secret_file = \"signing-secret\" }")
     {
         webhook.http.sign = sign::read(section, context);
@@ -65,6 +65,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
         webhook.http.auth = auth::read(section, context);
     }
     auth::report_doubled(&section, &webhook.http);
+    proxies.of_tokens(&section, &mut webhook.http, context);
     if let Some(section) = section.section("body") {
         webhook.http.body = body::read(section);
     }
@@ -88,6 +89,8 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     }
     templates::report_missing(&section, &webhook, context.publisher);
     shaping::report_unbatchable(&section, &webhook.http);
+    sign::report_unverifiable(&section, &webhook.http);
+    auth::report_exposed(&section, &webhook.http);
     section.finish();
     (is_enabled && is_readable).then_some(webhook)
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
@@ -148,14 +148,39 @@ impl<T: Send + Sync + 'static> Watched<T> {
         self.last()
     }
 
-    async fn look(&self, now: Instant) {
-        let permit = Arc::clone(&self.looking)
-            .acquire_owned()
-            .await
-            .expect("the semaphore is never closed");
-        if !self.shared.is_due(now) {
-            return; // Whoever had the permit before has looked.
+    /// Returns the value after a look at the files now, if it is not the one that was `used`: the one
+    /// who was shown that does not believe it.
+    ///
+    /// # Cancel safety
+    /// That of [`current`](Self::current).
+    pub async fn replaced(&self, used: &Arc<T>) -> Option<Arc<T>> {
+        let is_other = || !Arc::ptr_eq(&self.last(), used);
+        let looking = async {
+            let permit = self.permit().await;
+            // Whoever had the permit before may have seen it.
+            if !is_other() && !self.shared.files.is_empty() {
+                self.look_with(permit, Instant::now()).await;
+            }
+        };
+        if !is_other() {
+            let _ = timeout(PATIENCE, looking).await;
         }
+        Some(self.last()).filter(|_| is_other())
+    }
+
+    async fn look(&self, now: Instant) {
+        let permit = self.permit().await;
+        if self.shared.is_due(now) {
+            self.look_with(permit, now).await;
+        } // Otherwise whoever had the permit before has looked.
+    }
+
+    async fn permit(&self) -> OwnedSemaphorePermit {
+        let permit = Arc::clone(&self.looking).acquire_owned().await;
+        permit.expect("the semaphore is never closed")
+    }
+
+    async fn look_with(&self, permit: OwnedSemaphorePermit, now: Instant) {
         let shared = Arc::clone(&self.shared);
         let looking = tokio::task::spawn_blocking(move || {
             shared.look(now);
@@ -303,6 +328,22 @@ mod tests {
         world.check(INTERVAL / 2, "two").await;
         fs::write(world.path(), "three").expect("write the secret");
         world.check(INTERVAL, "three").await;
+    }
+
+    #[tokio::test]
+    async fn who_is_not_believed_sees_a_replaced_file_at_once() {
+        let mut world = World::new();
+        world.check(Duration::ZERO, "one").await;
+        let used = world.watched.last();
+        assert!(world.watched.replaced(&used).await.is_none());
+        world.replace("two");
+        for _ in 0..2 {
+            let other = world.watched.replaced(&used).await;
+            assert_eq!(other.as_deref().map(String::as_str), Some("two"));
+        }
+        assert_eq!(world.made.load(Ordering::Relaxed), 3);
+        let fixed = Watched::from(Secret::new("x"));
+        assert!(fixed.replaced(&fixed.last()).await.is_none());
     }
 
     #[tokio::test]

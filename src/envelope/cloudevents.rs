@@ -16,7 +16,8 @@
 //! The data of a message is its payload; of anything else, an object as in the format `json`. In
 //! *structured* mode the body holds everything; in *binary* mode the data is the body, and the
 //! attributes are `ce-` headers, percent-encoded (HTTP binding, 3.1.3.2). A message whose content type
-//! begins with `application/cloudevents` is one already, and is passed through (MQTT binding, 3.2).
+//! begins with `application/cloudevents` is one already, and is passed through (MQTT binding, 3.2); one
+//! that says so in JSON, and lacks what every event must have, is a message like any other.
 //! Characters that no attribute may hold (1.0.2, Type System) become U+FFFD.
 
 use std::borrow::Cow;
@@ -25,6 +26,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderValue;
+use serde::Deserialize;
 
 use super::metadata::Metadata;
 use super::writer::{Object, key};
@@ -32,7 +34,8 @@ use super::{Body, Rejected, attributes, raw};
 use crate::event::{Detail, Event, Message};
 use crate::payload::{json, media_type};
 
-const STRUCTURED: HeaderValue = HeaderValue::from_static("application/cloudevents+json");
+const STRUCTURED: HeaderValue = HeaderValue::from_static(STRUCTURED_TYPE);
+const STRUCTURED_TYPE: &str = "application/cloudevents+json";
 const BATCH: HeaderValue = HeaderValue::from_static("application/cloudevents-batch+json");
 
 /// What the media type of every event that is one already begins with.
@@ -116,14 +119,37 @@ fn passed_through(event: &Event, config: &Config) -> Option<Body> {
     if !start.eq_ignore_ascii_case(PREFIX.as_bytes()) {
         return None;
     }
+    let is_json = media_type::is(content_type.to_str().unwrap_or_default(), STRUCTURED_TYPE);
+    if is_json && !is_event(message) {
+        return None;
+    }
     // One that could as well have been made here may stand in a batch.
-    let is_ours = config.mode == Mode::Structured
-        && content_type == STRUCTURED
-        && message.payload.trim_ascii_start().starts_with(b"{")
-        && json(&message.payload).is_some();
+    let is_ours = config.mode == Mode::Structured && is_json;
     Some(Body {
         content_type: (!is_ours).then_some(content_type),
         ..message.payload.clone().into()
+    })
+}
+
+/// Returns whether a message that says so is an event: what is joined with others into a batch must
+/// not spoil it.
+fn is_event(message: &Message) -> bool {
+    #[derive(Deserialize)]
+    struct Required<'a> {
+        #[serde(borrow)]
+        specversion: Cow<'a, str>,
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+        #[serde(borrow)]
+        source: Cow<'a, str>,
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    let is_object = message.payload.trim_ascii_start().starts_with(b"{");
+    let text = json(&message.payload).filter(|_| is_object);
+    let required = text.and_then(|text| serde_json::from_str(text).ok());
+    required.is_some_and(|it: Required<'_>| {
+        it.specversion == "1.0" && ![it.id, it.source, it.kind].iter().any(|it| it.is_empty())
     })
 }
 

@@ -3,7 +3,7 @@
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Config, content};
+use super::{Config, configured, content};
 use crate::event::{Id, Timestamp};
 
 /// Names the event, the same on every attempt (Standard Webhooks).
@@ -36,10 +36,11 @@ impl Headers {
             (USER_AGENT, HeaderValue::from_static(AGENT)),
             (CONTENT_TYPE, content::content_type(config)),
         ];
-        let is_configured =
-            |name: &HeaderName| config.headers.iter().any(|(other, _)| other == name);
+        // Those that are made of each event replace ours, too.
+        let configured = configured(config);
         let mut last = HeaderMap::new();
-        last.extend(own.into_iter().filter(|(name, _)| !is_configured(name)));
+        let own = own.into_iter();
+        last.extend(own.filter(|(name, _)| !configured.contains(name)));
         for (name, value) in &config.headers {
             last.append(name, value.clone());
         }

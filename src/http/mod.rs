@@ -192,10 +192,13 @@ impl Client {
             Err(outcome) => return outcome,
         };
         let shape = match (&self.templates, events) {
-            (Some(templates), [event, ..]) => match templates.shape(&self.contents.scope(event)) {
-                Ok(shape) => Some(Box::new(shape)),
-                Err(failure) => return Outcome::Rejected(failure),
-            },
+            (Some(templates), [event, ..]) => {
+                // Large, and its future shall not make every attempt's large.
+                match Box::pin(templates.shape_of(event, &self.contents, deadline)).await {
+                    Ok(shape) => Some(Box::new(shape)),
+                    Err(outcome) => return outcome,
+                }
+            }
             _ => None,
         };
         let draft = Draft {

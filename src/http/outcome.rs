@@ -39,6 +39,11 @@ impl Answer {
         self.status == StatusCode::UNAUTHORIZED
     }
 
+    /// Returns whether the receiver does not believe what the request shows, or not enough.
+    pub(super) fn is_refusal(self) -> bool {
+        self.is_unauthorized() || self.status == StatusCode::FORBIDDEN
+    }
+
     /// Returns what it means for the delivery, if these status codes, too, are worth another attempt.
     pub(super) fn outcome(self, retry_statuses: &[StatusCode]) -> Outcome {
         let failure = Failure::from(Class::Status(self.status.as_u16()));
@@ -68,7 +73,20 @@ pub(super) fn of_exchange(error: &hyper::Error) -> Failure {
     } else {
         Class::Closed
     };
-    Failure::because(class, error)
+    said_by(class, error)
+}
+
+/// Returns a failure with what an error says; but what a receiver adds to its GOAWAY may be anything,
+/// and reaches no log.
+pub(super) fn said_by(class: Class, error: &hyper::Error) -> Failure {
+    let http2 = chain(error).find_map(|error| error.downcast_ref::<h2::Error>());
+    match http2.and_then(|error| error.reason().filter(|_| error.is_go_away())) {
+        Some(reason) => Failure {
+            detail: format!("the HTTP/2 connection ended: {reason}"),
+            ..class.into()
+        },
+        None => Failure::because(class, error),
+    }
 }
 
 /// Returns why an HTTP/2 receiver took no request, or no more of them, if that is what it said.

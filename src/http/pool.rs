@@ -234,7 +234,7 @@ pub(super) enum Drained {
 pub(super) async fn drain(mut body: Incoming) -> Result<Drained, Failure> {
     let mut length = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::because(Class::Closed, &error))?;
+        let frame = frame.map_err(|error| outcome::said_by(Class::Closed, &error))?;
         length += frame.data_ref().map_or(0, Bytes::len);
         if length > BODY_LIMIT_BYTES {
             return Ok(Drained::UpToLimit);

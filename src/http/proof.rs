@@ -78,6 +78,19 @@ impl Proofs {
         })
     }
 
+    /// Returns whether a file has changed since the proof was made of it, which explains a refusal.
+    async fn have_changed(&self, proof: &Proof) -> bool {
+        if let (Some(signer), Some(used)) = (&self.signer, &proof.signer)
+            && signer.replaced(used).await.is_some()
+        {
+            return true;
+        }
+        match (&self.header, &proof.header) {
+            (Some((_, header)), Some((_, used))) => header.replaced(used).await.is_some(),
+            _ => false,
+        }
+    }
+
     /// Returns whether an answer says that the token was no longer good, so that the request should be
     /// made again with another one.
     fn is_outdated(&self, proof: &Proof, answer: Answer) -> bool {
@@ -110,7 +123,8 @@ impl Proof {
 }
 
 impl Client {
-    /// Sends an event with what proves it; with another token, if the first one is refused.
+    /// Sends an event with what proves it; once more, if that is refused and there is another token, or
+    /// a file has changed.
     pub(super) async fn send_proved(
         &self,
         proofs: &Proofs,
@@ -125,9 +139,10 @@ impl Client {
             proof.add_to(request.headers_mut(), &draft.content.body.bytes);
             let answer = self.pool.send(request, now, deadline).await?;
             if !proofs.is_outdated(&proof, answer) {
-                return Ok(answer);
-            }
-            if is_again {
+                if is_again || !answer.is_refusal() || !proofs.have_changed(&proof).await {
+                    return Ok(answer);
+                }
+            } else if is_again {
                 // A third token may do, so this is no rejection; but not in the same attempt.
                 return Err(Class::Status(401).into());
             }
@@ -140,6 +155,7 @@ impl Client {
 fn endpoint(config: &Config, oauth2: &auth::oauth2::Config) -> Result<Connector, tls::Error> {
     let mut config = config.clone();
     config.url = oauth2.token_url.clone();
+    config.proxy.clone_from(&oauth2.proxy);
     config.tls.server_name = None;
     config.version = Version::Http11;
     Connector::new(&config)

@@ -13,8 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 use super::policy;
+use crate::credential::{Secret, Watched};
 
 /// The longest head of an answer that is read.
 const HEAD_LIMIT_BYTES: usize = 16 * 1024;
@@ -23,8 +25,13 @@ const HEAD_LIMIT_BYTES: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct Proxy {
     origin: Uri,
-    authorization: Option<SecretString>,
+    authorization: Option<Watched<SecretString>>,
 }
+
+/// A text is not what a proxy's credentials are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("it is not one line, user:password")]
+pub struct NotCredentials;
 
 /// Why a text is not the URL of a proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -60,14 +67,16 @@ pub(super) enum Fault {
 }
 
 impl Proxy {
-    /// Returns the proxy with other credentials, `user:password`.
-    #[must_use]
-    pub fn with_credentials(self, credentials: &str) -> Self {
-        let encoded = STANDARD.encode(credentials);
-        Self {
-            authorization: Some(SecretString::from(format!("Basic {encoded}"))),
+    /// Returns the proxy with other credentials, `user:password`, which follow their file.
+    ///
+    /// # Errors
+    /// That is not what they look like.
+    pub fn with_credentials(self, credentials: Secret) -> Result<Self, NotCredentials> {
+        let value = |secrets: &[Secret]| authorization(secrets[0].expose());
+        Ok(Self {
+            authorization: Some(Watched::of_secrets(vec![credentials], value)?),
             ..self
-        }
+        })
     }
 
     pub(super) fn origin(&self) -> &Uri {
@@ -86,31 +95,40 @@ impl Proxy {
         }
     }
 
-    /// Makes a connection to the proxy one to `target`, host and port.
+    /// Makes a connection to the proxy one to `target`, host and port, of which nothing is read but what
+    /// the proxy says.
     pub(super) async fn connect(
         &self,
         stream: &mut TcpStream,
         target: &str,
+        first: First,
     ) -> Result<(), ProxyError> {
         let mut head = format!("CONNECT {target} HTTP/1.1\r\nhost: {target}\r\n");
         if let Some(authorization) = &self.authorization {
             head += "proxy-authorization: ";
-            head += authorization.expose_secret();
+            head += authorization.current(Instant::now()).await.expose_secret();
             head += "\r\n";
         }
         head += "\r\n";
         let closed = |error: io::Error| self.fails(Fault::Closed, Some(error.into()));
         stream.write_all(head.as_bytes()).await.map_err(closed)?;
         let mut answer = Vec::new();
+        let mut chunk = [0; 1024];
         loop {
-            if stream.read_buf(&mut answer).await.map_err(closed)? == 0 {
+            let seen = stream.peek(&mut chunk).await.map_err(closed)?;
+            if seen == 0 {
                 return Err(self.fails(Fault::Closed, None));
             }
-            if let Some(end) = end_of_head(&answer) {
+            let before = answer.len();
+            answer.extend_from_slice(&chunk[..seen]);
+            let end = end_of_head(&answer);
+            let of_proxy = end.unwrap_or(answer.len()) - before;
+            let taken = stream.read_exact(&mut chunk[..of_proxy]).await;
+            taken.map_err(closed)?;
+            if end.is_some() {
                 let status = status(&answer).ok_or_else(|| self.fails(Fault::NotHttp, None))?;
                 return match status {
-                    // The receiver speaks only when it is spoken to.
-                    200..300 if end == answer.len() => Ok(()),
+                    200..300 if of_proxy == seen || first == First::Anyone => Ok(()),
                     200..300 => Err(self.fails(Fault::NotHttp, None)),
                     status => Err(self.fails(Fault::Refused(status), None)),
                 };
@@ -120,6 +138,24 @@ impl Proxy {
             }
         }
     }
+}
+
+/// Who says the first word over a connection to a receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum First {
+    /// We do, as in HTTP/1.1 and TLS.
+    We,
+    /// The receiver may, as in HTTP/2 without TLS (RFC 9113, 3.4).
+    Anyone,
+}
+
+/// Returns the value of `proxy-authorization` for `user:password` (RFC 7617, 2).
+fn authorization(credentials: &str) -> Result<SecretString, NotCredentials> {
+    if !credentials.contains(':') || credentials.chars().any(char::is_control) {
+        return Err(NotCredentials);
+    }
+    let encoded = STANDARD.encode(credentials);
+    Ok(SecretString::from(format!("Basic {encoded}")))
 }
 
 /// Returns where what follows the head begins.
@@ -164,11 +200,13 @@ impl TryFrom<&str> for Proxy {
             origin: origin.build().map_err(|_| ProxyUrlError::Form)?,
             authorization: None,
         };
-        Ok(match user.map(decoded) {
-            Some(user) if user.contains(':') => proxy.with_credentials(&user),
-            Some(user) => proxy.with_credentials(&format!("{user}:")),
-            None => proxy,
-        })
+        let credentials = match user.map(decoded) {
+            Some(user) if user.contains(':') => user,
+            Some(user) => format!("{user}:"),
+            None => return Ok(proxy),
+        };
+        let proxy = proxy.with_credentials(Secret::new(credentials));
+        proxy.map_err(|NotCredentials| ProxyUrlError::Form)
     }
 }
 
@@ -254,10 +292,8 @@ mod tests {
             let proxy = Proxy::try_from(text).unwrap_or_else(|e| panic!("{text}: {e}"));
             assert_eq!(proxy.to_string(), shown, "{text}");
             assert_eq!(format!("{proxy:?}"), format!("Proxy({shown})"), "{text}");
-            let secret = proxy
-                .authorization
-                .as_ref()
-                .map(ExposeSecret::expose_secret);
+            let secret = proxy.authorization.as_ref().map(Watched::last);
+            let secret = secret.as_ref().map(|secret| secret.expose_secret());
             assert_eq!(secret, authorization, "{text}");
         };
         check("http://p:3128", "p:3128", None);
@@ -281,6 +317,7 @@ mod tests {
             "http://:1",
             "http://p:1/a",
             "http://p:1?a",
+            "http://a:%0A@p:1",
         ] {
             assert_eq!(
                 Proxy::try_from(text).unwrap_err(),

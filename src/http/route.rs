@@ -11,10 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::Config;
-use super::policy::{Denied, Policy};
-use super::proxy::{Fault, Proxy};
+use super::policy::Policy;
+use super::proxy::{Fault, First, Proxy};
 use super::resolver::Resolver;
+use super::{Config, Version};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -24,6 +24,7 @@ pub(super) struct Route {
     tcp: HttpConnector<Resolver>,
     policy: Arc<Policy>,
     proxy: Option<Arc<Proxy>>,
+    first: First,
 }
 
 impl Route {
@@ -42,21 +43,30 @@ impl Route {
             tcp,
             policy: Arc::new(config.network.clone()),
             proxy: config.proxy.clone().map(Arc::new),
+            first: match (config.version, config.url.is_https()) {
+                (Version::Http2, false) => First::Anyone,
+                _ => First::We,
+            },
         }
     }
 
     async fn open(mut self, origin: Uri) -> Result<TokioIo<TcpStream>, BoxError> {
         // A host that is an address is not looked up, and a proxy looks up names for us.
-        judge(&self.policy, &origin)?;
+        let host = origin.host().unwrap_or_default();
         let Some(proxy) = self.proxy else {
+            self.policy.judge_host(host)?;
             return Ok(self.tcp.call(origin).await?);
         };
+        self.policy.judge_host_beyond_proxy(host)?;
         let unreachable = |error: BoxError| proxy.fails(Fault::Unreachable, Some(error));
-        judge(&self.policy, proxy.origin()).map_err(|denied| unreachable(denied.into()))?;
+        let proxy_host = proxy.origin().host().unwrap_or_default();
+        self.policy
+            .judge_host(proxy_host)
+            .map_err(|denied| unreachable(denied.into()))?;
         let connected = self.tcp.call(proxy.origin().clone()).await;
         let mut stream = connected.map_err(|error| unreachable(error.into()))?;
         proxy
-            .connect(stream.inner_mut(), &host_and_port(&origin))
+            .connect(stream.inner_mut(), &host_and_port(&origin), self.first)
             .await?;
         Ok(stream)
     }
@@ -74,10 +84,6 @@ impl Service<Uri> for Route {
     fn call(&mut self, origin: Uri) -> Self::Future {
         Box::pin(self.clone().open(origin))
     }
-}
-
-fn judge(policy: &Policy, origin: &Uri) -> Result<(), Denied> {
-    policy.judge_host(origin.host().unwrap_or_default())
 }
 
 fn host_and_port(origin: &Uri) -> String {

@@ -1,11 +1,20 @@
 //! What of a request is made of its event: method, path and headers, where they are templates.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
+use tokio::time::{Instant, timeout_at};
+
+use super::content::Contents;
 use crate::envelope::Body;
-use crate::sink::{Class, Failure};
+use crate::event::Event;
+use crate::sink::{Class, Failure, Outcome};
 use crate::template::{Error, Scope, Template, url::PathTemplate};
+
+/// Of events with so many bytes, shapes are made on another thread: filters may look at all of them.
+const QUICK_BYTES: usize = 16 * 1024;
 
 /// The templates of one webhook; where one is missing, that part is the same for all events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +34,28 @@ impl Templates {
         self.method.is_none() && self.path.is_none() && self.headers.is_empty()
     }
 
+    /// Returns what differs from event to event, made on another thread if that may take long.
+    pub(super) async fn shape_of(
+        &self,
+        event: &Arc<Event>,
+        contents: &Contents,
+        deadline: Instant,
+    ) -> Result<Shape, Outcome> {
+        let scope = contents.scope(event);
+        if event.size() <= QUICK_BYTES {
+            return self.shape(&scope).map_err(Outcome::Rejected);
+        }
+        let templates = self.clone();
+        let making = tokio::task::spawn_blocking(move || templates.shape(&scope));
+        match timeout_at(deadline, making).await {
+            Ok(Ok(made)) => made.map_err(Outcome::Rejected),
+            Ok(Err(error)) => Err(Outcome::Retry(Failure::because(Class::Other, &error))),
+            Err(_elapsed) => Err(Outcome::Retry(Class::Timeout.into())),
+        }
+    }
+
     /// Returns what differs from event to event.
-    pub(super) fn shape(&self, scope: &Scope) -> Result<Shape, Failure> {
+    fn shape(&self, scope: &Scope) -> Result<Shape, Failure> {
         let method = self.method.as_ref().map(|template| method(template, scope));
         let path = self.path.as_ref().map(|template| path(template, scope));
         let headers = self.headers.iter().map(|(name, template)| {
@@ -57,7 +86,9 @@ impl Shape {
         if let Some(path) = self.path {
             *request.uri_mut() = path;
         }
-        request.headers_mut().extend(self.headers);
+        for (name, value) in self.headers {
+            request.headers_mut().insert(name, value);
+        }
     }
 }
 

@@ -10,11 +10,14 @@
 //! | `exists`, `all`, `exists_one`, `filter` | 4, none within another |
 //! | bytes of a payload that is read as JSON | 65,536 |
 //! | values in it, their depth | 2,048, 32 |
+//! | bytes of a payload that is read as text | 65,536 |
+//! | levels of a topic | 200 |
+//! | bytes of what is mentioned, each time that it is | 32 MiB |
 //!
-//! So no node is evaluated more than 2,048 times per `exists` and its like, and the text that a node
-//! looks at is no longer than the payload. There are no regular expressions, and no `map`, which could
-//! make much of little. A payload beyond the bounds is as good as one that is not JSON: `payload` is
-//! null. A condition that cannot be evaluated is false and says why, see [`Failure`]; a panic of the
+//! So of what one event holds, no loop has more than 2,048 elements; and what is mentioned for each of
+//! them, such as the whole payload as text, is bounded over all of them together: see [`Failure::TooMuch`].
+//! There are no regular expressions, and no `map`, which could make much of little. What is beyond the
+//! other bounds is null: `payload` (as if it were not JSON), `payload_text`, `topic_levels`. A condition that cannot be evaluated is false and says why, see [`Failure`]; a panic of the
 //! library is such a reason.
 
 mod inspect;
@@ -94,6 +97,9 @@ pub enum Failure {
     /// A division by zero, a number that is too large, or the like.
     #[error("a value cannot be computed")]
     Value,
+    /// It would take too long: it looks at too much for each of too many elements.
+    #[error("it looks at too much for each of too many elements")]
+    TooMuch,
     /// The library has a bug.
     #[error("evaluating it failed; this is a bug")]
     Panic,
@@ -123,9 +129,12 @@ impl Condition {
     /// # Errors
     /// It could not be evaluated, which is as good as false.
     pub fn holds(&self, subject: &Subject<'_>) -> Result<bool, Failure> {
+        subject.begin();
         let evaluate = || evaluate(&self.expression, subject);
         let evaluated = catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or(Err(Failure::Panic));
         match evaluated {
+            // Whatever came of it: `exists` and its like get over failures.
+            _ if subject.is_exhausted() => Err(Failure::TooMuch),
             Err(Failure::Missing | Failure::Type) if subject.payload_is_unreadable() => {
                 Err(Failure::Payload)
             }

@@ -108,8 +108,9 @@ impl Template {
         (!missing.is_empty()).then(|| quoted(&missing))
     }
 
-    /// Returns which of the names and paths in the template have no value.
-    pub(super) fn missing(&self, scope: &Value) -> String {
+    /// Returns which of the names and paths in the template have no value; those in brackets are looked
+    /// for in the line that failed.
+    pub(super) fn missing(&self, scope: &Value, line: usize) -> String {
         let paths: BTreeSet<String> = self
             .compiled()
             .undeclared_variables(true)
@@ -119,9 +120,14 @@ impl Template {
             .iter()
             .filter(|path| is_missing(scope, path))
             .collect();
-        match missing.as_slice() {
+        if !missing.is_empty() {
+            return quoted(&missing);
+        }
+        let source = self.compiled();
+        let line = source.source().lines().nth(line.saturating_sub(1));
+        match in_brackets(line.unwrap_or_default(), scope).as_slice() {
             [] => "a value".to_owned(),
-            missing => quoted(missing),
+            missing => quoted(&missing.iter().collect::<Vec<_>>()),
         }
     }
 
@@ -151,6 +157,31 @@ fn is_missing(scope: &Value, path: &str) -> bool {
     });
     // The names of the language, such as `range`, are no variables of ours.
     found.is_none() && path.split('.').next().is_some_and(is_known)
+}
+
+/// Returns what a line asks for in brackets, such as `topic_levels[9]`, and does not get, as far as
+/// that shows: with a name of ours before, and a number or a text within.
+fn in_brackets(line: &str, scope: &Value) -> Vec<String> {
+    let is_of_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let missing = line.match_indices('[').filter_map(|(open, _)| {
+        let name = line[..open]
+            .rsplit(|character| !is_of_name(character))
+            .next()?;
+        let key = line[open + 1..].split(']').next()?.trim();
+        let unquoted = ['\'', '"'].iter().find_map(|quote| {
+            let key = key.strip_prefix(*quote)?;
+            key.strip_suffix(*quote)
+        });
+        let value = match unquoted {
+            Some(text) => Value::from(text),
+            None => Value::from(key.parse::<i64>().ok()?),
+        };
+        let list = scope.get_attr(name).ok().filter(|_| is_known(name))?;
+        let found = list.get_item(&value).ok();
+        let is_missing = found.is_none_or(|found| found.is_undefined());
+        is_missing.then(|| format!("{name}[{key}]"))
+    });
+    missing.collect()
 }
 
 /// Returns an event of a kind with everything that one may have.

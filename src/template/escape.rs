@@ -1,9 +1,10 @@
 //! How a value is written in the place where it stands.
 
 use minijinja::value::ValueKind;
-use minijinja::{Error, ErrorKind, Output, Value};
+use minijinja::{Error, ErrorKind, Output, State, Value};
 use thiserror::Error;
 
+use super::bound;
 use crate::payload::media_type;
 use crate::payload::percent::Set;
 
@@ -33,6 +34,9 @@ pub enum Refusal {
     /// It is not a value that JSON has.
     #[error("a value can not be written as JSON")]
     NotJson,
+    /// A client must not decide how much memory is taken on the way.
+    #[error("a value on the way gets too large")]
+    TooLarge,
 }
 
 impl Place {
@@ -48,18 +52,25 @@ impl Place {
         }
     }
 
-    /// Writes a value.
-    pub(super) fn write(self, value: &Value, out: &mut Output<'_>) -> Result<(), Error> {
+    /// Writes a value, counted with all that was written before it.
+    pub(super) fn write(
+        self,
+        value: &Value,
+        state: &mut State,
+        out: &mut Output<'_>,
+    ) -> Result<(), Error> {
         match value.kind() {
             // An `if` without `else` that did not come true.
             ValueKind::Undefined => Ok(()),
             ValueKind::None if self != Self::Json => Err(refuse(Refusal::Null)),
             ValueKind::String => {
                 let text = value.as_str().ok_or_else(|| refuse(Refusal::NotJson))?;
+                bound::count(text.len(), state)?;
                 self.write_text(text, value.is_safe(), out)
             }
             _ => {
-                let json = serde_json::to_string(value).map_err(|_| refuse(Refusal::NotJson))?;
+                let json = bound::json(value)?;
+                bound::count(json.len(), state)?;
                 self.write_text(&json, self == Self::Json, out)
             }
         }
@@ -102,6 +113,6 @@ fn write_json_content(text: &str, out: &mut Output<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-fn refuse(refusal: Refusal) -> Error {
+pub(super) fn refuse(refusal: Refusal) -> Error {
     Error::new(ErrorKind::InvalidOperation, "refused").with_source(refusal)
 }

@@ -15,10 +15,11 @@
 //! | form body | percent-encoded | refused | as JSON, percent-encoded |
 //! | other body, method | as it is | refused | as JSON |
 //!
-//! Beyond that a path with a segment `.` or `..` is refused ([`url`]), and a body that says that it
+//! Beyond that a path with a segment `.` or `..`, or one that values leave empty, is refused ([`url`]), and a body that says that it
 //! is JSON and is not. **What has no value is refused**, not empty: an event that lacks what a
 //! template names is rejected with the name, unless the template asks first (`default`, `if`).
 
+mod bound;
 mod check;
 mod escape;
 mod filters;
@@ -113,7 +114,7 @@ impl Template {
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         // Blocks that are kept in a variable are written in the same place.
         environment.set_auto_escape_callback(|_| AutoEscape::Custom("place".into()));
-        environment.set_formatter(move |out, _, value| place.write(value, out));
+        environment.set_formatter(move |out, state, value| place.write(value, state, out));
         filters::add(&mut environment);
         environment
             .add_template_owned(NAME, text.to_owned())
@@ -180,7 +181,7 @@ impl Template {
             (ErrorKind::OutOfFuel, _) => Error::OutOfFuel,
             (ErrorKind::UndefinedError, _) => Error::Undefined {
                 line,
-                names: self.missing(scope),
+                names: self.missing(scope, line),
             },
             (kind, _) => Error::Failed {
                 line,

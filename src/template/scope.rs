@@ -65,7 +65,8 @@ pub(super) const NAMES: [&str; 33] = [
     "about_attempts",
 ];
 
-/// What the names stand for, for one event. Nothing is made before a template asks for it.
+/// What the names stand for, for one event. Nothing is made before a template asks for it, and what is
+/// large only once.
 #[derive(Debug, Clone)]
 pub struct Scope(Arc<Names>);
 
@@ -74,7 +75,9 @@ struct Names {
     event: Arc<Event>,
     encoding: Encoding,
     not_utf8: NotUtf8,
+    payload: OnceLock<Value>,
     payload_json: OnceLock<Option<Value>>,
+    topic_levels: OnceLock<Value>,
 }
 
 impl Scope {
@@ -85,7 +88,9 @@ impl Scope {
             event: Arc::clone(event),
             encoding,
             not_utf8,
+            payload: OnceLock::new(),
             payload_json: OnceLock::new(),
+            topic_levels: OnceLock::new(),
         }))
     }
 
@@ -126,11 +131,17 @@ impl Names {
     fn of_message(&self, message: &Message, name: &str) -> Option<Value> {
         match name {
             "topic" => Some(message.topic.as_str().into()),
-            "topic_levels" => Some(message.topic.as_str().split('/').map(Value::from).collect()),
+            "topic_levels" => {
+                let levels = || message.topic.levels().map(Value::from).collect();
+                Some(self.topic_levels.get_or_init(levels).clone())
+            }
             "qos" => Some(message.qos.into()),
             "retain" => Some(message.retain.into()),
             "protocol_version" => message.protocol_version.map(Value::from),
-            "payload" => Some(self.encode(message).text.as_ref().into()),
+            "payload" => {
+                let text = || self.encode(message).text.as_ref().into();
+                Some(self.payload.get_or_init(text).clone())
+            }
             "payload_encoding" => Some(self.encode(message).encoding.text_name().into()),
             "payload_json" => self.payload_json.get_or_init(|| parse(message)).clone(),
             _ => {

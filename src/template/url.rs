@@ -10,7 +10,11 @@ const MOST_BYTES: usize = 8 * 1024;
 
 /// The part of a URL that is made of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PathTemplate(Template);
+pub struct PathTemplate {
+    template: Template,
+    /// How many segments of the path are empty as it is written, whatever values there are.
+    empty_segments: usize,
+}
 
 /// A URL as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +33,7 @@ impl PathTemplate {
     /// # Errors
     /// Nothing can be made of this event, or a receiver might take the path for another one.
     pub fn render(&self, scope: &Scope) -> Result<String, Error> {
-        let mut rendered = self.0.render_text(scope)?;
+        let mut rendered = self.template.render_text(scope)?;
         if rendered.starts_with('?') {
             rendered.insert(0, '/');
         }
@@ -37,14 +41,26 @@ impl PathTemplate {
         if path.split('/').any(is_dots) {
             return Err(Error::Unfit("the path would have a segment `.` or `..`"));
         }
+        // `/devices/` is another resource than `/devices/7`, and `/a//b` may be the same as `/a/b`.
+        if empty_segments(path) > self.empty_segments {
+            return Err(Error::Unfit(
+                "the path would have an empty segment where a value stands",
+            ));
+        }
         Ok(rendered)
     }
 
     /// Returns the template, to be asked what it lacks.
     #[must_use]
     pub fn template(&self) -> &Template {
-        &self.0
+        &self.template
     }
+}
+
+/// Returns how many segments of a path are empty; it begins with a slash.
+fn empty_segments(path: &str) -> usize {
+    let segments = path.split('/').skip(1);
+    segments.filter(|segment| segment.is_empty()).count()
 }
 
 /// Returns whether a segment of a path means the same or a higher folder, in whatever spelling
@@ -72,12 +88,17 @@ pub fn split(text: &str) -> Result<Split, Mistake> {
     };
     let fixed = &text[..first];
     let path = path_start(fixed).ok_or(Mistake::InOrigin)?;
-    let (template, stand_in) = convert(&text[path..])?;
-    let template = Template::compile(&template, Place::Url, MOST_BYTES)?;
+    let converted = convert(&text[path..])?;
+    let template = Template::compile(&converted.template, Place::Url, MOST_BYTES)?;
+    let written = converted.written.split('?').next().unwrap_or_default();
     Ok(Split {
-        stand_in: format!("{}{stand_in}", &text[..path]),
+        stand_in: format!("{}{}", &text[..path], converted.stand_in),
         fixed: fixed.to_owned(),
-        path: Some(PathTemplate(template)),
+        path: Some(PathTemplate {
+            template,
+            // Without a path it is `/`.
+            empty_segments: empty_segments(written).max(usize::from(written.is_empty())),
+        }),
     })
 }
 
@@ -89,13 +110,21 @@ fn path_start(fixed: &str) -> Option<usize> {
     (!fixed.contains('#')).then_some(start)
 }
 
-/// Returns the template for what is written, and what it would be if every value were `x`.
-fn convert(text: &str) -> Result<(String, String), Mistake> {
-    let (mut template, mut stand_in) = (String::new(), String::new());
+/// What is made of path and query as they are written.
+#[derive(Default)]
+struct Converted {
+    template: String,
+    /// What it would be if every placeholder were `x`.
+    stand_in: String,
+    /// What it would be if every value were `x`, and blocks and comments nothing.
+    written: String,
+}
+
+fn convert(text: &str) -> Result<Converted, Mistake> {
+    let mut converted = Converted::default();
     let mut rest = text;
     while let Some(at) = rest.find('{') {
-        template.push_str(&rest[..at]);
-        stand_in.push_str(&rest[..at]);
+        converted.push(&rest[..at]);
         rest = &rest[at..];
         let end = match rest.as_bytes().get(1) {
             Some(b'{') => "}}",
@@ -109,16 +138,27 @@ fn convert(text: &str) -> Result<(String, String), Mistake> {
         })? + end.len();
         match end {
             "}" => {
-                template.push_str("{{ ");
-                template.push_str(&rest[1..length - 1]);
-                template.push_str(" }}");
+                converted.template.push_str("{{ ");
+                converted.template.push_str(&rest[1..length - 1]);
+                converted.template.push_str(" }}");
             }
-            _ => template.push_str(&rest[..length]),
+            _ => converted.template.push_str(&rest[..length]),
         }
-        stand_in.push('x');
+        converted.stand_in.push('x');
+        if end == "}" || end == "}}" {
+            converted.written.push('x');
+        }
         rest = &rest[length..];
     }
-    template.push_str(rest);
-    stand_in.push_str(rest);
-    Ok((template, stand_in))
+    converted.push(rest);
+    Ok(converted)
+}
+
+impl Converted {
+    /// Adds what stands between placeholders.
+    fn push(&mut self, text: &str) {
+        for part in [&mut self.template, &mut self.stand_in, &mut self.written] {
+            part.push_str(text);
+        }
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use support::receiver::Behaviour;
 use support::wait;
 
-use super::{next, replace, start};
+use super::{deliveries, next, replace, start};
 
 /// Asserts the one value of a header that this `auth` table makes.
 async fn check(auth: &str, name: &str, expected: &str) {
@@ -71,4 +72,45 @@ async fn what_a_file_says_is_sent_and_follows_the_file() {
         })
         .await;
     }
+}
+
+/// A careful operator replaces the file, and then the receiver takes nothing but the new token.
+#[tokio::test]
+async fn a_token_that_is_replaced_as_the_receiver_goes_over_costs_no_event() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("hook-token");
+    replace(&path, "0\n");
+    let keys = format!("type = \"bearer\"\ntoken_file = \"{}\"", path.display());
+    let setup = start(&keys).await;
+    for generation in 1..=5_u64 {
+        setup.publish("t", "x").await;
+        deliveries(&setup, "delivered", generation * 4 - 3).await;
+        replace(&path, &format!("{generation}\n"));
+        let expected = format!("Bearer {generation}");
+        setup.receiver.set_script(move |request| {
+            let is_it = request.header("authorization").as_ref() == Some(&expected);
+            Behaviour::Status(if is_it { 200 } else { 401 })
+        });
+        for _ in 0..3 {
+            setup.publish("t", "x").await;
+        }
+        deliveries(&setup, "delivered", generation * 4).await;
+    }
+    let rejected = "mqhook_deliveries_total{webhook=\"a\",outcome=\"rejected\"}";
+    assert_eq!(setup.metric(rejected).await, 0);
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_what_did_not_change_is_asked_once() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("hook-token");
+    replace(&path, "one\n");
+    let keys = format!("type = \"bearer\"\ntoken_file = \"{}\"", path.display());
+    let setup = start(&keys).await;
+    for (status, count) in [(401, 1), (403, 2)] {
+        setup.receiver.set(Behaviour::Status(status));
+        setup.publish("t", "x").await;
+        deliveries(&setup, "rejected", count).await;
+    }
+    assert_eq!(setup.receiver.requests().len(), 2);
 }

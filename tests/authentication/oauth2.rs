@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use support::certificates::Certificates;
+use support::proxy::{Manner, Proxy};
 use support::receiver::{Answer, Behaviour, Gate, Receiver, Request};
 use support::setup::Setup;
 use support::wait;
@@ -283,4 +284,73 @@ async fn a_replaced_client_secret_takes_effect() {
     setup.wait_for_metric(AUTH_METRIC, |count| count >= 2).await;
     replace(&path, "new\n");
     assert_eq!(bearer(&setup.receiver.next().await), "Bearer token");
+}
+
+/// What is said of proxies is said of the host that is connected to.
+#[tokio::test]
+async fn the_endpoint_has_a_proxy_of_its_own_or_none() {
+    let endpoint = Receiver::start();
+    give_tokens(&endpoint, 3_600);
+    let proxy = Proxy::start(Manner::Connect(None)).await;
+    let by_name = format!("http://localhost:{}/token", endpoint.port());
+    let network = |no_proxy: &str| {
+        format!(
+            "[network]\nproxy = \"http://127.0.0.1:{}\"\nno_proxy = [\"{no_proxy}\"]\n",
+            proxy.port()
+        )
+    };
+    for (no_proxy, expected) in [("127.0.0.1", "localhost"), ("localhost", "127.0.0.1")] {
+        let before = proxy.asked().len();
+        let auth = auth(&endpoint, &network(no_proxy))
+            .replace(&format!("{}/token?x=1", endpoint.url()), &by_name);
+        let setup = start(&auth).await;
+        assert!(bearer(&next(&setup).await).starts_with("Bearer token-"));
+        let asked = proxy.asked().split_off(before);
+        assert_eq!(asked.len(), 1, "{asked:?}");
+        assert!(asked[0].target.starts_with(expected), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_must_not_be_connected_to_is_not() {
+    let endpoint = Receiver::start();
+    give_tokens(&endpoint, 3_600);
+    let by_name = format!("http://localhost:{}/token", endpoint.port());
+    let deny = "[webhooks.a.network]\nallow = [\"127.0.0.1\"]\ndeny = [\"localhost\", \"::1\"]\n";
+    let auth = auth(&endpoint, deny).replace(&format!("{}/token?x=1", endpoint.url()), &by_name);
+    // By its name it is denied, and by its address it is allowed, which counts first.
+    let setup = start(&auth).await;
+    assert!(bearer(&next(&setup).await).starts_with("Bearer token-"));
+    let denied = auth.replace("allow = [\"127.0.0.1\"]", "allow = [\"10.0.0.0/8\"]");
+    let setup = start(&denied).await;
+    setup.publish("t", "x").await;
+    setup.wait_for_metric(AUTH_METRIC, |count| count >= 2).await;
+    setup
+        .sidecar
+        .wait_for_log("the token endpoint: address: ")
+        .await;
+    assert_eq!(endpoint.counts().requests, 1);
+    assert_eq!(setup.receiver.counts().requests, 0);
+}
+
+/// Both have a reason of their own to send a request twice.
+#[tokio::test]
+async fn a_request_with_a_token_is_signed_again_with_the_next_token() {
+    let endpoint = Receiver::start();
+    give_tokens(&endpoint, 3_600);
+    let sign = "[webhooks.a.sign]\nsecret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    let setup = start(&auth(&endpoint, sign)).await;
+    refuse(&setup.receiver, &["token-1"]);
+    setup.publish("t", "x").await;
+    deliveries(&setup, "delivered", 1).await;
+    let requests = setup.receiver.requests();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(
+        requests[0].header("webhook-id"),
+        requests[1].header("webhook-id")
+    );
+    for request in &requests {
+        let signature = request.header("webhook-signature").expect("a signature");
+        assert!(signature.starts_with("v1,"), "{signature}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Patterns for client identifiers and user names, and conditions on events that are no messages.
 
 use super::{requests, start};
+use support::client::{Connect, Version};
 use support::setup::Setup;
 
 /// Connects clients of these names one after the other, and lets each go.
@@ -49,4 +50,26 @@ async fn patterns_and_conditions_choose_clients() {
         clients(&setup).await,
         ["sensor-1", "north-gw", "sensor-2", "last"]
     );
+}
+
+#[tokio::test]
+async fn a_pattern_for_user_names_takes_those_that_match() {
+    let setup = start(&[
+        r#"{ event = "on_client_connected", username = "al?ce*" }"#,
+        r#"{ event = "on_client_connected", client_id = "last" }"#,
+    ])
+    .await;
+    for (client, username) in [
+        ("one", "alice"),
+        ("two", "bob"),
+        ("three", "Alice"),
+        ("four", "alyce of the plant"),
+        ("five", "malice"),
+        ("six", "alce"),
+    ] {
+        let connect = Connect::new(Version::V5, client).username(username);
+        connect.open(setup.broker.port()).await.disconnect().await;
+    }
+    connect(&setup, &["alice"]).await;
+    assert_eq!(clients(&setup).await, ["one", "four", "last"]);
 }

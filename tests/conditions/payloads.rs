@@ -62,3 +62,24 @@ async fn hostile_payloads_are_counted_and_the_next_message_comes() {
         .filter(|line| line.contains("a condition could not be evaluated"));
     assert_eq!(lines.count(), 1, "expected one line a minute, got {log}");
 }
+
+#[tokio::test]
+async fn many_levels_and_a_large_payload_stall_nobody() {
+    let setup = start(&[
+        r#"{ event = "on_message_publish", topic = "t/#", where = "topic_levels.exists(l, payload_text.contains(l + 'q'))" }"#,
+        r#"{ event = "on_message_publish", topic = "t/#", where = "payload.list.exists(x, payload_text.contains(x + 'q'))" }"#,
+        r#"{ event = "on_message_publish", topic = "t/#", where = "payload_text == 'good'" }"#,
+    ])
+    .await;
+    let levels = format!("t{}", "/a".repeat(150));
+    let mebibyte = vec![b'a'; 1 << 20];
+    let list = vec!["\"aaaa\""; 1_500].join(",");
+    let list = format!("{{\"list\":[{list}],\"text\":\"{}\"}}", "a".repeat(40_000));
+    let hostile: [(&str, &[u8]); 2] = [(&levels, &mebibyte), ("t/list", list.as_bytes())];
+    publish(&setup, &hostile).await;
+    publish(&setup, &[("t/good", b"good")]).await;
+    assert_eq!(topics(&setup).await, ["t/good"]);
+    // Of the first the first two conditions; of the second the one that looks at too much, and of the
+    // last what is no list.
+    assert_eq!(setup.metric(FAILURES).await, 4);
+}

@@ -8,6 +8,8 @@ use support::certificates::Certificates;
 use support::http2::{Http2, Reply};
 use support::receiver::Receiver;
 use support::setup::Setup;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::{burst, fails, post, wait_for_deliveries, webhook};
 
@@ -164,4 +166,49 @@ async fn a_receiver_without_http_2_is_refused_where_that_is_required() {
     let receiver = Receiver::start_tls(offering(&certificates, &["http/1.1"]));
     let setup = post(receiver, &webhook("{receiver}/a", &keys), &[]).await;
     fails(&setup, "tls", "error=tls").await;
+}
+
+/// Reads until the client has asked for something, and leaves with a word.
+async fn leave_with_a_word(listener: TcpListener, word: &'static str) {
+    let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let length = u8::try_from(8 + word.len()).expect("it is a short word");
+    let mut go_away = vec![0, 0, length, 7, 0, 0, 0, 0, 0];
+    // No stream was looked at, and the reason is ENHANCE_YOUR_CALM.
+    go_away.extend([0, 0, 0, 0, 0, 0, 0, 0xb]);
+    go_away.extend(word.as_bytes());
+    loop {
+        let (mut stream, _) = listener.accept().await.expect("accept");
+        let mut read = Vec::new();
+        let _ = stream.write_all(&settings).await;
+        while !read.windows(4).any(|bytes| bytes == b"payl") {
+            if stream.read_buf(&mut read).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
+        let _ = stream.write_all(&go_away).await;
+        // To close before everything is read would be a reset, and take the word away.
+        while stream.read_buf(&mut read).await.unwrap_or(0) > 0 {}
+    }
+}
+
+#[tokio::test]
+async fn what_a_receiver_says_as_it_goes_away_is_not_repeated() {
+    const WORD: &str = "5ecret-of-the-receiver";
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("it is bound").port();
+    let _server = AbortOnDrop(tokio::spawn(leave_with_a_word(listener, WORD)));
+    let url = format!("http://127.0.0.1:{port}/");
+    let keys = "http_version = \"2\"";
+    let setup = post(Receiver::start(), &webhook(&url, keys), &[]).await;
+    fails(&setup, "closed", "the HTTP/2 connection ended: ").await;
+    let log = setup.sidecar.log();
+    assert!(!log.contains(WORD), "{log}");
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }

@@ -1,9 +1,13 @@
 //! Proxies that connect to receivers.
 
+use std::time::Duration;
+
 use support::certificates::Certificates;
+use support::http2::{Http2, Reply};
 use support::port::refusing_port;
 use support::proxy::{Asked, Manner, Proxy};
 use support::receiver::{Behaviour, Receiver};
+use support::wait;
 
 use super::{burst, fails, post, wait_for_deliveries, webhook};
 
@@ -175,4 +179,53 @@ async fn a_receiver_that_resets_is_tried_again_by_way_of_the_proxy() {
     let setup = post(receiver, &webhook("{receiver}/a", &through(&proxy)), &[]).await;
     wait_for_deliveries(&setup, 1).await;
     assert_eq!(setup.receiver.requests().len(), 2);
+}
+
+/// Each request has a connection, and asks the proxy anew.
+#[tokio::test]
+async fn credentials_of_a_proxy_follow_their_file() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("proxy-credentials");
+    std::fs::write(&path, "user:one\n").expect("write a file");
+    let proxy = Proxy::start(Manner::Connect(None)).await;
+    let receiver = Receiver::start();
+    receiver.set(Behaviour::CloseAfterAnswer {
+        answers: 1,
+        announced: true,
+    });
+    let keys = format!(
+        "proxy = \"http://127.0.0.1:{}\"\nproxy_auth_file = \"{}\"",
+        proxy.port(),
+        path.display()
+    );
+    let setup = post(receiver, &webhook("{receiver}/a", &keys), &[]).await;
+    wait_for_deliveries(&setup, 1).await;
+    let last = || proxy.asked().pop().and_then(|asked| asked.authorization);
+    assert_eq!(last().as_deref(), Some("Basic dXNlcjpvbmU="));
+    let new = path.with_extension("new");
+    std::fs::write(&new, "user:two\n").expect("write a file");
+    std::fs::rename(new, &path).expect("replace the file");
+    wait::until(Duration::from_secs(10), "the other password", async || {
+        let before = setup.receiver.counts().requests;
+        setup.publish("t", "x").await;
+        setup
+            .receiver
+            .wait_for_counts(|counts| counts.requests > before)
+            .await;
+        (last().as_deref() == Some("Basic dXNlcjp0d28=")).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn http_2_goes_through_the_proxy() {
+    let server = Http2::start(None, None, |_| Reply::Status(200)).await;
+    let proxy = Proxy::start(Manner::Connect(None)).await;
+    let url = format!("http://127.0.0.1:{}/a", server.port());
+    let keys = through(&proxy) + "\nhttp_version = \"2\"";
+    let setup = post(Receiver::start(), &webhook(&url, &keys), &[]).await;
+    burst(&setup, 9).await;
+    wait_for_deliveries(&setup, 10).await;
+    assert_eq!(proxy.asked().len(), 1);
+    assert_eq!(server.seen().connections, 1);
 }

@@ -1,5 +1,9 @@
 //! Bodies of every format, with what an MQTT 5 publisher adds.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 use support::client::{Property, Publish};
 use support::receiver::{Behaviour, Request};
@@ -197,4 +201,82 @@ async fn a_mebibyte_arrives_whole_in_every_format() {
         // Comparing with assert_eq would print two mebibytes.
         assert!(is_whole, "{format}: {} bytes", request.body.len());
     }
+}
+
+/// A client may call anything an event; in a batch with others it must not be why they are refused.
+#[tokio::test]
+async fn what_is_called_an_event_and_is_none_spoils_no_batch() {
+    let keys = "body.format = \"cloudevents\"\nbatch = { format = \"cloudevents\", max_events = 9, max_wait = \"10s\" }";
+    let setup = start(keys).await;
+    let mut client = setup.client("dev").await;
+    let good = r#"{"specversion":"1.0","id":"theirs","source":"/s","type":"t"}"#;
+    let called: [&str; 8] = [
+        "{}",
+        r#"{"specversion":"1.0","id":"","source":"/s","type":"t"}"#,
+        r#"{"specversion":"1.0","id":"1","id":"2","source":"/s","type":"t"}"#,
+        r#"{"specversion":"1.0","id":7,"source":"/s","type":"t"}"#,
+        r#"{"specversion":"9","id":"1","source":"/s","type":"t"}"#,
+        "[]",
+        "no JSON",
+        good,
+    ];
+    for payload in called {
+        let message = Publish::new("t", payload).content_type("application/cloudevents+json");
+        send(&mut client, message).await;
+    }
+    send(&mut client, Publish::new("t", "7")).await;
+    let request = setup.receiver.next().await;
+    let content_type = request.header("content-type");
+    assert_eq!(
+        content_type.as_deref(),
+        Some("application/cloudevents-batch+json")
+    );
+    let batch: Vec<Value> = serde_json::from_slice(&request.body).expect("a list");
+    assert_eq!(batch.len(), 9);
+    for event in &batch {
+        for key in ["specversion", "id", "source", "type"] {
+            assert!(
+                event[key].as_str().is_some_and(|text| !text.is_empty()),
+                "{event}"
+            );
+        }
+    }
+    let theirs = batch.iter().filter(|event| event["id"] == "theirs");
+    assert_eq!(theirs.count(), 1);
+    assert_eq!(batch[0]["data"], json!({}));
+    assert_eq!(batch[0]["type"], "io.mqhook.message_publish");
+    read_by_the_sdk(&request.body);
+}
+
+/// Reads each event of a batch on standard input as a request of its own: the SDK knows no batches.
+const SDK: &str = r#"
+import json, sys
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+batch = json.load(sys.stdin)
+for event in batch:
+    headers = {"content-type": "application/cloudevents+json"}
+    read = from_http_event(HTTPMessage(headers, json.dumps(event).encode()))
+    assert read.get_attributes()["id"] == event["id"]
+print(len(batch))
+"#;
+
+/// Asserts that the `CloudEvents` SDK for Python, if `./test` has installed it, reads a batch.
+fn read_by_the_sdk(batch: &[u8]) {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent();
+    let python = target.expect("it has one").join("cloudevents/bin/python");
+    if !python.exists() {
+        println!("skipped: the CloudEvents SDK is not installed; ./test does that");
+        return;
+    }
+    let mut child = Command::new(python)
+        .args(["-c", SDK])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    let mut input = child.stdin.take().expect("it is piped");
+    input.write_all(batch).expect("Python reads");
+    drop(input);
+    let output = child.wait_with_output().expect("Python ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "9\n");
 }

@@ -174,3 +174,91 @@ async fn the_example_is_good() {
         ]
     );
 }
+
+/// Waits for so many deliveries that were given up, and returns why.
+async fn reasons(setup: &Setup, count: u64) -> Vec<String> {
+    let series = "mqhook_deliveries_total{webhook=\"a\",outcome=\"rejected\"}";
+    setup
+        .wait_for_metric(series, |rejected| rejected == count)
+        .await;
+    let letters = wait::until(PATIENCE, "dead letters", async || {
+        Some(dead_letters(setup)).filter(|letters| letters.len() as u64 == count)
+    });
+    let letters = letters.await.into_iter();
+    letters
+        .map(|letter| letter["outcome"].as_str().expect("a text").to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn no_empty_value_changes_which_resource_is_meant() {
+    let keys = "url = \"{receiver}/devices/{topic_levels[1]}\"\nmethod = \"DELETE\"";
+    let setup = start(keys).await;
+    let mut client = setup.client("dev").await;
+    for topic in ["plant//x", "plant/", "plant/7/x"] {
+        send(&mut client, Publish::new(topic, "x")).await;
+    }
+    let request = setup.receiver.next().await;
+    assert_eq!(
+        (request.method(), request.target()),
+        ("DELETE", "/devices/7")
+    );
+    let expected = "request: url: the path would have an empty segment where a value stands";
+    assert_eq!(reasons(&setup, 2).await, [expected, expected]);
+    assert_eq!(setup.receiver.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_header_that_is_made_replaces_our_own() {
+    let keys = "headers = { content-type = \"a/{{ topic }}\", user-agent = \"{{ topic }}\" }";
+    let setup = start(keys).await;
+    let mut client = setup.client("dev").await;
+    send(&mut client, Publish::new("t", "x")).await;
+    let request = setup.receiver.next().await;
+    let of = |name: &str| -> Vec<String> {
+        let lines = request.header_lines().into_iter();
+        lines.filter(|line| line.starts_with(name)).collect()
+    };
+    assert_eq!(of("content-type"), ["content-type: a/t"]);
+    assert_eq!(of("user-agent"), ["user-agent: t"]);
+}
+
+#[tokio::test]
+async fn what_a_template_makes_on_the_way_neither_ends_nor_stalls_mqhook() {
+    let setup = start(
+        r#"
+headers.x-indented = "{{ [topic] | tojson(payload_json.n) | length }}"
+headers.x-encoded = "{{ payload | base62 | length }}"
+headers.x-replaced = "{{ payload | replace('a', payload) | length }}"
+"#,
+    )
+    .await;
+    let mut client = setup.client("dev").await;
+    let mebibyte = format!("{{\"n\": 1, \"a\": \"{}\"}}", "a".repeat(1 << 20));
+    for payload in ["{\"n\": 9223372036854775807}", &mebibyte, "{\"n\": 1}"] {
+        send(&mut client, Publish::new("t", payload.to_owned())).await;
+    }
+    let request = setup.receiver.next().await;
+    assert_eq!(request.header("x-replaced").as_deref(), Some("8"));
+    let reasons = reasons(&setup, 2).await;
+    let too_large = "line 1: a value on the way gets too large";
+    assert!(
+        reasons
+            .iter()
+            .all(|reason| reason.contains(too_large) || reason.contains("needs `payload_json.n`")),
+        "{reasons:?}"
+    );
+}
+
+#[tokio::test]
+async fn requests_of_large_events_are_made_elsewhere_and_arrive() {
+    let keys = "headers.x-length = \"{{ payload | upper | length }}\"\nbody.format = \"raw\"";
+    let setup = start(keys).await;
+    let mut client = setup.client("dev").await;
+    for bytes in [1, 16 * 1024 + 1, 1 << 20] {
+        send(&mut client, Publish::new("t", vec![b'a'; bytes])).await;
+        let request = setup.receiver.next().await;
+        assert_eq!(request.header("x-length"), Some(bytes.to_string()));
+        assert_eq!(request.body.len(), bytes);
+    }
+}

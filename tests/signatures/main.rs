@@ -7,6 +7,7 @@
 mod example;
 mod foreign;
 mod rotation;
+mod shapes;
 mod standard;
 
 use support::mosquitto::Mosquitto;
@@ -30,8 +31,18 @@ const PAYLOADS: [&str; 5] = [
 
 /// Starts with a webhook that gets everything and has this `sign` table.
 async fn start(sign: &str) -> Setup {
+    start_with("", sign).await
+}
+
+/// Like [`start`], with further keys of the webhook.
+async fn start_with(keys: &str, sign: &str) -> Setup {
+    let url = if keys.contains("url = ") {
+        ""
+    } else {
+        "url = \"{receiver}/a?b=c\"\n"
+    };
     let config = format!(
-        "[webhooks.a]\nurl = \"{{receiver}}/a?b=c\"\npool_size = 1\n\
+        "[webhooks.a]\n{url}{keys}\npool_size = 1\n\
          retry.exponential.initial = \"1500ms\"\n\
          events = [{{ event = \"on_message_publish\", topic = \"#\" }}]\n\
          [webhooks.a.sign]\n{sign}\n"

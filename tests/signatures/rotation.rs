@@ -1,11 +1,12 @@
 //! A secret whose file is replaced takes effect without a restart.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use standardwebhooks::Webhook;
-use support::receiver::Request;
+use support::receiver::{Behaviour, Request};
 use support::setup::Setup;
 use support::wait;
 
@@ -78,4 +79,52 @@ async fn what_was_idle_does_not_sign_with_a_secret_of_yesterday() {
     replace(&path, NEW);
     // The first use looks at the file, and waits for that.
     assert!(is_signed_with(&next(&setup).await, NEW));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_replaced_as_the_receiver_goes_over_costs_no_event() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("signing-secret");
+    replace(&path, OLD);
+    for keys in ["", "scheme = \"github\"\n"] {
+        replace(&path, OLD);
+        let setup = start(&format!("{keys}secret_file = \"{}\"", path.display())).await;
+        let is_standard = keys.is_empty();
+        let script = move |secret: &'static str| {
+            move |request: &Request| {
+                let is_believed = if is_standard {
+                    is_signed_with(request, secret)
+                } else {
+                    is_githubs(request, secret)
+                };
+                Behaviour::Status(if is_believed { 200 } else { 403 })
+            }
+        };
+        setup.receiver.set_script(script(OLD));
+        setup.publish("t", "x").await;
+        let delivered = "mqhook_deliveries_total{webhook=\"a\",outcome=\"delivered\"}";
+        setup.wait_for_metric(delivered, |count| count == 1).await;
+        replace(&path, NEW);
+        setup.receiver.set_script(script(NEW));
+        for _ in 0..5 {
+            setup.publish("t", "x").await;
+        }
+        setup.wait_for_metric(delivered, |count| count == 6).await;
+        // One was refused, and sent once more, signed anew; unless a second has passed before it.
+        let requests = setup.receiver.requests().len();
+        assert!((6..=7).contains(&requests), "{keys}: {requests}");
+    }
+}
+
+fn is_githubs(request: &Request, secret: &str) -> bool {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret.as_bytes());
+    let signature = ring::hmac::sign(&key, &request.body);
+    let hex = signature
+        .as_ref()
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").expect("a string takes all");
+            hex
+        });
+    header(request, "x-hub-signature-256") == format!("sha256={hex}")
 }

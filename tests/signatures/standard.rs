@@ -7,7 +7,7 @@ use support::receiver::{Behaviour, Request};
 use super::{NEW, OLD, capture, header, start};
 
 /// Returns whether the library believes a request with this body.
-fn is_believed(request: &Request, secret: &str, body: &[u8]) -> bool {
+pub(super) fn is_believed(request: &Request, secret: &str, body: &[u8]) -> bool {
     is_believed_with(&headers(request), secret, body)
 }
 

@@ -29,6 +29,7 @@ use super::token::{self, Grant, Token};
 use crate::credential::{Secret, Watched};
 use crate::http::connect::Connector;
 use crate::http::headers::AGENT;
+use crate::http::proxy::Proxy;
 use crate::http::{Target, outcome, retry_after};
 use crate::sink::{Class, Failure};
 use crate::telemetry::Throttle;
@@ -57,6 +58,9 @@ pub struct Config {
     pub audience: Option<String>,
     /// Where the credentials stand; default in `authorization`.
     pub place: Place,
+    /// What connects to the endpoint; `None`, the default: mqhook itself, whatever connects to the
+    /// receiver.
+    pub proxy: Option<Proxy>,
 }
 
 /// Where the credentials of a client stand (RFC 6749, 2.3.1).
@@ -94,6 +98,7 @@ impl Config {
             scope: None,
             audience: None,
             place: Place::default(),
+            proxy: None,
         }
     }
 }

@@ -40,7 +40,8 @@ fn by_default_all_but_link_local_and_metadata_may_be_connected_to() {
         "::1",
         "::",
         "fc00::1",
-        "fd00:ec2::253",
+        "fd00:ec3::254",
+        "64:ff9b:1:a00:0:100::",
         "fec0::1",
         "2001:db8::1",
         "::ffff:10.0.0.1",
@@ -60,6 +61,11 @@ fn by_default_all_but_link_local_and_metadata_may_be_connected_to() {
         "febf:ffff::",
         "fe80::a9fe:a9fe",
         "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd00:42::42",
+        "64:ff9b:1:a9fe:a9:fe00::",
+        "64:ff9b:1:a9:fe:a9fe::",
+        "64:ff9b:1:0:a9:fea9:fe00:0",
         "fd20:ce::254",
         "::ffff:169.254.169.254",
         "::169.254.169.254",
@@ -100,6 +106,45 @@ fn ranges_and_names_allow_and_deny() {
         "64:ff9b::169.254.169.254"
     ));
     assert!(!judge(&policy(&[], &["64:ff9b::/96"]), "64:ff9b::8.8.8.8"));
+}
+
+#[test]
+fn what_denies_loopback_denies_what_reaches_it() {
+    for address in ["0.0.0.0", "::", "::ffff:0.0.0.0", "64:ff9b::"] {
+        for deny in ["127.0.0.0/8", "::1", "0.0.0.0"] {
+            let is_covered = deny != "0.0.0.0" || address != "::";
+            assert_eq!(
+                !judge(&policy(&[], &[deny]), address),
+                is_covered,
+                "{address}, {deny}"
+            );
+        }
+        assert!(judge(&policy(&[], &["10.0.0.0/8"]), address), "{address}");
+        assert!(judge(
+            &policy(&["0.0.0.0", "::"], &["127.0.0.0/8"]),
+            address
+        ));
+    }
+    assert!(policy(&[], &["127.0.0.0/8"]).judge_host("0").is_err());
+}
+
+#[test]
+fn before_a_proxy_names_are_judged_without_ranges() {
+    let both = policy(&["8.8.8.8"], &["*.internal"]);
+    assert!(both.judge_host("a.internal").is_ok());
+    assert!(both.judge_host_beyond_proxy("a.internal").is_err());
+    assert!(both.judge_host_beyond_proxy("a.example").is_ok());
+    assert!(both.judge_host_beyond_proxy("8.8.8.8").is_ok());
+    assert!(both.judge_host_beyond_proxy("169.254.169.254").is_err());
+    let all = policy(&["*"], &[]);
+    for name in [
+        "metadata.google.internal",
+        "Metadata.Goog.",
+        "instance-data",
+    ] {
+        assert!(all.judge_host_beyond_proxy(name).is_err(), "{name}");
+        assert!(all.judge_host(name).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! An event as expressions see it: its attributes, by name.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytestring::ByteString;
 use cel::common::types::{CelBool, CelInt, CelList, CelNull, CelString};
@@ -37,6 +38,13 @@ const SUBSCRIPTION: [&str; 2] = ["topic_filter", "qos"];
 /// Variables of events with a [`Notice`](crate::event::Notice).
 const NOTICE: [&str; 3] = ["webhook", "attempts", "reason"];
 
+/// The most levels of a topic of which there is a list; as many as Mosquitto takes.
+const MAX_LEVELS: usize = 200;
+
+/// The most bytes that the variables of a message may hold together, counted at each mention. A loop
+/// mentions them once per element, so this bounds elements times bytes.
+const MAX_MENTIONED_BYTES: usize = 32 << 20;
+
 static NULL: CelNull = CelNull;
 
 /// Returns the variables that events of a kind have.
@@ -68,6 +76,11 @@ pub struct Subject<'a> {
     detail: &'a Detail,
     /// `Some(None)`: it is no JSON that may be looked into.
     payload: OnceLock<Option<Boxed<'a>>>,
+    /// `Some(None)`: there are too many.
+    levels: OnceLock<Option<Boxed<'a>>>,
+    /// What is left of [`MAX_MENTIONED_BYTES`] for the condition that looks.
+    left: AtomicUsize,
+    is_exhausted: AtomicBool,
 }
 
 impl<'a> Subject<'a> {
@@ -79,7 +92,31 @@ impl<'a> Subject<'a> {
             client: &happening.client,
             detail: &happening.detail,
             payload: OnceLock::new(),
+            levels: OnceLock::new(),
+            left: AtomicUsize::new(MAX_MENTIONED_BYTES),
+            is_exhausted: AtomicBool::new(false),
         }
+    }
+
+    /// Allows another condition as much as the one before it.
+    pub(super) fn begin(&self) {
+        self.left.store(MAX_MENTIONED_BYTES, Ordering::Relaxed);
+        self.is_exhausted.store(false, Ordering::Relaxed);
+    }
+
+    /// Returns whether the condition mentioned more than it may.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.is_exhausted.load(Ordering::Relaxed)
+    }
+
+    /// Counts a mention of a variable that holds so many bytes; `None` if that is too much.
+    fn mention(&self, bytes: usize) -> Option<()> {
+        let left = self.left.load(Ordering::Relaxed).checked_sub(bytes);
+        match left {
+            Some(left) => self.left.store(left, Ordering::Relaxed),
+            None => self.is_exhausted.store(true, Ordering::Relaxed),
+        }
+        left.map(drop)
     }
 
     /// Returns whether the payload was asked for, and could not be read.
@@ -89,13 +126,18 @@ impl<'a> Subject<'a> {
 
     fn payload<'b>(&'b self, message: &'a Message) -> CowVal<'b, 'b> {
         let read = || json::read(&message.payload);
-        match self.payload.get_or_init(read) {
-            Some(value) => {
-                let value: &'b (dyn Val + 'b) = value.as_ref();
-                CowVal::Borrowed(value)
-            }
-            None => null(),
-        }
+        borrowed(self.payload.get_or_init(read).as_ref())
+    }
+
+    fn levels<'b>(&'b self, message: &'a Message) -> CowVal<'b, 'b> {
+        let read = || {
+            let levels = message.topic.levels().take(MAX_LEVELS + 1);
+            let level = |level| Box::new(CelString::from(level)) as Boxed<'a>;
+            let levels: Vec<Boxed<'a>> = levels.map(level).collect();
+            let is_few = levels.len() <= MAX_LEVELS;
+            is_few.then(|| Box::new(CelList::from(levels)) as Boxed<'a>)
+        };
+        borrowed(self.levels.get_or_init(read).as_ref())
     }
 
     fn of_detail<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
@@ -115,20 +157,51 @@ impl<'a> Subject<'a> {
 
     fn of_message<'b>(&'b self, message: &'a Message, name: &str) -> Option<CowVal<'b, 'b>> {
         Some(match name {
-            "topic" => text(message.topic.as_str()),
-            "topic_levels" => {
-                let level = |level| Box::new(CelString::from(level)) as Boxed<'b>;
-                let levels: Vec<Boxed<'b>> = message.topic.levels().map(level).collect();
-                CowVal::owned(CelList::from(levels))
+            "topic" => {
+                self.mention(message.topic.as_str().len())?;
+                text(message.topic.as_str())
             }
-            "payload" => self.payload(message),
-            "payload_text" => std::str::from_utf8(&message.payload).map_or_else(|_| null(), text),
+            "topic_levels" => {
+                self.mention(message.topic.as_str().len())?;
+                self.levels(message)
+            }
+            "payload" => {
+                self.mention(readable(message).len())?;
+                self.payload(message)
+            }
+            "payload_text" => {
+                self.mention(readable(message).len())?;
+                payload_text(message)
+            }
             "payload_size" => size(message.payload.len()),
             "qos" => int(message.qos),
             "protocol_version" => or_null(message.protocol_version, int),
             "retain" => boolean(message.retain),
             _ => return None,
         })
+    }
+}
+
+/// Returns the payload, or nothing if it is larger than conditions look into.
+fn readable(message: &Message) -> &[u8] {
+    let is_readable = message.payload.len() <= json::MAX_BYTES;
+    if is_readable { &message.payload } else { &[] }
+}
+
+fn payload_text(message: &Message) -> CowVal<'_, '_> {
+    if message.payload.len() > json::MAX_BYTES {
+        return null();
+    }
+    std::str::from_utf8(&message.payload).map_or_else(|_| null(), text)
+}
+
+fn borrowed<'b>(value: Option<&'b Boxed<'_>>) -> CowVal<'b, 'b> {
+    match value {
+        Some(value) => {
+            let value: &'b (dyn Val + 'b) = value.as_ref();
+            CowVal::Borrowed(value)
+        }
+        None => null(),
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Reply {
 pub struct Seen {
     /// Target, identifier of the event, and body of each request that was read.
     pub requests: Vec<(String, Option<String>, String)>,
+    /// Headers of each of them.
+    pub heads: Vec<Vec<(String, String)>>,
     /// Connections so far.
     pub connections: usize,
     /// Connections, and requests, that there are now, and the most that there were at a time.
@@ -126,6 +128,7 @@ async fn serve(
                 seen.in_flight += 1;
                 seen.peak_in_flight = seen.peak_in_flight.max(seen.in_flight);
                 seen.requests.push(Default::default());
+                seen.heads.push(Vec::new());
                 seen.requests.len() - 1
             });
             let status = match script(number) {
@@ -163,7 +166,12 @@ async fn answer(
     let id = head.headers.get("webhook-id");
     let id = id.and_then(|id| id.to_str().ok()).map(str::to_owned);
     let body = String::from_utf8_lossy(&body).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        (name.to_string(), value.into_owned())
+    });
     change(&seen, |seen| {
+        seen.heads[number] = headers.collect();
         seen.requests[number] = (head.uri.to_string(), id, body);
     });
     if status == 0 {

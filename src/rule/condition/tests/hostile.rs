@@ -138,3 +138,56 @@ proptest! {
         prop_assert_ne!(asked, Err(Failure::Panic));
     }
 }
+
+/// Returns a message on a topic of so many levels.
+fn on_levels(levels: usize, payload: &[u8]) -> Happening {
+    let mut message = message(payload);
+    let Detail::Message(detail) = &mut message.detail else {
+        unreachable!("it is a message");
+    };
+    let topic = ByteString::from("a/".repeat(levels - 1) + "a");
+    detail.topic = TopicName::try_from(topic).expect("a name");
+    message
+}
+
+/// What took a minute and more is over at once.
+#[test]
+fn topics_and_texts_beyond_the_bounds_are_not_looked_into() {
+    let levels = "topic_levels.all(l, l == topic_levels[0])";
+    assert_eq!(ask(levels, &on_levels(200, b"")), YES);
+    assert_eq!(ask("topic_levels == null", &on_levels(201, b"")), YES);
+    assert_eq!(ask(levels, &on_levels(32_000, b"")), Err(Failure::Type));
+    let text = "topic_levels.exists(l, payload_text.contains(l + 'q'))";
+    let mebibyte = vec![b'a'; 1 << 20];
+    assert_eq!(ask(text, &on_levels(200, &mebibyte)), Err(Failure::Type));
+    assert_eq!(ask("payload_text == null", &message(&mebibyte)), YES);
+    let most = vec![b'a'; 65_536];
+    assert_eq!(ask("payload_text.size() == 65536", &message(&most)), YES);
+    assert_eq!(ask(text, &on_levels(200, &most)), NO);
+}
+
+#[test]
+fn what_is_looked_at_for_each_of_many_elements_is_bounded() {
+    let payload = |elements: usize, text: usize| {
+        let (list, text) = (vec!["1"; elements].join(","), "y".repeat(text));
+        message(format!("{{\"list\":[{list}],\"limit\":9,\"text\":\"{text}\"}}").as_bytes())
+    };
+    // What is usual is far below the bound ...
+    let usual = "payload.list.all(x, x < payload.limit)";
+    assert_eq!(ask(usual, &payload(2_000, 10_000)), YES);
+    // ... and what is beyond has no answer, though `||` and `exists` get over failures.
+    let text = "payload.list.exists(x, payload_text.contains('q' + string(x)))";
+    assert_eq!(ask(text, &payload(100, 60_000)), NO);
+    assert_eq!(ask(text, &payload(1_900, 60_000)), Err(Failure::TooMuch));
+    let or = format!("{text} || true");
+    assert_eq!(ask(&or, &payload(1_900, 60_000)), Err(Failure::TooMuch));
+    // The next condition on the same event has its own share.
+    let message = payload(1_900, 60_000);
+    let subject = Subject::new(&message);
+    let too_much = compile(text, message.kind).holds(&subject);
+    assert_eq!(too_much, Err(Failure::TooMuch));
+    assert_eq!(
+        compile("size(payload.list) == 1900", message.kind).holds(&subject),
+        YES
+    );
+}
