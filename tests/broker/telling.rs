@@ -1,12 +1,14 @@
 //! Brokers that tell of their clients, or do not: found out, and said with the remedy.
 
+use std::time::Duration;
+
 use support::client::Publish;
-use support::http;
 use support::mosquitto::{Builder, Mosquitto};
 use support::port::free_port;
 use support::scripted::ScriptedBroker;
 use support::setup::{Setup, complete};
 use support::sidecar::Sidecar;
+use support::{http, wait};
 
 use super::{CLIENTS, MESSAGES, MQHOOK, is_not_ready, launch, passes, says};
 
@@ -44,11 +46,14 @@ async fn nothing_is_ready_before_what_was_found_out_is_subscribed() {
     let broker = ScriptedBroker::bind().await;
     let admin = free_port();
     let config = complete(CLIENTS, &broker.url(), "http://127.0.0.1:9", admin);
-    let sidecar = Sidecar::start(MQHOOK, &config, "toml");
+    let _sidecar = Sidecar::start(MQHOOK, &config, "toml");
     let mut peer = broker.serve(false).await;
-    sidecar.wait_for_log("subscribed at the broker").await;
-    let (_, text) = http::get(admin, "/ready").await;
-    says(&text, &["lifecycle: subscribed over MQTT 5"]);
+    let subscribed = "lifecycle: subscribed over MQTT 5";
+    wait::until(Duration::from_secs(10), subscribed, async || {
+        let (_, text) = http::try_request(admin, "GET", "/ready", "").await?;
+        text.contains(subscribed).then_some(())
+    })
+    .await;
     let version = Publish::new("$SYS/broker/version", "mosquitto version 2.0.11");
     peer.publish(&version.retain(), 0).await;
     peer.expect(UNSUBSCRIBE).await;
