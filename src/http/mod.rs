@@ -1,7 +1,7 @@
 //! Webhooks over HTTP: the only place that names hyper's client.
 //!
 //! A [`Client`] is the [`Sink`] of one webhook. An attempt is a request over a connection of
-//! its [`Pool`], which never has more connections than `pool_size`, and its time
+//! its [pool](pool::Pool), which never has more connections than `pool_size`, and its time
 //! is bounded from the look-up of the receiver's name to the last byte of its answer.
 //! Success is a status of 2xx and nothing else; redirects are not followed (RFC 9110, 15.4).
 //!
