@@ -9,6 +9,9 @@ use super::*;
 
 const KEYS: u64 = 3;
 
+/// The most of a request.
+const BATCH: usize = 4;
+
 /// From the first failure on.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -24,8 +27,8 @@ struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Row {
     Fresh,
-    /// In memory, or about to be, so that it is not read.
-    Taken,
+    /// In memory, or about to be, so that it is not read; and whether it was due.
+    Taken(bool),
     Due(Instant),
     Parked,
 }
@@ -33,11 +36,14 @@ enum Row {
 #[derive(Debug, Clone)]
 enum Step {
     Arrive(u64),
-    /// The lane takes what comes by its queues, if it may.
+    /// The lane takes what comes by its queues, if it may, and gathers it.
     Take,
-    /// An attempt ends: well, or to be made again after so many seconds.
+    /// What is gathered is attempted.
+    Send,
+    /// An attempt ends: well, or to be made again after so many seconds, or in halves.
     Succeed(Index),
     Fail(Index, u64),
+    Split(Index),
     /// The next question is looked up, the next answer arrives.
     LookUp,
     Answer,
@@ -50,15 +56,25 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..KEYS).prop_map(Step::Arrive),
-        8 => Just(Step::Take),
+        10 => Just(Step::Take),
+        5 => Just(Step::Send),
         5 => any::<Index>().prop_map(Step::Succeed),
         4 => (any::<Index>(), 0..90_u64).prop_map(|(index, wait)| Step::Fail(index, wait)),
+        1 => any::<Index>().prop_map(Step::Split),
         4 => Just(Step::LookUp),
         4 => Just(Step::Answer),
         3 => (0..30_u64).prop_map(Step::Pass),
         1 => any::<Index>().prop_map(Step::Drop),
         1 => Just(Step::Crash),
     ]
+}
+
+type Batch = Vec<(Item, bool)>;
+
+/// Returns whether one of a key is in a batch whose end is told.
+fn has(batch: &Batch, key: Key) -> bool {
+    let is_one = |(item, is_told): &(Item, bool)| *is_told && item.key == key;
+    batch.iter().any(is_one)
 }
 
 /// A lane with its store.
@@ -71,8 +87,10 @@ struct World {
     due: VecDeque<Item>,
     questions: VecDeque<Question>,
     answers: VecDeque<Answer<(Seq, Item)>>,
-    /// Attempts under way, and whether their end is told.
-    under_way: Vec<(Item, bool)>,
+    /// What is sent next, and whether the end of each is told.
+    gathered: Batch,
+    /// Attempts under way.
+    under_way: Vec<Batch>,
     last: u64,
     /// All that was ever attempted, for a message.
     log: Vec<String>,
@@ -90,6 +108,7 @@ impl World {
             due: VecDeque::new(),
             questions: VecDeque::new(),
             answers: VecDeque::new(),
+            gathered: Batch::new(),
             under_way: Vec::new(),
             last: 0,
             log: Vec::new(),
@@ -100,12 +119,14 @@ impl World {
         match step {
             Step::Arrive(key) => self.arrive(*key),
             Step::Take => self.take(),
-            Step::Succeed(_) | Step::Fail(..) if self.under_way.is_empty() => {}
+            Step::Send => self.send(),
+            Step::Succeed(_) | Step::Fail(..) | Step::Split(_) if self.under_way.is_empty() => {}
             Step::Succeed(index) => self.end(index.index(self.under_way.len()), None),
             Step::Fail(index, wait) => {
                 let wait = Duration::from_secs(*wait);
                 self.end(index.index(self.under_way.len()), Some(wait));
             }
+            Step::Split(index) => self.split(index.index(self.under_way.len())),
             Step::LookUp => self.look_up(),
             Step::Answer => {
                 if let Some(answer) = self.answers.pop_front() {
@@ -126,7 +147,7 @@ impl World {
             key: Key::of(key << 8),
             first_failed: None,
         };
-        self.rows.insert(item.seq, (item, Row::Taken));
+        self.rows.insert(item.seq, (item, Row::Taken(false)));
         self.fresh.push_back(item);
     }
 
@@ -149,71 +170,128 @@ impl World {
             _ => unreachable!("filtered"),
         });
         for (item, row) in due {
-            *row = Row::Taken;
+            *row = Row::Taken(true);
             self.due.push_back(*item);
         }
         if self.order.next_wake().is_some_and(|at| at <= now) {
             self.order.wake(now);
-        } else if let Some((_, item)) = self.order.next() {
-            self.attempt(item, true);
+        } else if let Some((key, item)) = self.order.next() {
+            self.gather(item, true);
+            while self.gathered.len() < BATCH
+                && let Some(item) = self.order.join(key)
+            {
+                self.gather(item, true);
+            }
         } else if let Some(item) = self.fresh.pop_front().or_else(|| self.due.pop_front()) {
             let arrival = Arrival {
                 key: item.key,
                 seq: item.seq,
                 item,
                 has_given_way: self.has_given_way(&item),
-                joins: false,
+                joins: has(&self.gathered, item.key),
             };
             match self.order.arrive(arrival) {
-                Place::Head(item) => self.attempt(item, true),
-                Place::Aside(item) => self.attempt(item, false),
+                Place::Head(item) => self.gather(item, true),
+                Place::Aside(item) => self.gather(item, false),
                 Place::Behind => {}
             }
         }
     }
 
-    /// The promise: nothing is attempted while something before it waits that has not given way.
-    fn attempt(&mut self, item: Item, is_told: bool) {
-        self.log.push(format!("{:?} {is_told}", item.seq));
-        assert!(
-            self.under_way
-                .iter()
-                .all(|(other, _)| other.seq != item.seq),
-            "{:?} twice: {:?}",
-            item.seq,
-            self.log
-        );
-        for (other, row) in self.rows.values() {
-            let is_before = other.key == item.key && other.seq < item.seq;
+    /// Gathers one. What there is no more room for it with is sent.
+    fn gather(&mut self, item: Item, is_told: bool) {
+        if self.gathered.len() == BATCH {
+            let is_behind = is_told && has(&self.gathered, item.key);
+            self.send();
+            if is_behind {
+                self.order.put_back(item.key, item.seq, item);
+                return;
+            }
+        }
+        self.gathered.push((item, is_told));
+    }
+
+    fn send(&mut self) {
+        let batch = std::mem::take(&mut self.gathered);
+        if !batch.is_empty() {
+            self.attempt(batch);
+        }
+    }
+
+    /// The promise: nothing is attempted while something before it waits that has not given way, but for
+    /// what goes before it in the same request.
+    fn attempt(&mut self, batch: Batch) {
+        let told = |(item, is_told): &(Item, bool)| format!("{:?} {is_told}", item.seq);
+        self.log
+            .push(batch.iter().map(told).collect::<Vec<_>>().join(", "));
+        for (at, (item, _)) in batch.iter().enumerate() {
+            let mut under_way = self.under_way.iter().flatten();
             assert!(
-                !is_before || self.has_given_way(other),
-                "{item:?} before {other:?}, {row:?}: {:?}",
+                under_way.all(|(other, _)| other.seq != item.seq),
+                "{:?} twice: {:?}",
+                item.seq,
                 self.log
             );
+            for (other, row) in self.rows.values() {
+                let is_before = other.key == item.key && other.seq < item.seq;
+                let goes_before = batch[..at].iter().any(|(one, _)| one.seq == other.seq);
+                assert!(
+                    !is_before || goes_before || self.has_given_way(other),
+                    "{item:?} before {other:?}, {row:?}: {:?}",
+                    self.log
+                );
+            }
         }
-        self.under_way.push((item, is_told));
+        self.under_way.push(batch);
     }
 
     fn end(&mut self, at: usize, wait: Option<Duration>) {
-        let (mut item, is_told) = self.under_way.swap_remove(at);
-        let Some(wait) = wait else {
-            self.rows.remove(&item.seq);
-            if is_told {
-                self.order.ended(item.key);
+        for (item, is_told) in self.under_way.swap_remove(at) {
+            match wait {
+                Some(wait) => self.fail(item, is_told, wait),
+                None => {
+                    self.rows.remove(&item.seq);
+                    if is_told {
+                        self.order.ended(item.key);
+                    }
+                }
             }
-            return;
-        };
+        }
+    }
+
+    fn fail(&mut self, mut item: Item, is_told: bool, wait: Duration) {
         let first_failed = *item.first_failed.get_or_insert(self.now);
         let gives_way_at = first_failed + PATIENCE;
         if is_told && gives_way_at > self.now {
             let gate = self.gate(self.now + wait, first_failed);
-            assert_eq!(self.order.failed(item.key, item.seq, gate), Failed::PutOff);
+            if self.order.failed(item.key, item.seq, gate) == Failed::Behind {
+                self.order.put_back(item.key, item.seq, item);
+                return;
+            }
         } else if is_told {
             self.order.ended(item.key);
         }
         if self.rows.contains_key(&item.seq) {
             let row = Row::Due(self.now + wait);
             self.rows.insert(item.seq, (item, row));
+        }
+    }
+
+    /// Attempts the halves, each for itself; of one key, one after the other.
+    fn split(&mut self, at: usize) {
+        let mut first = self.under_way.swap_remove(at);
+        let mut rest = Batch::new();
+        for (item, is_told) in first.split_off(first.len() / 2) {
+            if is_told && has(&first, item.key) {
+                self.order.put_back(item.key, item.seq, item);
+            } else {
+                rest.push((item, is_told));
+            }
+        }
+        for part in [first, rest] {
+            if !part.is_empty() {
+                self.attempt(part);
+            }
         }
     }
 
@@ -253,7 +331,7 @@ impl World {
                 let items: Vec<_> = parked
                     .take(limit)
                     .map(|(item, row)| {
-                        *row = Row::Taken;
+                        *row = Row::Taken(false);
                         (item.seq, *item)
                     })
                     .collect();
@@ -268,7 +346,7 @@ impl World {
         let on_disk: Vec<_> = self
             .rows
             .iter()
-            .filter(|(_, (_, row))| *row != Row::Taken)
+            .filter(|(_, (_, row))| !matches!(row, Row::Taken(_)))
             .map(|(seq, _)| *seq)
             .collect();
         if !on_disk.is_empty() {
@@ -283,16 +361,17 @@ impl World {
         self.due.clear();
         self.questions.clear();
         self.answers.clear();
+        self.gathered.clear();
         self.under_way.clear();
         self.log.push("crash".to_owned());
         let now = self.now;
-        for (item, row) in self.rows.values_mut() {
-            match (*row, item.first_failed) {
-                (Row::Due(_), _) => {}
+        for (_, row) in self.rows.values_mut() {
+            *row = match *row {
                 // Its row is as it was before the attempt.
-                (_, Some(_)) => *row = Row::Due(now),
-                (_, None) => *row = Row::Fresh,
-            }
+                Row::Taken(true) => Row::Due(now),
+                Row::Due(at) => Row::Due(at),
+                Row::Fresh | Row::Taken(false) | Row::Parked => Row::Fresh,
+            };
         }
         let rows: Vec<_> = self.rows.values().copied().collect();
         for (item, row) in rows {
@@ -308,7 +387,7 @@ impl World {
                     self.order.restore(put_off, self.gate(at, first_failed));
                 }
                 Row::Fresh => {
-                    self.rows.insert(item.seq, (item, Row::Taken));
+                    self.rows.insert(item.seq, (item, Row::Taken(false)));
                     self.fresh.push_back(item);
                 }
                 _ => {}
@@ -322,13 +401,15 @@ impl World {
             match effect {
                 Effect::Ask(question) => self.questions.push_back(question),
                 Effect::Park(_, item) => {
-                    if let Some((_, row)) = self.rows.get_mut(&item.seq) {
-                        *row = Row::Parked;
+                    if let Some(row) = self.rows.get_mut(&item.seq) {
+                        *row = (item, Row::Parked);
                     }
                 }
             }
         }
-        assert!(self.order.waiting() <= ENOUGH + READ);
+        // What was under way and is behind its head again comes on top.
+        let requests = KEYS as usize;
+        assert!(self.order.waiting() <= ENOUGH + READ + requests * BATCH);
     }
 
     /// Goes on until nothing happens any more: all that was accepted must be delivered.
@@ -336,6 +417,7 @@ impl World {
         for round in 0.. {
             assert!(round < 100_000, "no end: {:?} {:?}", self.rows, self.order);
             self.perform(&Step::Take);
+            self.perform(&Step::Send);
             self.perform(&Step::LookUp);
             self.perform(&Step::Answer);
             while !self.under_way.is_empty() {
@@ -351,7 +433,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_overtakes_what_has_not_given_way(
