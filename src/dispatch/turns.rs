@@ -308,7 +308,7 @@ impl Turns {
                 for effect in latest.effects() {
                     match effect {
                         latest::Effect::Supersede(_, Kept::Memory(delivery)) => {
-                            delivery.supersede()
+                            delivery.supersede();
                         }
                         latest::Effect::Supersede(seq, Kept::Store { due }) => {
                             spool.supersede(webhook, seq, due);

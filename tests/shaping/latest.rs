@@ -133,7 +133,7 @@ async fn what_was_put_off_and_is_the_newest_comes_after_a_restart() {
 
 #[tokio::test]
 async fn retries_have_their_turn_while_there_is_more_than_the_limit() {
-    let setup = start("", "conflate = \"topic\"\nrate_limit = \"100/s\"\n").await;
+    let setup = start("", "conflate = \"topic\"\nrate_limit = \"20/s\"\n").await;
     let is_first = AtomicBool::new(true);
     setup.receiver.set_script(move |request| {
         let fails = told(&request.body)[0].0 == "x" && is_first.swap(false, Ordering::SeqCst);

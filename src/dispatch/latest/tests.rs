@@ -147,6 +147,19 @@ fn topics_and_what_has_none_take_turns() {
     assert_eq!(order, [2, 3, 4]);
 }
 
+#[test]
+fn there_are_only_so_many_topics() {
+    let mut latest = latest();
+    for number in 1..=TOPICS as u64 {
+        assert!(latest.has_room());
+        latest.arrive(Key::of(2 * number), Seq(number), Item::new(number, true));
+    }
+    assert!(!latest.has_room());
+    let (key, _) = latest.next().expect("something waits");
+    latest.ended(key.expect("it has a topic"));
+    assert!(latest.has_room());
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Step {
     /// One comes that the broker keeps until it is taken over, or one that it does not.

@@ -14,9 +14,7 @@ const STEP: i64 = 4_096;
 const UNPARK: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due < 0 AND seq IN
      (SELECT seq FROM deliveries INDEXED BY parked WHERE webhook = ?1 AND due < 0 LIMIT ?2)";
 
-const PUT_OFF: &str = " WHERE d.webhook = ? AND d.due > ? AND d.seq < ? ORDER BY d.due, d.seq";
-
-const REFRESH: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due > 0 AND seq IN
+pub(super) const REFRESH: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due > 0 AND seq IN
      (SELECT seq FROM deliveries INDEXED BY retries WHERE webhook = ?1 AND due > 0 AND seq < ?2 LIMIT ?3)";
 
 /// What deliveries have in common that must come in order: 1 to 2^63 - 1, for one run.
@@ -51,6 +49,12 @@ pub struct PutOff<T> {
     pub due: Timestamp,
     /// When the first attempt failed; `None` where none has.
     pub first_failed: Option<Timestamp>,
+}
+
+pub(super) fn put_off_sql() -> String {
+    format!(
+        "{SELECT_WITHOUT_PAYLOAD} WHERE d.webhook = ? AND d.due > 0 AND d.seq < ? ORDER BY d.due, d.seq"
+    )
 }
 
 pub(super) fn parked_sql() -> String {
@@ -125,9 +129,8 @@ impl Store {
         key: impl Fn(&Event) -> Option<T>,
     ) -> Result<Option<Vec<PutOff<T>>>, Error> {
         let read = || {
-            let sql = format!("{SELECT_WITHOUT_PAYLOAD} {PUT_OFF}");
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            let mut rows = statement.query((webhook.0, 0, Seq::REPLAYED))?;
+            let mut statement = self.connection.prepare_cached(&put_off_sql())?;
+            let mut rows = statement.query((webhook.0, Seq::REPLAYED))?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
                 if found.len() == most {

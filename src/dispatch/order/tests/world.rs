@@ -182,14 +182,13 @@ impl World {
 
     fn end(&mut self, at: usize, wait: Option<Duration>) {
         for (item, is_told) in self.under_way.swap_remove(at) {
-            match wait {
-                Some(wait) => self.fail(item, is_told, wait),
-                None => {
-                    self.rows.remove(&item.seq);
-                    if is_told {
-                        self.order.ended(item.key);
-                    }
-                }
+            if let Some(wait) = wait {
+                self.fail(item, is_told, wait);
+                continue;
+            }
+            self.rows.remove(&item.seq);
+            if is_told {
+                self.order.ended(item.key);
             }
         }
     }
@@ -343,8 +342,9 @@ impl World {
             }
         }
         // What was under way and is behind its head again comes on top.
-        let requests = KEYS as usize;
-        assert!(self.order.waiting() <= ENOUGH + READ + requests * BATCH);
+        let under_way = KEYS * BATCH as u64;
+        let most = (ENOUGH + READ) as u64 + under_way;
+        assert!(self.order.waiting() as u64 <= most);
     }
 
     /// Goes on until nothing happens any more: all that was accepted must be delivered.
