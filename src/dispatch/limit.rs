@@ -49,28 +49,23 @@ impl Limit {
 
     /// Notes that an attempt begins.
     pub(super) fn begin(&mut self, now: Instant) -> Slot {
-        let before = self.next;
         let earliest = now.checked_sub(SLACK).unwrap_or(now);
-        let from = before.map_or(now, |next| next.max(earliest));
-        let next = from + self.interval;
-        self.next = Some(next);
-        Slot { before, next }
+        let from = self.next.map_or(now, |next| next.max(earliest));
+        self.next = Some(from + self.interval);
+        Slot(from)
     }
 
     /// Takes back what an attempt has got that came to nothing; no longer once another has begun.
     pub(super) fn give_back(&mut self, slot: Slot) {
-        if self.next == Some(slot.next) {
-            self.next = slot.before;
+        if self.next == Some(slot.0 + self.interval) {
+            self.next = Some(slot.0);
         }
     }
 }
 
-/// What one attempt has got of a limit.
+/// What one attempt has got of a limit: from when on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Slot {
-    before: Option<Instant>,
-    next: Instant,
-}
+pub(super) struct Slot(Instant);
 
 #[cfg(test)]
 mod tests {
