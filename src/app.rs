@@ -282,7 +282,7 @@ impl Receiver {
         spool::Webhook {
             name: self.name.clone(),
             durable: self.durable,
-            key: self.shaping.sequence.key(),
+            put_off: self.shaping.sequence.at_start(),
         }
     }
 }

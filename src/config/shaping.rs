@@ -17,7 +17,7 @@ const MS: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_hours(30 * 24);
 
 /// The most events of a request.
-const EVENTS: RangeInclusive<u64> = 1..=10_000;
+const EVENTS: RangeInclusive<u64> = 1..=1_024;
 
 /// The most bytes of a request.
 const BYTES: RangeInclusive<u64> = 1..=64 << 20;

@@ -31,6 +31,17 @@ impl Default for Batch {
     }
 }
 
+impl Batch {
+    /// Returns the batch for a webhook whose deliveries have so much memory: half of it may be gathered,
+    /// as more would not come in to fill it.
+    pub(super) fn within(self, memory: usize) -> Self {
+        Self {
+            max_bytes: self.max_bytes.min(memory / 2),
+            ..self
+        }
+    }
+}
+
 /// The deliveries of one request, in order; at least one.
 pub(super) type Parcel = SmallVec<[Turn; 1]>;
 

@@ -5,6 +5,7 @@
 //! ```
 
 mod ended;
+mod supply;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::gather::{Gather, Parcel};
-use super::limit::Limit;
+use super::limit::{Limit, Slot};
 use super::log::Log;
 use super::record::Record;
 use super::schedule::Schedule;
@@ -40,6 +41,8 @@ pub struct Lane {
     gather: Option<Gather>,
     /// What goes before all others, as it has been under way: parts of a batch that was too large.
     parts: VecDeque<Parcel>,
+    /// Which source of deliveries goes first in the next request.
+    first_source: usize,
     limit: Option<Limit>,
     /// What is put off and kept in memory only.
     retries: Schedule<Delivery>,
@@ -63,6 +66,8 @@ enum Takes {
 /// An attempt that has ended.
 struct Done {
     parcel: Parcel,
+    /// What it has got of the limit.
+    slot: Option<Slot>,
     attempt: Attempt,
     is_probe: bool,
     outcome: Outcome,
@@ -82,11 +87,13 @@ impl Lane {
         let breaker = Breaker::new(config.breaker.clone(), config.retry.retry_after_max);
         let state = queue.state.borrow().clone();
         let shaping = &config.shaping;
+        let share = spool.share(webhook);
         Self {
             log: Log::new(&config.name),
             turns: Turns::new(shaping.sequence, webhook, spool.clone(), &mut queue),
-            gather: shaping.batch.map(Gather::new),
+            gather: shaping.batch.map(|batch| Gather::new(batch.within(share))),
             parts: VecDeque::new(),
+            first_source: 0,
             limit: shaping.rate_limit.map(Limit::new),
             config,
             webhook,
@@ -118,6 +125,7 @@ impl Lane {
             if self.queue.state.has_changed().unwrap_or(false) {
                 self.follow_state();
             }
+            self.tend();
             let mut takes = self.takes(attempts.len(), is_open);
             while matches!(takes, Takes::Yes)
                 && let Some(parcel) = self.next_parcel(is_open)
@@ -129,9 +137,11 @@ impl Lane {
                 Takes::Yes => (true, None),
                 Takes::No { until } => (false, until),
             };
-            let takes_fresh = (takes || self.looks_ahead(is_open)) && self.turns.have_room();
-            let due = self.retries.next_due().filter(|_| takes && is_open);
-            let wake = self.next_wake().filter(|_| takes);
+            let takes_any = takes || self.looks_ahead(is_open);
+            let takes_fresh = takes_any && self.takes_fresh(is_open);
+            let takes_due = takes_any && is_open;
+            let due = self.retries.next_due().filter(|_| takes_due);
+            let wake = self.next_wake(takes);
             // One that is busy looks at each turn.
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
@@ -144,7 +154,7 @@ impl Lane {
                     let parcel = self.arrive(delivery);
                     attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
                 }
-                Some(delivery) = self.queue.due.recv(), if takes && is_open => {
+                Some(delivery) = self.queue.due.recv(), if takes_due => {
                     let parcel = self.arrive(delivery);
                     attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
                 }
@@ -153,7 +163,7 @@ impl Lane {
                     let parcel = due.and_then(|delivery| self.arrive(delivery));
                     attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
                 }
-                () = at(wake), if wake.is_some() => self.turns.wake(),
+                () = at(wake), if wake.is_some() => {}
                 () = at(until), if until.is_some() => {}
             }
         }
@@ -166,8 +176,10 @@ impl Lane {
             .gather
             .as_ref()
             .is_some_and(|gather| !gather.is_empty());
-        let has_begun = has_gathered || !self.parts.is_empty();
         let is_volatile = !self.spool.is_durable(self.webhook);
+        // What is on disk need not wait for the limit.
+        let is_next = is_volatile || self.limited_until().is_none();
+        let has_begun = is_next && (has_gathered || !self.parts.is_empty());
         let would_be_lost = is_volatile && (!self.queue.fresh.is_empty() || self.turns.have_next());
         self.is_enabled && self.breaker.is_closed() && (has_begun || would_be_lost)
     }
@@ -177,8 +189,7 @@ impl Lane {
         if is_ending || !self.is_enabled || under_way >= self.config.concurrency {
             return Takes::No { until: None };
         }
-        let limit = self.limit.as_ref();
-        if let Some(until) = limit.and_then(|limit| limit.until(Instant::now())) {
+        if let Some(until) = self.limited_until() {
             return Takes::No { until: Some(until) };
         }
         if self.breaker.is_closed() {
@@ -192,58 +203,22 @@ impl Lane {
         }
     }
 
-    /// Returns whether fresh deliveries are wanted though none can be attempted.
+    /// Returns until when nothing may be attempted, so that there are not too many requests.
+    fn limited_until(&self) -> Option<Instant> {
+        self.limit.as_ref()?.until(Instant::now())
+    }
+
+    /// Returns whether deliveries are wanted though none can be attempted.
     fn looks_ahead(&self, is_open: bool) -> bool {
         self.turns.look_ahead() && self.is_enabled && is_open
     }
 
-    /// Returns when there is something to do that no queue tells of.
-    fn next_wake(&self) -> Option<Instant> {
+    /// Returns when there is something to do that no queue tells of. What is gathered waits until
+    /// something can be attempted (`takes`).
+    fn next_wake(&self, takes: bool) -> Option<Instant> {
         let gathered = self.gather.as_ref().and_then(Gather::due);
+        let gathered = gathered.filter(|_| takes);
         self.turns.next_wake().into_iter().chain(gathered).min()
-    }
-
-    /// Takes in a delivery that has come; returns what is to be attempted now.
-    fn arrive(&mut self, delivery: Delivery) -> Option<Parcel> {
-        let gather = &self.gather;
-        let joins = |key| gather.as_ref().is_some_and(|gather| gather.has(key));
-        let turn = self.turns.arrive(delivery, joins)?;
-        match &mut self.gather {
-            None => Some(Parcel::from_buf([turn])),
-            Some(gather) => gather.push(turn, Instant::now()),
-        }
-    }
-
-    /// Returns what can be attempted without anything further.
-    fn next_parcel(&mut self, is_open: bool) -> Option<Parcel> {
-        if self.turns.are_free() && self.gather.is_none() {
-            return None;
-        }
-        if let Some(part) = self.parts.pop_front() {
-            return Some(part);
-        }
-        let Some(gather) = &mut self.gather else {
-            return self.turns.next().map(|turn| Parcel::from_buf([turn]));
-        };
-        while !gather.is_full()
-            && let Some(turn) = self.turns.next()
-        {
-            let key = turn.key;
-            if let Some(full) = gather.push(turn, Instant::now()) {
-                return Some(full);
-            }
-            while !gather.is_full()
-                && let Some(next) = key.and_then(|key| self.turns.join(key))
-            {
-                if let Some(full) = gather.push(next, Instant::now()) {
-                    return Some(full);
-                }
-            }
-        }
-        let is_due = gather.due().is_some_and(|due| due <= Instant::now());
-        let is_durable = self.spool.is_durable(self.webhook);
-        let is_ending = !is_open && (is_durable || self.queue.fresh.is_empty());
-        (gather.is_full() || is_due || (is_ending && !gather.is_empty())).then(|| gather.take())
     }
 
     /// Begins an attempt with those deliveries that are still wanted.
@@ -254,9 +229,8 @@ impl Lane {
                 return None;
             }
         }
-        if let Some(limit) = &mut self.limit {
-            limit.begin(Instant::now());
-        }
+        let limit = self.limit.as_mut();
+        let slot = limit.map(|limit| limit.begin(Instant::now()));
         let sink = Arc::clone(&self.sink);
         let is_probe = !self.breaker.is_closed();
         let attempt = self.breaker.started();
@@ -277,6 +251,7 @@ impl Lane {
             let took = started.elapsed();
             Done {
                 parcel,
+                slot,
                 attempt,
                 is_probe,
                 outcome,

@@ -1,73 +1,91 @@
-//! Which deliveries may go when only the newest of a topic is wanted. Pure: the time comes from outside.
+//! Which deliveries may go when only the newest of a topic is wanted. Pure: the time comes from outside,
+//! and so does what the store has.
 //!
-//! Of each topic one attempt is under way at a time, and at most one delivery waits: a newer one takes the
-//! place of an older one. One that is put off comes back in vain when a newer one has been here. What
-//! has come back, or was dropped meanwhile, is forgotten: the latter an hour after it was due.
+//! Of each topic one attempt is under way at a time, and at most one delivery waits or is put off: a newer
+//! one takes the place of an older one, which ends by that. If a crash would lose the newer one and not
+//! the older, that is kept, unattempted, until it would not, the newer one ends, or another comes.
+//! Topics take turns in the order in which they came to wait, with deliveries that have none.
+//!
+//! Nothing of this outlives a run: a start makes all that was put off fresh again, so that it comes in the
+//! order of its numbers.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use hashbrown::HashMap;
 use tokio::time::Instant;
 
-use super::schedule::Schedule;
+use crate::event::Timestamp;
 use crate::spool::store::{Key, Seq};
+use crate::spool::{Question, What};
 
-/// For how long one that is due may stay away before it is forgotten.
-const ABSENCE: Duration = Duration::from_hours(1);
+/// How often the store is asked for one that is put off: it may have been dropped.
+const ABSENCE: Duration = Duration::from_mins(10);
+
+/// The most topics for something new to be taken.
+const TOPICS: usize = if cfg!(test) { 3 } else { 65_536 };
 
 /// The newest deliveries, by topic.
 #[derive(Debug)]
 pub(super) struct Latest<T> {
     topics: HashMap<Key, Topic<T>>,
-    /// Topics of which one may go, each once.
-    ready: VecDeque<Key>,
-    /// When topics are looked at of which something is away.
-    returns: Schedule<Key>,
+    /// What may go, each topic once.
+    ready: VecDeque<Ready<T>>,
+    /// When topics are looked after whose newest is put off.
+    looks: BTreeSet<(Instant, Key)>,
+    /// Says whether a crash would not lose a delivery.
+    survives: fn(&T) -> bool,
+    effects: Vec<Effect<T>>,
+}
+
+/// What is to be done by somebody else.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Effect<T> {
+    /// A delivery is not wanted any more.
+    Supersede(Seq, Place<T>),
+    /// A delivery has come that had been superseded.
+    Settle(T),
+    Ask(Question),
+}
+
+/// Where a delivery is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place<T> {
+    Memory(T),
+    Store { due: Timestamp },
+}
+
+#[derive(Debug)]
+enum Ready<T> {
+    Topic(Key),
+    /// It has no topic.
+    Alone(T),
 }
 
 #[derive(Debug)]
 struct Topic<T> {
-    newest: Seq,
-    waiting: Option<T>,
-    is_under_way: bool,
-    /// How many are put off, and when they are forgotten.
-    away: usize,
-    away_until: Instant,
+    under_way: Option<Seq>,
+    waiting: Option<(Seq, T)>,
+    /// The newest if it is put off, and when it is looked after.
+    put_off: Option<(Seq, Place<T>, Instant)>,
+    /// The newest of those that would survive a crash, if what waits or is under way is newer and would not.
+    kept: Option<(Seq, Place<T>)>,
 }
 
 impl<T> Latest<T> {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(survives: fn(&T) -> bool) -> Self {
         Self {
             topics: HashMap::new(),
             ready: VecDeque::new(),
-            returns: Schedule::new(),
+            looks: BTreeSet::new(),
+            survives,
+            effects: Vec::new(),
         }
     }
 
-    /// Notes that an earlier run has put off a delivery.
-    pub(super) fn restore(&mut self, key: Key, seq: Seq, due: Instant) {
-        let topic = self.topics.entry(key).or_insert_with(|| Topic::new(due));
-        topic.newest = topic.newest.max(seq);
-        self.put_off(key, due);
-    }
-
-    /// Takes in a delivery; returns the one that is not wanted any more, if one is not.
-    pub(super) fn arrive(&mut self, key: Key, seq: Seq, item: T, now: Instant) -> Option<T> {
-        let topic = self.topics.entry(key).or_insert_with(|| Topic::new(now));
-        if seq <= topic.newest {
-            topic.away = topic.away.saturating_sub(1);
-        }
-        if seq < topic.newest {
-            self.forget(key);
-            return Some(item);
-        }
-        topic.newest = seq;
-        let older = topic.waiting.replace(item);
-        if older.is_none() && !topic.is_under_way {
-            self.ready.push_back(key);
-        }
-        older
+    /// Returns whether there may be more topics.
+    pub(super) fn has_room(&self) -> bool {
+        self.topics.len() < TOPICS
     }
 
     /// Returns whether something may go.
@@ -75,208 +93,219 @@ impl<T> Latest<T> {
         !self.ready.is_empty()
     }
 
+    /// Returns what is to be done; to be called after anything that changes this.
+    pub(super) fn effects(&mut self) -> impl Iterator<Item = Effect<T>> + use<'_, T> {
+        self.effects.drain(..)
+    }
+
+    /// Takes in a delivery that has no topic.
+    pub(super) fn arrive_alone(&mut self, item: T) {
+        self.ready.push_back(Ready::Alone(item));
+    }
+
+    /// Takes in a delivery that has not been put off: the newest of its topic.
+    pub(super) fn arrive(&mut self, key: Key, seq: Seq, item: T) {
+        let survives = (self.survives)(&item);
+        let topic = self.topics.entry(key).or_default();
+        let waited = topic.waiting.replace((seq, item));
+        let put_off = topic.put_off.take();
+        if waited.is_none() && topic.under_way.is_none() {
+            self.ready.push_back(Ready::Topic(key));
+        }
+        if let Some((older, item)) = waited {
+            self.supersede(key, older, Place::Memory(item), survives);
+        }
+        if let Some((older, place, at)) = put_off {
+            self.looks.remove(&(at, key));
+            self.supersede(key, older, place, survives);
+        }
+    }
+
+    /// Takes in a delivery that was put off and is due.
+    pub(super) fn arrive_again(&mut self, key: Key, seq: Seq, item: T) {
+        let Some(topic) = self.topics.get_mut(&key) else {
+            self.effects.push(Effect::Settle(item));
+            return;
+        };
+        if let Some((_, _, at)) = topic.put_off.take_if(|(newest, ..)| *newest == seq) {
+            self.looks.remove(&(at, key));
+            topic.waiting = Some((seq, item));
+            self.ready.push_back(Ready::Topic(key));
+        } else if topic.kept.as_ref().is_none_or(|(kept, _)| *kept != seq) {
+            self.effects.push(Effect::Settle(item));
+        } else if let Some((newest, waiting)) = &topic.waiting
+            && (self.survives)(waiting)
+        {
+            let newest = *newest;
+            self.let_go(key, newest);
+        }
+        // Otherwise it goes out of memory only.
+    }
+
     /// Returns the next that may go.
-    pub(super) fn next(&mut self) -> Option<(Key, T)> {
-        let key = self.ready.pop_front()?;
-        let topic = self.topics.get_mut(&key)?;
-        topic.is_under_way = true;
-        Some((key, topic.waiting.take()?))
+    pub(super) fn next(&mut self) -> Option<(Option<Key>, T)> {
+        while let Some(ready) = self.ready.pop_front() {
+            match ready {
+                Ready::Alone(item) => return Some((None, item)),
+                Ready::Topic(key) => {
+                    if let Some(topic) = self.topics.get_mut(&key)
+                        && let Some((seq, item)) = topic.waiting.take()
+                    {
+                        topic.under_way = Some(seq);
+                        return Some((Some(key), item));
+                    }
+                }
+            }
+        }
+        None
     }
 
     /// Notes that a delivery has ended for good.
     pub(super) fn ended(&mut self, key: Key) {
-        if let Some(topic) = self.topics.get_mut(&key) {
-            topic.is_under_way = false;
-            if topic.waiting.is_some() {
-                self.ready.push_back(key);
-            }
+        let Some(topic) = self.topics.get_mut(&key) else {
+            return;
+        };
+        let under_way = topic.under_way.take();
+        if topic.waiting.is_some() {
+            self.ready.push_back(Ready::Topic(key));
+        }
+        if let Some(seq) = under_way {
+            self.let_go(key, seq);
         }
         self.forget(key);
     }
 
-    /// Notes that an attempt has failed; returns whether it is to be made again, at this time.
-    pub(super) fn failed(&mut self, key: Key, seq: Seq, due: Instant) -> bool {
-        let topic = self.topics.get(&key);
-        let is_newest = topic.is_none_or(|topic| seq >= topic.newest);
-        if is_newest {
-            self.put_off(key, due);
-        }
-        self.ended(key);
-        is_newest
+    /// Notes that an attempt has failed; returns the delivery if it is [to be put off](Self::put_off), and
+    /// none if a newer one waits.
+    pub(super) fn failed(&mut self, key: Key, seq: Seq, item: T) -> Option<T> {
+        let topic = self.topics.get_mut(&key);
+        let Some(topic) = topic.filter(|topic| topic.waiting.is_some()) else {
+            return Some(item);
+        };
+        let newer = topic.waiting.as_ref();
+        let newer_survives = newer.is_some_and(|(_, newer)| (self.survives)(newer));
+        topic.under_way = None;
+        self.ready.push_back(Ready::Topic(key));
+        self.supersede(key, seq, Place::Memory(item), newer_survives);
+        None
+    }
+
+    /// Notes that the newest is put off until `due`.
+    pub(super) fn put_off(
+        &mut self,
+        key: Key,
+        seq: Seq,
+        place: Place<T>,
+        due: Instant,
+        now: Instant,
+    ) {
+        let at = match place {
+            Place::Memory(_) => due,
+            Place::Store { .. } => now + ABSENCE,
+        };
+        self.looks.insert((at, key));
+        let topic = self.topics.entry(key).or_default();
+        topic.under_way = None;
+        topic.put_off = Some((seq, place, at));
+        self.let_go(key, seq);
     }
 
     /// Returns when [`wake`](Self::wake) is to be called.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        self.returns.next_due()
+        self.looks.first().map(|(at, _)| *at)
     }
 
-    /// Forgets what does not come back.
+    /// Looks after what is put off.
     pub(super) fn wake(&mut self, now: Instant) {
-        while let Some(key) = self.returns.take_due(now) {
-            if let Some(topic) = self.topics.get_mut(&key)
-                && topic.away_until <= now
-            {
-                topic.away = 0;
+        while let Some((at, key)) = self.looks.first().copied()
+            && at <= now
+        {
+            self.looks.remove(&(at, key));
+            let Some(topic) = self.topics.get_mut(&key) else {
+                continue;
+            };
+            match topic.put_off.take() {
+                None => {}
+                Some((seq, Place::Memory(item), _)) => {
+                    topic.waiting = Some((seq, item));
+                    self.ready.push_back(Ready::Topic(key));
+                }
+                Some((seq, Place::Store { due }, _)) => {
+                    let at = now + ABSENCE;
+                    topic.put_off = Some((seq, Place::Store { due }, at));
+                    self.looks.insert((at, key));
+                    let what = What::PutOff { seq, due };
+                    self.effects.push(Effect::Ask(Question { key, what }));
+                }
             }
-            self.forget(key);
         }
     }
 
-    fn put_off(&mut self, key: Key, due: Instant) {
-        if let Some(topic) = self.topics.get_mut(&key) {
-            topic.away += 1;
-            topic.away_until = topic.away_until.max(due + ABSENCE);
-            self.returns.put(topic.away_until, key);
+    /// Notes that a delivery that was put off is not there any more.
+    pub(super) fn is_gone(&mut self, key: Key, seq: Seq, due: Timestamp) {
+        let is_it = |place: &Place<T>| matches!(place, Place::Store { due: at } if *at == due);
+        if let Some(topic) = self.topics.get_mut(&key)
+            && let Some((.., at)) = topic
+                .put_off
+                .take_if(|(newest, place, _)| *newest == seq && is_it(place))
+        {
+            self.looks.remove(&(at, key));
         }
+        self.forget(key);
+    }
+
+    /// Ends a delivery for which a newer one is here, or keeps it instead of one that is older still.
+    fn supersede(&mut self, key: Key, seq: Seq, older: Place<T>, newer_survives: bool) {
+        let survives = match &older {
+            Place::Memory(item) => (self.survives)(item),
+            Place::Store { .. } => true,
+        };
+        let topic = self.topics.entry(key).or_default();
+        let is_newest = topic.kept.as_ref().is_none_or(|(kept, _)| *kept < seq);
+        if survives && !newer_survives && is_newest {
+            let before = topic.kept.replace((seq, older));
+            let before = before.map(|(seq, place)| Effect::Supersede(seq, place));
+            self.effects.extend(before);
+            return;
+        }
+        self.effects.push(Effect::Supersede(seq, older));
+        if newer_survives {
+            self.let_go(key, Seq(u64::MAX));
+        }
+    }
+
+    /// Ends what is kept, if it is older.
+    fn let_go(&mut self, key: Key, newer: Seq) {
+        let topic = self.topics.get_mut(&key);
+        let kept = topic.and_then(|topic| topic.kept.take_if(|(kept, _)| *kept < newer));
+        let kept = kept.map(|(seq, place)| Effect::Supersede(seq, place));
+        self.effects.extend(kept);
     }
 
     fn forget(&mut self, key: Key) {
-        let is_over =
-            |topic: &Topic<T>| topic.away == 0 && topic.waiting.is_none() && !topic.is_under_way;
-        if self.topics.get(&key).is_some_and(is_over) {
+        if self.topics.get(&key).is_some_and(Topic::is_over) {
             self.topics.remove(&key);
         }
     }
 }
 
 impl<T> Topic<T> {
-    const fn new(now: Instant) -> Self {
+    fn is_over(&self) -> bool {
+        let is_idle = self.under_way.is_none() && self.waiting.is_none();
+        is_idle && self.put_off.is_none() && self.kept.is_none()
+    }
+}
+
+impl<T> Default for Topic<T> {
+    fn default() -> Self {
         Self {
-            newest: Seq(0),
+            under_way: None,
             waiting: None,
-            is_under_way: false,
-            away: 0,
-            away_until: now,
+            put_off: None,
+            kept: None,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const A: Key = Key::of(2);
-
-    fn arrive(latest: &mut Latest<u64>, number: u64) -> Option<u64> {
-        latest.arrive(A, Seq(number), number, Instant::now())
-    }
-
-    #[test]
-    fn a_newer_one_takes_the_place_of_what_waits() {
-        let mut latest = Latest::new();
-        assert_eq!(arrive(&mut latest, 1), None);
-        assert_eq!(latest.next(), Some((A, 1)));
-        assert_eq!(arrive(&mut latest, 2), None);
-        assert_eq!(arrive(&mut latest, 3), Some(2));
-        assert_eq!(latest.next(), None, "one is under way");
-        latest.ended(A);
-        assert_eq!(latest.next(), Some((A, 3)));
-        latest.ended(A);
-        assert!(latest.topics.is_empty());
-    }
-
-    #[test]
-    fn a_retry_is_made_only_of_the_newest() {
-        let (mut latest, now) = (Latest::new(), Instant::now());
-        arrive(&mut latest, 1);
-        latest.next();
-        assert!(latest.failed(A, Seq(1), now));
-        assert_eq!(arrive(&mut latest, 2), None);
-        assert_eq!(
-            latest.next(),
-            Some((A, 2)),
-            "it does not wait for the older"
-        );
-        latest.ended(A);
-        assert_eq!(arrive(&mut latest, 1), Some(1), "it is too late");
-        assert!(latest.topics.is_empty());
-        arrive(&mut latest, 3);
-        latest.next();
-        arrive(&mut latest, 4);
-        assert!(!latest.failed(A, Seq(3), now), "a newer one waits");
-        assert_eq!(latest.next(), Some((A, 4)));
-    }
-
-    #[test]
-    fn what_never_comes_back_is_forgotten() {
-        let (mut latest, now) = (Latest::new(), Instant::now());
-        arrive(&mut latest, 1);
-        latest.next();
-        assert!(latest.failed(A, Seq(1), now));
-        let wake = latest.next_wake().expect("something is away");
-        latest.wake(wake);
-        assert!(latest.topics.is_empty());
-    }
-
-    /// Deliveries of one topic, wherever they are.
-    #[derive(Default)]
-    struct World {
-        last: u64,
-        begun: u64,
-        under_way: Option<u64>,
-        away: Vec<u64>,
-        ended: u64,
-    }
-
-    impl World {
-        fn arrive(&mut self, latest: &mut Latest<u64>, number: u64) {
-            self.ended += u64::from(arrive(latest, number).is_some());
-        }
-
-        fn step(&mut self, latest: &mut Latest<u64>, step: u8) {
-            match step {
-                0 | 1 => {
-                    self.last += 1;
-                    self.arrive(latest, self.last);
-                }
-                2 => {
-                    if let Some(number) = self.away.pop() {
-                        self.arrive(latest, number);
-                    }
-                }
-                3 => {
-                    if let Some((_, number)) = latest.next() {
-                        assert!(number >= self.begun && self.under_way.is_none());
-                        (self.begun, self.under_way) = (number, Some(number));
-                    }
-                }
-                _ => {
-                    if let Some(number) = self.under_way.take() {
-                        self.end(latest, number, step == 4);
-                    }
-                }
-            }
-        }
-
-        fn end(&mut self, latest: &mut Latest<u64>, number: u64, has_failed: bool) {
-            if has_failed && latest.failed(A, Seq(number), Instant::now()) {
-                self.away.push(number);
-                return;
-            }
-            self.ended += 1;
-            if !has_failed {
-                latest.ended(A);
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_goes_is_newer_than_all_that_went_and_the_newest_goes_last(
-            steps in proptest::collection::vec(0..6_u8, 1..60),
-        ) {
-            let (mut latest, mut world) = (Latest::new(), World::default());
-            for step in &steps {
-                world.step(&mut latest, *step);
-            }
-            for step in [5, 2, 3].repeat(steps.len() + 2) {
-                world.step(&mut latest, step);
-            }
-            prop_assert!(latest.topics.is_empty(), "{latest:?}");
-            prop_assert_eq!(world.begun, world.last, "the newest is delivered");
-            prop_assert_eq!(world.ended, world.last);
-        }
-    }
-}
+mod tests;

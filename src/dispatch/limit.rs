@@ -48,12 +48,24 @@ impl Limit {
     }
 
     /// Notes that an attempt begins.
-    pub(super) fn begin(&mut self, now: Instant) {
+    pub(super) fn begin(&mut self, now: Instant) -> Slot {
         let earliest = now.checked_sub(SLACK).unwrap_or(now);
         let from = self.next.map_or(now, |next| next.max(earliest));
         self.next = Some(from + self.interval);
+        Slot(from)
+    }
+
+    /// Takes back what an attempt has got that came to nothing; no longer once another has begun.
+    pub(super) fn give_back(&mut self, slot: Slot) {
+        if self.next == Some(slot.0 + self.interval) {
+            self.next = Some(slot.0);
+        }
     }
 }
+
+/// What one attempt has got of a limit: from when on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot(Instant);
 
 #[cfg(test)]
 mod tests {
@@ -100,20 +112,37 @@ mod tests {
         assert_eq!((now - start).as_millis(), 5_001);
     }
 
+    #[test]
+    fn what_is_not_sent_costs_nothing() {
+        let (mut limit, now) = (limit(10, Duration::from_secs(1)), Instant::now());
+        let slot = limit.begin(now);
+        limit.give_back(slot);
+        assert_eq!(limit.until(now), None);
+        let slot = limit.begin(now);
+        let next = now + Duration::from_millis(100);
+        limit.begin(next);
+        limit.give_back(slot);
+        assert!(limit.until(next).is_some(), "another has begun");
+    }
+
     proptest! {
         #[test]
         fn no_stretch_of_time_has_more_than_it_may(
             attempts in 1..2_000_u32,
-            pauses in proptest::collection::vec(0..40_000_u64, 1..300),
+            pauses in proptest::collection::vec((0..40_000_u64, 0..4_u8), 1..300),
         ) {
             let per = Duration::from_secs(1);
             let (mut limit, mut now) = (limit(attempts, per), Instant::now());
             let mut begun: Vec<Instant> = Vec::new();
-            for pause in pauses {
+            for (pause, is_sent) in pauses {
                 now += Duration::from_micros(pause);
                 if limit.until(now).is_none() {
-                    limit.begin(now);
-                    begun.push(now);
+                    let slot = limit.begin(now);
+                    if is_sent > 0 {
+                        begun.push(now);
+                    } else {
+                        limit.give_back(slot);
+                    }
                 }
             }
             let interval = per.as_nanos() / u128::from(attempts);

@@ -147,6 +147,11 @@ impl Metrics {
         };
     }
 
+    /// Notes that nothing was attempted.
+    pub(super) fn abandoned(&self) {
+        self.in_flight.dec();
+    }
+
     pub(super) fn delivered(&self) {
         self.delivered.inc();
     }

@@ -14,6 +14,7 @@ mod notice;
 mod order;
 mod record;
 mod schedule;
+mod sequence;
 mod turns;
 
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub use gather::Batch;
 pub use lane::Lane;
 pub use limit::Rate;
 pub use metrics::{Metrics, MetricsFamily};
-pub use turns::{OrderBy, Sequence};
+pub use sequence::{OrderBy, Sequence};
 
 /// How one webhook's deliveries are attempted.
 #[derive(Debug, Clone)]

@@ -281,7 +281,7 @@ impl<T> Order<T> {
         match (answer.found, answer.question.what) {
             (Found::Parked(items, has_more), What::Parked { after, .. }) => {
                 self.asked -= 1;
-                self.read(key, items, has_more, after == Seq(0));
+                self.read(key, items, has_more, after);
             }
             (Found::PutOff(false), What::PutOff { seq, due }) => {
                 let line = self.lines.get_mut(&key);

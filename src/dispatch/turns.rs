@@ -1,61 +1,16 @@
 //! Whose turn it is: which of a webhook's deliveries may be attempted.
 
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::latest::Latest;
+use super::latest::{self, Latest, Place as Kept};
 use super::order::{Arrival, Effect, Failed, Gate, Order, Place};
-use crate::event::{Event, Kind, Timestamp};
+use super::sequence::Sequence;
+use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
-use crate::spool::store::{Key, PutOff};
-use crate::spool::{Answer, Delivery, Found, KeyOf, Queue, Spool};
-
-/// In which order deliveries are attempted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Sequence {
-    /// Each as soon as it can be.
-    #[default]
-    Free,
-    /// Those with something in common one after the other, in the order of arrival.
-    InOrder {
-        /// What they have in common.
-        by: OrderBy,
-        /// How long one that fails holds up those behind it; more than zero, default 1 h.
-        skip_after: Duration,
-    },
-    /// Of messages on one topic only the newest; messages on one topic one after the other.
-    Latest,
-}
-
-impl Sequence {
-    /// The default of `skip_after`.
-    pub const SKIP_AFTER: Duration = Duration::from_hours(1);
-
-    /// Returns what the spool must know deliveries by.
-    #[must_use]
-    pub fn key(self) -> Option<KeyOf> {
-        match self {
-            Self::Free => None,
-            Self::InOrder { by, .. } => Some(match by {
-                OrderBy::Topic => by_topic,
-                OrderBy::Client => by_client,
-            }),
-            Self::Latest => Some(by_published_topic),
-        }
-    }
-}
-
-/// What deliveries have in common that are in order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrderBy {
-    /// A message's topic; what has none is not in order.
-    Topic,
-    /// The client that it is about; what tells of none is not in order.
-    Client,
-}
+use crate::spool::store::Key;
+use crate::spool::{Answer, Delivery, Found, KeyOf, Queue, Spool, What};
 
 /// A delivery whose turn it is.
 #[derive(Debug)]
@@ -112,10 +67,7 @@ impl Turns {
                 }
             }
             (Sequence::Latest, Some(key)) => {
-                let mut latest = Latest::new();
-                for PutOff { key, seq, due, .. } in put_off {
-                    latest.restore(key, seq, instant(due));
-                }
+                let latest = Latest::new(Delivery::survives);
                 Rule::Latest { latest, key }
             }
             _ => Rule::Free,
@@ -132,7 +84,7 @@ impl Turns {
         matches!(self.rule, Rule::Free)
     }
 
-    /// Returns whether fresh deliveries are wanted even if none can be attempted.
+    /// Returns whether deliveries are wanted even if none can be attempted.
     pub(super) const fn look_ahead(&self) -> bool {
         matches!(self.rule, Rule::Latest { .. })
     }
@@ -141,7 +93,8 @@ impl Turns {
     pub(super) fn have_room(&self) -> bool {
         match &self.rule {
             Rule::InOrder { order, .. } => order.has_room(),
-            Rule::Free | Rule::Latest { .. } => true,
+            Rule::Latest { latest, .. } => latest.has_room(),
+            Rule::Free => true,
         }
     }
 
@@ -168,6 +121,10 @@ impl Turns {
         let seq = delivery.seq();
         // What is replayed comes when it comes.
         let Some(key) = key.filter(|_| !seq.is_replayed()) else {
+            if let Rule::Latest { latest, .. } = &mut self.rule {
+                latest.arrive_alone(delivery);
+                return None;
+            }
             return Some(Turn::free(delivery));
         };
         match &mut self.rule {
@@ -190,9 +147,12 @@ impl Turns {
                 }
             }
             Rule::Latest { latest, .. } => {
-                if let Some(older) = latest.arrive(key, seq, delivery, Instant::now()) {
-                    older.supersede();
+                if delivery.is_retry() {
+                    latest.arrive_again(key, seq, delivery);
+                } else {
+                    latest.arrive(key, seq, delivery);
                 }
+                self.follow();
                 None
             }
         }
@@ -202,11 +162,11 @@ impl Turns {
     pub(super) fn next(&mut self) -> Option<Turn> {
         let next = match &mut self.rule {
             Rule::Free => None,
-            Rule::InOrder { order, .. } => order.next(),
+            Rule::InOrder { order, .. } => order.next().map(|(key, next)| (Some(key), next)),
             Rule::Latest { latest, .. } => latest.next(),
         };
         self.follow();
-        next.map(|(key, delivery)| Turn::of(key, delivery))
+        next.map(|(key, delivery)| Turn { delivery, key })
     }
 
     /// Returns the next of a key of which others are about to be sent.
@@ -260,12 +220,14 @@ impl Turns {
                 }
             }
             Rule::Latest { latest, .. } => {
-                if latest.failed(key, seq, instant(due)) {
-                    Some(delivery)
-                } else {
-                    delivery.supersede();
-                    None
+                if let Some(delivery) = latest.failed(key, seq, delivery) {
+                    let place = match delivery.postpone(due) {
+                        Some(delivery) => Kept::Memory(delivery),
+                        None => Kept::Store { due },
+                    };
+                    latest.put_off(key, seq, place, instant(due), Instant::now());
                 }
+                None
             }
         };
         self.follow();
@@ -284,8 +246,18 @@ impl Turns {
 
     /// Takes in what the store has.
     pub(super) fn answered(&mut self, answer: Answer) {
-        let Rule::InOrder { order, .. } = &mut self.rule else {
-            return;
+        let order = match &mut self.rule {
+            Rule::Free => return,
+            Rule::InOrder { order, .. } => order,
+            Rule::Latest { latest, .. } => {
+                if let (What::PutOff { seq, due }, Found::PutOff(false)) =
+                    (answer.question.what, answer.found)
+                {
+                    latest.is_gone(answer.question.key, seq, due);
+                    self.follow();
+                }
+                return;
+            }
         };
         let found = match answer.found {
             Found::Parked(deliveries, has_more) => {
@@ -320,14 +292,31 @@ impl Turns {
     }
 
     fn follow(&mut self) {
-        let Rule::InOrder { order, .. } = &mut self.rule else {
-            return;
-        };
-        for effect in order.effects() {
-            match effect {
-                Effect::Ask(question) => self.spool.ask(self.webhook, question),
-                // An order parks only what is durable.
-                Effect::Park(key, delivery) => drop(delivery.park(key)),
+        let (spool, webhook) = (&self.spool, self.webhook);
+        match &mut self.rule {
+            Rule::Free => {}
+            Rule::InOrder { order, .. } => {
+                for effect in order.effects() {
+                    match effect {
+                        Effect::Ask(question) => spool.ask(webhook, question),
+                        // An order parks only what is durable.
+                        Effect::Park(key, delivery) => drop(delivery.park(key)),
+                    }
+                }
+            }
+            Rule::Latest { latest, .. } => {
+                for effect in latest.effects() {
+                    match effect {
+                        latest::Effect::Supersede(_, Kept::Memory(delivery)) => {
+                            delivery.supersede();
+                        }
+                        latest::Effect::Supersede(seq, Kept::Store { due }) => {
+                            spool.supersede(webhook, seq, due);
+                        }
+                        latest::Effect::Settle(delivery) => delivery.settle(),
+                        latest::Effect::Ask(question) => spool.ask(webhook, question),
+                    }
+                }
             }
         }
     }
@@ -371,23 +360,4 @@ fn gate(due: Timestamp, first_failed: Option<Timestamp>, skip_after: Duration) -
 fn instant(time: Timestamp) -> Instant {
     let now = Instant::now();
     now.checked_add(time.since(Timestamp::now())).unwrap_or(now)
-}
-
-/// Makes keys of one run. Nobody outside can find two texts with the same.
-static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
-fn key(text: &str) -> Key {
-    Key::of(HASHER.hash_one(text))
-}
-
-fn by_topic(event: &Event) -> Option<Key> {
-    event.topic().map(|topic| key(topic.as_str()))
-}
-
-fn by_client(event: &Event) -> Option<Key> {
-    event.client.id.as_deref().map(key)
-}
-
-fn by_published_topic(event: &Event) -> Option<Key> {
-    by_topic(event).filter(|_| event.kind == Kind::MessagePublish)
 }

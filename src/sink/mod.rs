@@ -16,7 +16,8 @@ pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 /// A receiver of events.
 pub trait Sink: Send + Sync {
     /// Attempts to deliver events once and together, within a time that the sink bounds. There is one,
-    /// unless the webhook has batches.
+    /// unless the webhook has batches. Several that are rejected with status 400, 413 or 422,
+    /// [`Class::Request`] or [`Class::Other`] are tried again in halves; another rejection ends them all.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt; the receiver may have got the event all the same.
@@ -28,16 +29,21 @@ where
     F: Fn(Arc<Event>) -> Answer + Send + Sync,
     Answer: Future<Output = Outcome> + Send + 'static,
 {
-    /// Calls the closure for one event after the other, until it does not deliver one.
+    /// Calls the closure for one event after the other, until it does not deliver one. What it rejects of
+    /// several is tried again in halves, as it has not seen all: those that it has taken come twice.
     fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a> {
         if let [event] = events {
             return Box::pin(self(Arc::clone(event)));
         }
         Box::pin(async move {
             for event in events {
-                let outcome = self(Arc::clone(event)).await;
-                if outcome != Outcome::Delivered {
-                    return outcome;
+                match self(Arc::clone(event)).await {
+                    Outcome::Delivered => {}
+                    Outcome::Rejected(failure) => {
+                        let class = Class::Other;
+                        return Outcome::Rejected(Failure { class, ..failure });
+                    }
+                    retry @ Outcome::Retry(_) => return retry,
                 }
             }
             Outcome::Delivered
@@ -175,6 +181,28 @@ impl Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{Client, Connection, Detail, Happening, Kind, Timestamp};
+
+    fn event() -> Arc<Event> {
+        let happening = Happening {
+            kind: Kind::ClientConnected,
+            time: None,
+            client: Client::default(),
+            detail: Detail::Connection(Connection::default()),
+        };
+        Arc::new(Event::new(happening, Timestamp::now()))
+    }
+
+    #[tokio::test]
+    async fn what_a_closure_rejects_of_several_does_not_end_the_others() {
+        let reject = |_: Arc<Event>| async { Outcome::Rejected(Failure::from(Class::Status(404))) };
+        let events = [event(), event()];
+        let alone = reject.deliver(&events[..1]).await;
+        let together = reject.deliver(&events).await;
+        let rejected = |class| Outcome::Rejected(Failure::from(class));
+        assert_eq!(alone, rejected(Class::Status(404)));
+        assert_eq!(together, rejected(Class::Other));
+    }
 
     #[test]
     fn only_some_failures_speak_for_the_whole_receiver() {

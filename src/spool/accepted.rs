@@ -115,6 +115,12 @@ impl Accepted {
         progress.stage == Stage::Memory && progress.open.iter().any(|&webhook| is_meant(webhook))
     }
 
+    /// Returns whether the event would be there after a crash: on disk, or from the broker.
+    pub(super) fn survives(&self) -> bool {
+        let progress = self.lock();
+        progress.stage == Stage::Stored || progress.ticket.is_awaited()
+    }
+
     /// Returns whether the event is on disk, or was.
     pub(super) fn is_stored(&self) -> bool {
         self.lock().stage == Stage::Stored

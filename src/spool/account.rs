@@ -32,7 +32,7 @@ pub(super) struct Account {
     /// Whether deliveries wait on disk only, so that later ones must, too.
     is_spilled: AtomicBool,
     /// The most bytes in memory.
-    max_bytes: usize,
+    pub(super) max_bytes: usize,
     bytes: AtomicUsize,
     deliveries: AtomicUsize,
     /// How many deliveries have left memory.

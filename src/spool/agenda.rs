@@ -349,24 +349,15 @@ impl Agenda {
             // What is delivered could not be taken away, and would be delivered again.
             return None;
         }
-        let mut stocks = self.open_stocks(spool);
-        stocks.find_map(|(webhook, stock)| {
-            if stock.wants_fresh() {
-                Some(Work::LoadFresh(webhook))
-            } else if stock.due().is_some_and(|due| due <= time) {
+        let mut stocks = self.stocks.iter().zip(&spool.accounts).enumerate();
+        stocks.find_map(|(webhook, (stock, account))| {
+            let is_due = stock.due(account).is_some_and(|due| due <= time);
+            let wants_fresh = stock.wants_fresh(account);
+            if is_due && (stock.takes_turns || !wants_fresh) {
                 Some(Work::LoadDue(webhook))
             } else {
-                None
+                wants_fresh.then_some(Work::LoadFresh(webhook))
             }
-        })
-    }
-
-    /// Returns the stocks of lanes that have room and have not ended.
-    fn open_stocks(&self, spool: &Inner) -> impl Iterator<Item = (WebhookIndex, &Stock)> {
-        let stocks = self.stocks.iter().enumerate();
-        stocks.filter(|(webhook, _)| {
-            let account = &spool.accounts[*webhook];
-            account.is_half_empty() && !account.is_closed()
         })
     }
 
@@ -375,9 +366,9 @@ impl Agenda {
         let times = [Some(self.look), sweep, self.tick, self.failing_until];
         let next = times.into_iter().flatten().min().unwrap_or(now);
         let wait = next.saturating_duration_since(now);
-        let due = self
-            .open_stocks(spool)
-            .filter_map(|(_, stock)| stock.due())
+        let stocks = self.stocks.iter().zip(&spool.accounts);
+        let due = stocks
+            .filter_map(|(stock, account)| stock.due(account))
             .min();
         let due = due.filter(|_| self.failing_until.is_none());
         let until = |due: Timestamp| due.as_millis().saturating_sub(time.as_millis());

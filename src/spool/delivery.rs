@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::Inner;
 use super::accepted::{Accepted, Trace};
 use super::account::Keeping;
 use super::store::{Change, Due, GaveUp, Key, Seq};
+use super::{Inner, Spool};
 use crate::event::{Event, Timestamp};
 use crate::rule::WebhookIndex;
 
@@ -77,6 +77,12 @@ impl Delivery {
         self.hold.spool.disk.has_dropped(self.accepted.seq)
             && self.is_durable()
             && self.accepted.is_stored()
+    }
+
+    /// Returns whether a crash would not lose it, or what keeps it does not outlive one anyway.
+    #[must_use]
+    pub fn survives(&self) -> bool {
+        !self.is_durable() || self.accepted.survives()
     }
 
     /// Returns whether it had been put off and is due again.
@@ -198,8 +204,10 @@ impl Delivery {
 
     /// Ends the delivery, and counts it as dropped: it is not wanted any more.
     pub fn supersede(self) {
-        let account = &self.hold.spool.accounts[self.hold.webhook];
-        account.metrics.dropped_stored("superseded", 1);
+        if !self.is_dropped() {
+            let account = &self.hold.spool.accounts[self.hold.webhook];
+            account.metrics.dropped_stored("superseded", 1);
+        }
         self.settle();
     }
 
@@ -211,6 +219,30 @@ impl Delivery {
         if let Some(journal) = &self.hold.spool.journal {
             journal.hand_over(&self.hold.spool, &self.event, &self.accepted);
         }
+    }
+}
+
+impl Spool {
+    /// Ends a durable delivery that was put off until `due`, as [`Delivery::supersede`] does.
+    pub fn supersede(&self, webhook: WebhookIndex, seq: Seq, due: Timestamp) {
+        let account = &self.0.accounts[webhook];
+        if !self.0.disk.has_dropped(seq) {
+            account.metrics.dropped_stored("superseded", 1);
+        }
+        if let (Keeping::Durable(key), Some(journal)) = (account.keeping, &self.0.journal) {
+            let change = Change::Settle {
+                webhook: key,
+                seq,
+                due: Due::At(due),
+            };
+            journal.moved(webhook, seq, None, change);
+        }
+    }
+
+    /// Returns how many bytes of memory a webhook's deliveries may take.
+    #[must_use]
+    pub fn share(&self, webhook: WebhookIndex) -> usize {
+        self.0.accounts[webhook].max_bytes
     }
 }
 

@@ -86,8 +86,19 @@ pub struct Webhook {
     pub name: String,
     /// Whether its deliveries survive a crash, if the spool is durable.
     pub durable: bool,
-    /// What deliveries have in common that must come in order, if any must.
-    pub key: Option<KeyOf>,
+    /// What a start does with those that an earlier run has put off.
+    pub put_off: AtStart,
+}
+
+/// What a start does with deliveries that an earlier run has put off.
+#[derive(Debug, Clone, Copy)]
+pub enum AtStart {
+    /// They come when they are due.
+    Leave,
+    /// They come when they are due, and the lane is told of them.
+    Tell(KeyOf),
+    /// They come at once, as if they were fresh, all in their order.
+    Refresh,
 }
 
 /// Returns what an event has in common with others before and behind which it must come.
@@ -104,7 +115,7 @@ pub struct Queue {
     pub answers: mpsc::UnboundedReceiver<Answer>,
     /// Whether the webhook is enabled.
     pub state: watch::Receiver<WebhookState>,
-    /// Those of an earlier run that wait for another attempt, if they must come in order.
+    /// Those of an earlier run that wait for another attempt, if the lane is [told](AtStart::Tell) of them.
     pub put_off: Vec<PutOff<Key>>,
 }
 

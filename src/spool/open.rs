@@ -16,7 +16,7 @@ use super::journal::Journal;
 use super::keeper::Keeper;
 use super::stock::Stock;
 use super::store::{self, Backlog, Key, PutOff, Seq, Store, WebhookKey};
-use super::{Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
+use super::{AtStart, Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
 
 /// Why the spool cannot be opened.
 #[derive(Debug, Error)]
@@ -38,6 +38,9 @@ pub struct Thread {
     spool: Spool,
     thread: Option<JoinHandle<()>>,
 }
+
+/// The most deliveries that a lane is told of; more than a lane that is told of them puts off itself.
+const PUT_OFF: usize = 65_536;
 
 /// What may wait to be written takes this part of the memory for events, on top of it.
 const PENDING_SHARE: usize = 8;
@@ -75,7 +78,9 @@ impl Spool {
                 queue.put_off = in_order(store, webhook, *key)?;
             }
         }
-        let journal = store.as_ref().map(|store| journal(store, &keys, &accounts));
+        let journal = store
+            .as_ref()
+            .map(|store| journal(store, webhooks, &keys, &accounts));
         let spool = Self(Arc::new(Inner {
             accounts,
             journal: journal.transpose()?,
@@ -153,8 +158,8 @@ fn register(
     webhooks.iter().map(&mut key).collect()
 }
 
-/// Makes what an earlier run has parked fresh again; returns what it has put off, if that is what the
-/// webhook's deliveries must come behind.
+/// Makes what an earlier run has parked fresh again, and what it has put off, if that has to be or is too
+/// much to tell of; returns that otherwise, if it is to be told of.
 fn in_order(
     store: &mut Store,
     webhook: &Webhook,
@@ -164,26 +169,34 @@ fn in_order(
         return Ok(Vec::new());
     };
     store.unpark(key)?;
-    match webhook.key {
-        Some(key_of) => store.put_off(key, key_of),
-        None => Ok(Vec::new()),
+    if let AtStart::Tell(key_of) = webhook.put_off
+        && let Some(put_off) = store.put_off(key, PUT_OFF, key_of)?
+    {
+        return Ok(put_off);
     }
+    if !matches!(webhook.put_off, AtStart::Leave) {
+        store.refresh(key)?;
+    }
+    Ok(Vec::new())
 }
 
 /// Returns the journal of a store as it was left by an earlier run.
 fn journal(
     store: &Store,
+    webhooks: &[Webhook],
     keys: &[Option<WebhookKey>],
     accounts: &[Account],
 ) -> Result<Journal, store::Error> {
     let backlog = store.backlog()?;
     say_what_nobody_takes(&backlog, keys);
     let mut stocks = Vec::new();
-    for (key, account) in keys.iter().zip(accounts) {
-        stocks.push(match *key {
+    for ((webhook, key), account) in webhooks.iter().zip(keys).zip(accounts) {
+        let mut stock = match *key {
             None => Stock::default(),
             Some(key) => stock(store, key, account, &backlog)?,
-        });
+        };
+        stock.takes_turns = !matches!(webhook.put_off, AtStart::Leave);
+        stocks.push(stock);
     }
     let next = store.last_seq()?.map_or(1, |seq| seq.0 + 1);
     Ok(Journal::new(Seq(next), stocks))

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::account::Account;
 use super::store::Seq;
 use crate::event::Timestamp;
 
@@ -13,6 +14,8 @@ const RETRIES: usize = 512;
 pub(super) struct Stock {
     /// Whether the webhook is durable and enabled: only then is anything loaded.
     pub(super) is_served: bool,
+    /// Whether the lane attempts retries beside fresh deliveries, not behind all of them.
+    pub(super) takes_turns: bool,
     /// The last fresh delivery that was put on disk only; none if there is none left.
     pub(super) last_spilled: Option<Seq>,
     /// Fresh deliveries up to this one have been in memory.
@@ -40,13 +43,18 @@ impl Stock {
         self.last_spilled = Some(seq);
     }
 
-    pub(super) fn wants_fresh(&self) -> bool {
-        self.is_served && self.last_spilled.is_some() && !self.awaits_commit
+    pub(super) fn wants_fresh(&self, account: &Account) -> bool {
+        let is_wanted = self.is_served && self.last_spilled.is_some() && !self.awaits_commit;
+        is_wanted && account.is_half_empty() && !account.is_closed()
     }
 
-    /// Returns when the next retry is due, if there is room for more.
-    pub(super) fn due(&self) -> Option<Timestamp> {
+    /// Returns when the next retry is due, if there is room for more. One that takes turns with fresh
+    /// deliveries does not wait for those to leave memory.
+    pub(super) fn due(&self, account: &Account) -> Option<Timestamp> {
+        let takes_turn = self.takes_turns && account.free_bytes() > 0;
+        let has_memory = takes_turn || account.is_half_empty();
         let has_room = self.is_served && self.retries.len() < RETRIES / 2;
-        self.next_due.filter(|_| has_room)
+        self.next_due
+            .filter(|_| has_room && has_memory && !account.is_closed())
     }
 }

@@ -66,7 +66,7 @@ impl Fixture {
         let webhook = |(index, &durable): (usize, &bool)| Webhook {
             name: format!("webhook-{index}"),
             durable,
-            key: None,
+            put_off: AtStart::Leave,
         };
         let webhooks: Vec<_> = durable.iter().enumerate().map(webhook).collect();
         let metrics = MetricsFamily::new(&mut Registry::default());

@@ -1,8 +1,12 @@
 //! Of what waits, only the newest of a topic is posted.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use support::receiver::{Behaviour, Gate, Request};
+use support::mosquitto::Mosquitto;
+use support::receiver::{Behaviour, Gate, Receiver, Request};
+use support::setup::Setup;
 
 use super::{WAITING, by_topic, publish, start, told};
 
@@ -57,4 +61,124 @@ async fn an_older_one_is_not_tried_again_once_a_newer_one_has_come() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(by_topic(&setup.receiver.requests())["t"], [0, 1]);
     setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+}
+
+/// Waits longer than any test before it tries again.
+const LATER: &str = "retry.exponential = { initial = \"10m\", max = \"10m\", for = \"1h\" }\n";
+
+/// Starts everything with keys before and in the webhook, which does not try again soon.
+async fn start_patient(keys: &str, of_webhook: &str) -> Setup {
+    let retry = |line: &&str| !line.starts_with("retry.");
+    let lines: Vec<_> = super::WEBHOOK.lines().filter(retry).collect();
+    let config = format!("{keys}\n{}\n{LATER}{of_webhook}", lines.join("\n"));
+    let broker = Mosquitto::builder().start();
+    let mut setup = Setup::launch(super::MQHOOK, broker, Receiver::start(), &config);
+    setup.wait_ready().await;
+    setup
+}
+
+/// Has the first number be refused, and all others taken.
+fn refuse_0(setup: &Setup) {
+    setup.receiver.set_script(|request| {
+        let is_first = told(&request.body)[0].1 == 0;
+        Behaviour::Status(if is_first { 503 } else { 200 })
+    });
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_gone_when_a_newer_one_has_come_also_after_a_restart() {
+    for backend in ["sqlite", "memory"] {
+        let keys = format!("spool.backend = \"{backend}\"");
+        let mut setup = start_patient(&keys, "conflate = \"topic\"\n").await;
+        refuse_0(&setup);
+        let mut client = setup.client("publisher").await;
+        publish(&mut client, "t", 0).await;
+        setup.receiver.wait_for(1).await;
+        publish(&mut client, "t", 1).await;
+        setup.wait_for_metric(DROPPED, |dropped| dropped == 1).await;
+        setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+        if backend == "sqlite" {
+            setup.sidecar.kill();
+            setup.sidecar.start_again();
+            setup.wait_ready().await;
+        }
+        publish(&mut client, "t", 2).await;
+        let is_there = |requests: &[Request]| by_topic(requests)["t"].contains(&2);
+        let requests = setup.receiver.wait_until(is_there).await;
+        assert_eq!(by_topic(&requests)["t"], [0, 1, 2], "{backend}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_off_and_is_the_newest_comes_after_a_restart() {
+    let mut setup = start_patient("", "conflate = \"topic\"\n").await;
+    setup.receiver.set(Behaviour::Status(503));
+    let mut client = setup.client("publisher").await;
+    for topic in ["t", "u"] {
+        publish(&mut client, topic, 7).await;
+    }
+    setup.receiver.wait_for(2).await;
+    setup.wait_for_metric(WAITING, |waiting| waiting == 2).await;
+    setup.sidecar.terminate();
+    setup.sidecar.wait().await;
+    setup.receiver.set(Behaviour::Status(200));
+    setup.sidecar.start_again();
+    setup.wait_ready().await;
+    let requests = setup.receiver.wait_for(4).await;
+    let expected = [("t", [7, 7]), ("u", [7, 7])];
+    let expected = expected.map(|(topic, numbers)| (topic.to_owned(), numbers.to_vec()));
+    assert!(by_topic(&requests).into_iter().eq(expected));
+    setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+}
+
+#[tokio::test]
+async fn retries_have_their_turn_while_there_is_more_than_the_limit() {
+    let setup = start("", "conflate = \"topic\"\nrate_limit = \"20/s\"\n").await;
+    let is_first = AtomicBool::new(true);
+    setup.receiver.set_script(move |request| {
+        let fails = told(&request.body)[0].0 == "x" && is_first.swap(false, Ordering::SeqCst);
+        Behaviour::Status(if fails { 503 } else { 200 })
+    });
+    let mut client = setup.client("publisher").await;
+    publish(&mut client, "x", 0).await;
+    setup.receiver.wait_for(1).await;
+    let has_retried = |requests: &[Request]| by_topic(requests)["x"].len() == 2;
+    let flood = async {
+        for number in 0.. {
+            publish(&mut client, &format!("t{}", number % 30), number).await;
+        }
+    };
+    tokio::select! {
+        () = flood => unreachable!("it has no end"),
+        _ = setup.receiver.wait_until(has_retried) => {}
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_topic_keeps_to_the_limit() {
+    let webhook = super::WEBHOOK.replace(
+        "event = \"on_message_publish\", topic = \"#\"",
+        "event = \"on_client_connected\"",
+    );
+    let config = format!("{webhook}conflate = \"topic\"\nrate_limit = \"10/s\"\n");
+    let broker = Mosquitto::builder().log_topics().start();
+    let mut setup = Setup::launch(super::MQHOOK, broker, Receiver::start(), &config);
+    setup.wait_ready().await;
+    let times = Arc::new(Mutex::new(Vec::new()));
+    let arrived = Arc::clone(&times);
+    setup.receiver.set_script(move |_| {
+        let mut arrived = arrived.lock().expect("pushing does not panic");
+        arrived.push(Instant::now());
+        Behaviour::Status(200)
+    });
+    let mut clients = Vec::new();
+    for number in 0..6 {
+        clients.push(setup.client(&format!("client-{number}")).await);
+    }
+    setup.receiver.wait_for(6).await;
+    let times = times.lock().expect("pushing does not panic");
+    assert!(
+        times[5] - times[0] >= Duration::from_millis(400),
+        "{times:?}"
+    );
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use support::receiver::{Behaviour, Request};
+use support::receiver::{Behaviour, Gate, Request};
 use support::setup::Setup;
 use support::wait;
 
@@ -166,4 +166,51 @@ async fn what_waits_in_memory_only_is_in_order_as_well() {
     refuses.store(false, Ordering::SeqCst);
     wait_for_topics(&setup, &TOPICS, 20).await;
     assert_in_order(&setup.receiver.requests(), 20);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_is_not_overtaken_by_what_came_meanwhile() {
+    const EVENTS: u64 = 60;
+    let keys = "order_by = \"topic\"\nbatch = { max_events = 40, max_wait = \"2s\" }\n";
+    let setup = start("", keys).await;
+    let gate = Gate::shut();
+    setup.receiver.set(Behaviour::Status(503).behind(&gate));
+    let mut client = setup.client("publisher").await;
+    for number in 0..EVENTS {
+        publish(&mut client, "a", number).await;
+    }
+    setup.receiver.wait_for(1).await;
+    let all_came = |events| events == EVENTS;
+    setup
+        .wait_for_metric("mqhook_events_total{kind=\"on_message_publish\"}", all_came)
+        .await;
+    setup.receiver.set(Behaviour::Status(200));
+    gate.open();
+    setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+    let requests = setup.receiver.requests();
+    let is_tried = told(&requests[0].body).len() == 40;
+    assert!(is_tried, "expected a full batch to fail");
+    let numbers: Vec<u64> = (0..EVENTS).collect();
+    let after_the_first = by_topic(&requests[1..]);
+    assert_eq!(after_the_first["a"], numbers);
+}
+
+#[tokio::test]
+async fn a_backlog_of_one_topic_leaves_others_their_turn() {
+    const BACKLOG: u64 = 200;
+    let setup = start("", "order_by = \"topic\"\nrate_limit = \"50/s\"\n").await;
+    let refuses = refuse(&setup, "a");
+    let mut client = setup.client("publisher").await;
+    for number in 0..BACKLOG {
+        publish(&mut client, "a", number).await;
+    }
+    setup
+        .wait_for_metric(WAITING, |waiting| waiting == BACKLOG)
+        .await;
+    refuses.store(false, Ordering::SeqCst);
+    wait_for_topics(&setup, &["a"], 3).await;
+    publish(&mut client, "b", 0).await;
+    wait_for_topics(&setup, &["b"], 1).await;
+    let before = count(&setup.receiver.requests(), "a");
+    assert!(before < 100, "{before} of the backlog came before");
 }

@@ -19,8 +19,9 @@ use crate::spool::store::GaveUp;
 /// The status code of a receiver that is gone for ever (RFC 9110, 15.5.11).
 const GONE: Class = Class::Status(410);
 
-/// The status code for a request that is too large (RFC 9110, 15.5.14).
-const TOO_LARGE: Class = Class::Status(413);
+/// The status codes for a request that is too large (RFC 9110, 15.5.14), or that is not as the receiver wants
+/// it (15.5.1, 15.5.21), as one of its events may not be.
+const OF_THE_CONTENT: [u16; 3] = [413, 400, 422];
 
 /// What an attempt that failed means for all its deliveries alike.
 struct Failed<'a> {
@@ -32,12 +33,16 @@ struct Failed<'a> {
 
 /// Returns whether a rejection may be the fault of one event, or of their number.
 fn is_of_the_batch(failure: &Failure) -> bool {
-    matches!(failure.class, TOO_LARGE | Class::Request)
+    match failure.class {
+        Class::Request | Class::Other => true,
+        Class::Status(code) => OF_THE_CONTENT.contains(&code),
+        _ => false,
+    }
 }
 
 impl Lane {
     pub(super) fn finish(&mut self, done: Done) {
-        self.metrics.ended(&done.outcome, done.took);
+        self.count(&done);
         for turn in &done.parcel {
             self.log
                 .attempt_ended(&turn.delivery, &done.outcome, done.took);
@@ -86,8 +91,22 @@ impl Lane {
         }
     }
 
-    /// Has the halves of a batch that is no request, or too large a one, sent, each for itself; of one key, one after the
-    /// other.
+    /// Counts an attempt, unless no request could be made: that is none, and costs none of the limit.
+    fn count(&mut self, done: &Done) {
+        let is_none =
+            matches!(&done.outcome, Outcome::Rejected(failure) if failure.class == Class::Request);
+        if !is_none {
+            self.metrics.ended(&done.outcome, done.took);
+            return;
+        }
+        self.metrics.abandoned();
+        if let (Some(limit), Some(slot)) = (&mut self.limit, done.slot) {
+            limit.give_back(slot);
+        }
+    }
+
+    /// Has the halves of a batch sent that was rejected, perhaps for one of its events, each for itself; of
+    /// one key, one after the other.
     fn split(&mut self, mut parcel: Parcel) {
         let half = parcel.len() / 2;
         let second: Parcel = parcel.drain(half..).collect();

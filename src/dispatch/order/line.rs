@@ -11,7 +11,8 @@ pub(super) struct Line<T> {
     pub(super) head: Head,
     pub(super) waiting: VecDeque<(Seq, T)>,
     pub(super) parked: Parked,
-    /// The highest number that was attempted.
+    /// The highest number that was attempted since the line was held; all behind it that is not in memory is
+    /// parked.
     pub(super) begun: Seq,
 }
 

@@ -72,6 +72,8 @@ impl<T> Order<T> {
         self.gate += 1;
         let number = self.gate;
         line.head = Head::PutOff { seq, gate, number };
+        // All that was attempted with it, or behind it, is behind it again.
+        line.begun = seq;
         if self.parks && !line.waiting.is_empty() {
             self.waiting -= line.waiting.len();
             line.has_parked();
@@ -80,6 +82,8 @@ impl<T> Order<T> {
             self.effects.extend(parked);
         }
         self.look_after(key, number, gate, gate.due_at);
+        // There may be memory now for what others want.
+        self.ask();
     }
 
     /// Goes on with a line that has no head.
@@ -133,11 +137,12 @@ impl<T> Order<T> {
         }
     }
 
-    /// Takes in what was parked. Nothing is left if `is_all` was asked for and nothing has come.
-    pub(super) fn read(&mut self, key: Key, items: Vec<(Seq, T)>, has_more: bool, is_all: bool) {
+    /// Takes in what was parked behind `after`. Nothing is left if all was asked for and nothing has come.
+    pub(super) fn read(&mut self, key: Key, items: Vec<(Seq, T)>, has_more: bool, after: Seq) {
         let Some(line) = self.lines.get_mut(&key) else {
             return;
         };
+        let is_all = after == Seq(0);
         let is_empty = items.is_empty() && !has_more;
         let is_last = is_empty && is_all && line.parked == Parked::Asked;
         line.parked = if is_last {
@@ -145,13 +150,21 @@ impl<T> Order<T> {
         } else {
             Parked::Some
         };
-        if matches!(line.head, Head::PutOff { .. }) {
+        let is_held = matches!(line.head, Head::PutOff { .. });
+        let is_headless = matches!(line.head, Head::None);
+        // When it was asked, more had begun: what is behind its head again comes before these.
+        let is_outdated = after > line.begun;
+        if is_held || is_outdated {
             // They are parked as they were.
             let parked = items.into_iter().map(|(_, item)| Effect::Park(key, item));
             self.effects.extend(parked);
+            if is_headless && line.waiting.is_empty() {
+                self.advance(key);
+            } else if !is_held {
+                self.want(key);
+            }
             return;
         }
-        let is_headless = matches!(line.head, Head::None);
         if items.is_empty() && is_headless && line.waiting.is_empty() {
             self.advance(key);
         }

@@ -1,13 +1,18 @@
 //! The order against a naive model: a store that is a map, and a receiver that does as it likes.
 
-use std::collections::{BTreeMap, VecDeque};
+mod world;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use world::World;
+
 use super::*;
 
 const KEYS: u64 = 3;
+
+/// The most of a request.
+const BATCH: usize = 4;
 
 /// From the first failure on.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -24,8 +29,8 @@ struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Row {
     Fresh,
-    /// In memory, or about to be, so that it is not read.
-    Taken,
+    /// In memory, or about to be, so that it is not read; and whether it was due.
+    Taken(bool),
     Due(Instant),
     Parked,
 }
@@ -33,11 +38,14 @@ enum Row {
 #[derive(Debug, Clone)]
 enum Step {
     Arrive(u64),
-    /// The lane takes what comes by its queues, if it may.
+    /// The lane takes what comes by its queues, if it may, and gathers it.
     Take,
-    /// An attempt ends: well, or to be made again after so many seconds.
+    /// What is gathered is attempted.
+    Send,
+    /// An attempt ends: well, or to be made again after so many seconds, or in halves.
     Succeed(Index),
     Fail(Index, u64),
+    Split(Index),
     /// The next question is looked up, the next answer arrives.
     LookUp,
     Answer,
@@ -50,9 +58,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (0..KEYS).prop_map(Step::Arrive),
-        8 => Just(Step::Take),
+        10 => Just(Step::Take),
+        5 => Just(Step::Send),
         5 => any::<Index>().prop_map(Step::Succeed),
         4 => (any::<Index>(), 0..90_u64).prop_map(|(index, wait)| Step::Fail(index, wait)),
+        1 => any::<Index>().prop_map(Step::Split),
         4 => Just(Step::LookUp),
         4 => Just(Step::Answer),
         3 => (0..30_u64).prop_map(Step::Pass),
@@ -61,297 +71,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A lane with its store.
-struct World {
-    order: Order<Item>,
-    begun: Instant,
-    now: Instant,
-    rows: BTreeMap<Seq, (Item, Row)>,
-    fresh: VecDeque<Item>,
-    due: VecDeque<Item>,
-    questions: VecDeque<Question>,
-    answers: VecDeque<Answer<(Seq, Item)>>,
-    /// Attempts under way, and whether their end is told.
-    under_way: Vec<(Item, bool)>,
-    last: u64,
-    /// All that was ever attempted, for a message.
-    log: Vec<String>,
-}
-
-impl World {
-    fn new() -> Self {
-        let now = Instant::now();
-        Self {
-            order: Order::new(true),
-            begun: now,
-            now,
-            rows: BTreeMap::new(),
-            fresh: VecDeque::new(),
-            due: VecDeque::new(),
-            questions: VecDeque::new(),
-            answers: VecDeque::new(),
-            under_way: Vec::new(),
-            last: 0,
-            log: Vec::new(),
-        }
-    }
-
-    fn perform(&mut self, step: &Step) {
-        match step {
-            Step::Arrive(key) => self.arrive(*key),
-            Step::Take => self.take(),
-            Step::Succeed(_) | Step::Fail(..) if self.under_way.is_empty() => {}
-            Step::Succeed(index) => self.end(index.index(self.under_way.len()), None),
-            Step::Fail(index, wait) => {
-                let wait = Duration::from_secs(*wait);
-                self.end(index.index(self.under_way.len()), Some(wait));
-            }
-            Step::LookUp => self.look_up(),
-            Step::Answer => {
-                if let Some(answer) = self.answers.pop_front() {
-                    self.order.answered(answer);
-                }
-            }
-            Step::Pass(seconds) => self.now += Duration::from_secs(*seconds),
-            Step::Drop(index) => self.drop_row(*index),
-            Step::Crash => self.crash(),
-        }
-        self.follow();
-    }
-
-    fn arrive(&mut self, key: u64) {
-        self.last += 1;
-        let item = Item {
-            seq: Seq(self.last),
-            key: Key::of(key << 8),
-            first_failed: None,
-        };
-        self.rows.insert(item.seq, (item, Row::Taken));
-        self.fresh.push_back(item);
-    }
-
-    fn has_given_way(&self, item: &Item) -> bool {
-        item.first_failed
-            .is_some_and(|at| at + PATIENCE <= self.now)
-    }
-
-    /// Loads what is due, and attempts one.
-    fn take(&mut self) {
-        let now = self.now;
-        let is_due = |row: &Row| matches!(row, Row::Due(at) if *at <= now);
-        let mut due: Vec<_> = self
-            .rows
-            .values_mut()
-            .filter(|(_, row)| is_due(row))
-            .collect();
-        due.sort_by_key(|(item, row)| match row {
-            Row::Due(at) => (*at, item.seq),
-            _ => unreachable!("filtered"),
-        });
-        for (item, row) in due {
-            *row = Row::Taken;
-            self.due.push_back(*item);
-        }
-        if self.order.next_wake().is_some_and(|at| at <= now) {
-            self.order.wake(now);
-        } else if let Some((_, item)) = self.order.next() {
-            self.attempt(item, true);
-        } else if let Some(item) = self.fresh.pop_front().or_else(|| self.due.pop_front()) {
-            let arrival = Arrival {
-                key: item.key,
-                seq: item.seq,
-                item,
-                has_given_way: self.has_given_way(&item),
-                joins: false,
-            };
-            match self.order.arrive(arrival) {
-                Place::Head(item) => self.attempt(item, true),
-                Place::Aside(item) => self.attempt(item, false),
-                Place::Behind => {}
-            }
-        }
-    }
-
-    /// The promise: nothing is attempted while something before it waits that has not given way.
-    fn attempt(&mut self, item: Item, is_told: bool) {
-        self.log.push(format!("{:?} {is_told}", item.seq));
-        assert!(
-            self.under_way
-                .iter()
-                .all(|(other, _)| other.seq != item.seq),
-            "{:?} twice: {:?}",
-            item.seq,
-            self.log
-        );
-        for (other, row) in self.rows.values() {
-            let is_before = other.key == item.key && other.seq < item.seq;
-            assert!(
-                !is_before || self.has_given_way(other),
-                "{item:?} before {other:?}, {row:?}: {:?}",
-                self.log
-            );
-        }
-        self.under_way.push((item, is_told));
-    }
-
-    fn end(&mut self, at: usize, wait: Option<Duration>) {
-        let (mut item, is_told) = self.under_way.swap_remove(at);
-        let Some(wait) = wait else {
-            self.rows.remove(&item.seq);
-            if is_told {
-                self.order.ended(item.key);
-            }
-            return;
-        };
-        let first_failed = *item.first_failed.get_or_insert(self.now);
-        let gives_way_at = first_failed + PATIENCE;
-        if is_told && gives_way_at > self.now {
-            let gate = self.gate(self.now + wait, first_failed);
-            assert_eq!(self.order.failed(item.key, item.seq, gate), Failed::PutOff);
-        } else if is_told {
-            self.order.ended(item.key);
-        }
-        if self.rows.contains_key(&item.seq) {
-            let row = Row::Due(self.now + wait);
-            self.rows.insert(item.seq, (item, row));
-        }
-    }
-
-    fn gate(&self, due_at: Instant, first_failed: Instant) -> Gate {
-        Gate {
-            due: self.time(due_at),
-            due_at,
-            gives_way_at: Some(first_failed + PATIENCE),
-        }
-    }
-
-    fn time(&self, at: Instant) -> Timestamp {
-        Timestamp::from_millis(0).after(at.duration_since(self.begun))
-    }
-
-    fn look_up(&mut self) {
-        let Some(question) = self.questions.pop_front() else {
-            return;
-        };
-        let key = question.key;
-        let found = match question.what {
-            What::PutOff { seq, due } => {
-                let found = self.rows.get(&seq);
-                // One that is in the queue is still on disk.
-                let is_queued = self.due.iter().any(|item| item.seq == seq);
-                Found::PutOff(
-                    is_queued
-                        || found.is_some_and(
-                            |(_, row)| matches!(row, Row::Due(at) if self.time(*at) == due),
-                        ),
-                )
-            }
-            What::Parked { after, limit } => {
-                let parked = self.rows.values_mut().filter(|(item, row)| {
-                    item.key == key && *row == Row::Parked && item.seq > after
-                });
-                let items: Vec<_> = parked
-                    .take(limit)
-                    .map(|(item, row)| {
-                        *row = Row::Taken;
-                        (item.seq, *item)
-                    })
-                    .collect();
-                let has_more = !items.is_empty();
-                Found::Parked(items, has_more)
-            }
-        };
-        self.answers.push_back(Answer { question, found });
-    }
-
-    fn drop_row(&mut self, index: Index) {
-        let on_disk: Vec<_> = self
-            .rows
-            .iter()
-            .filter(|(_, (_, row))| *row != Row::Taken)
-            .map(|(seq, _)| *seq)
-            .collect();
-        if !on_disk.is_empty() {
-            self.rows.remove(index.get(&on_disk));
-        }
-    }
-
-    /// What is parked or under way is fresh again, and what was put off is as it was.
-    fn crash(&mut self) {
-        self.order = Order::new(true);
-        self.fresh.clear();
-        self.due.clear();
-        self.questions.clear();
-        self.answers.clear();
-        self.under_way.clear();
-        self.log.push("crash".to_owned());
-        let now = self.now;
-        for (item, row) in self.rows.values_mut() {
-            match (*row, item.first_failed) {
-                (Row::Due(_), _) => {}
-                // Its row is as it was before the attempt.
-                (_, Some(_)) => *row = Row::Due(now),
-                (_, None) => *row = Row::Fresh,
-            }
-        }
-        let rows: Vec<_> = self.rows.values().copied().collect();
-        for (item, row) in rows {
-            match row {
-                Row::Due(at) if !self.has_given_way(&item) => {
-                    let put_off = PutOff {
-                        key: item.key,
-                        seq: item.seq,
-                        due: self.time(at),
-                        first_failed: None,
-                    };
-                    let first_failed = item.first_failed.expect("it has failed");
-                    self.order.restore(put_off, self.gate(at, first_failed));
-                }
-                Row::Fresh => {
-                    self.rows.insert(item.seq, (item, Row::Taken));
-                    self.fresh.push_back(item);
-                }
-                _ => {}
-            }
-        }
-    }
-
-    fn follow(&mut self) {
-        let effects: Vec<_> = self.order.effects().collect();
-        for effect in effects {
-            match effect {
-                Effect::Ask(question) => self.questions.push_back(question),
-                Effect::Park(_, item) => {
-                    if let Some((_, row)) = self.rows.get_mut(&item.seq) {
-                        *row = Row::Parked;
-                    }
-                }
-            }
-        }
-        assert!(self.order.waiting() <= ENOUGH + READ);
-    }
-
-    /// Goes on until nothing happens any more: all that was accepted must be delivered.
-    fn finish(&mut self) {
-        for round in 0.. {
-            assert!(round < 100_000, "no end: {:?} {:?}", self.rows, self.order);
-            self.perform(&Step::Take);
-            self.perform(&Step::LookUp);
-            self.perform(&Step::Answer);
-            while !self.under_way.is_empty() {
-                self.end(0, None);
-                self.follow();
-            }
-            if self.rows.is_empty() && self.order.lines.is_empty() {
-                return;
-            }
-            self.now += Duration::from_millis(100);
-        }
-    }
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_overtakes_what_has_not_given_way(

@@ -239,3 +239,24 @@ fn a_flush_commits_everything_and_answers() {
     fixture.agenda.is_closing = true;
     assert!(matches!(fixture.next(0, 0), Work::Close));
 }
+
+#[test]
+fn retries_that_take_turns_do_not_wait_for_fresh_ones_to_leave_memory() {
+    let mut fixture = Fixture::new();
+    let now = fixture.start;
+    let time = Timestamp::now();
+    let stock = &mut fixture.agenda.stocks[0];
+    stock.next_due = Some(time);
+    stock.spill(Seq(7));
+    let next = |fixture: &mut Fixture| fixture.agenda.next(&fixture.spool, now, time);
+    assert!(matches!(next(&mut fixture), Work::LoadFresh(0)));
+    fixture.agenda.stocks[0].takes_turns = true;
+    assert!(matches!(next(&mut fixture), Work::LoadDue(0)));
+    fixture.spool.accounts[0].hold(999_999);
+    assert!(matches!(next(&mut fixture), Work::LoadDue(0)));
+    fixture.spool.accounts[0].hold(1);
+    assert!(
+        matches!(next(&mut fixture), Work::Sleep(_)),
+        "there is no memory"
+    );
+}

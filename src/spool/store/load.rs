@@ -15,6 +15,12 @@ pub(super) const SELECT: &str = "
            e.id, e.kind, e.time, e.topic, e.attributes, e.payload
     FROM deliveries d LEFT JOIN events e ON e.seq = d.seq";
 
+/// The same, of events that have an empty payload where they have one.
+pub(super) const SELECT_WITHOUT_PAYLOAD: &str = "
+    SELECT d.seq, d.due, d.failures, d.first_failed, e.accepted, 0,
+           e.id, e.kind, e.time, e.topic, e.attributes, iif(e.payload IS NULL, NULL, x'')
+    FROM deliveries d LEFT JOIN events e ON e.seq = d.seq";
+
 const EVENT: usize = 6;
 
 pub(super) const NEXT_DUE: &str =

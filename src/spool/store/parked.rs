@@ -4,17 +4,18 @@ use std::collections::HashSet;
 
 use rusqlite::Connection;
 
-use super::load::{SELECT, load};
+use super::load::{SELECT, SELECT_WITHOUT_PAYLOAD, load};
 use super::{Due, Error, Loaded, Seq, Store, WebhookKey, Window, begin, time_from_sql};
 use crate::event::{Event, Timestamp};
 
-/// Rows that one transaction of [`Store::unpark`] changes.
+/// Rows that one transaction of [`Store::unpark`] and [`Store::refresh`] changes.
 const STEP: i64 = 4_096;
 
 const UNPARK: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due < 0 AND seq IN
      (SELECT seq FROM deliveries INDEXED BY parked WHERE webhook = ?1 AND due < 0 LIMIT ?2)";
 
-const PUT_OFF: &str = " WHERE d.webhook = ? AND d.due > ? AND d.seq < ? ORDER BY d.due, d.seq";
+pub(super) const REFRESH: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due > 0 AND seq IN
+     (SELECT seq FROM deliveries INDEXED BY retries WHERE webhook = ?1 AND due > 0 AND seq < ?2 LIMIT ?3)";
 
 /// What deliveries have in common that must come in order: 1 to 2^63 - 1, for one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +49,12 @@ pub struct PutOff<T> {
     pub due: Timestamp,
     /// When the first attempt failed; `None` where none has.
     pub first_failed: Option<Timestamp>,
+}
+
+pub(super) fn put_off_sql() -> String {
+    format!(
+        "{SELECT_WITHOUT_PAYLOAD} WHERE d.webhook = ? AND d.due > 0 AND d.seq < ? ORDER BY d.due, d.seq"
+    )
 }
 
 pub(super) fn parked_sql() -> String {
@@ -94,33 +101,41 @@ impl Store {
     /// The database could not be written; some may be fresh.
     pub fn unpark(&mut self, webhook: WebhookKey) -> Result<(), Error> {
         let connection = &mut self.connection;
-        let result = loop {
-            match unpark(connection, webhook) {
-                Ok(0) => break Ok(()),
-                Ok(_) => {}
-                Err(error) => break Err(Error::from(error)),
-            }
-        };
-        self.noted(result)
+        let result = repeat(|| unpark(connection, webhook));
+        self.noted(result.map_err(Error::from))
+    }
+
+    /// Makes all that a webhook has put off fresh again, but for what was replayed. How often it has
+    /// failed stays known.
+    ///
+    /// # Errors
+    /// The database could not be written; some may be fresh.
+    pub fn refresh(&mut self, webhook: WebhookKey) -> Result<(), Error> {
+        let connection = &mut self.connection;
+        let result = repeat(|| refresh(connection, webhook));
+        self.noted(result.map_err(Error::from))
     }
 
     /// Returns what of a webhook waits for another attempt, without the replayed, in the order in
-    /// which it is due; `key` is what is to be known of their events, none for one that does not
-    /// matter.
+    /// which it is due; `key` is what is to be known of their events, whose payloads are empty, none for
+    /// one that does not matter. Returns `None` where there are more than `most`.
     ///
     /// # Errors
     /// The database could not be read. What cannot be read back is left out.
     pub fn put_off<T>(
         &self,
         webhook: WebhookKey,
+        most: usize,
         key: impl Fn(&Event) -> Option<T>,
-    ) -> Result<Vec<PutOff<T>>, Error> {
+    ) -> Result<Option<Vec<PutOff<T>>>, Error> {
         let read = || {
-            let sql = format!("{SELECT} {PUT_OFF}");
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            let mut rows = statement.query((webhook.0, 0, Seq::REPLAYED))?;
+            let mut statement = self.connection.prepare_cached(&put_off_sql())?;
+            let mut rows = statement.query((webhook.0, Seq::REPLAYED))?;
             let mut found = Vec::new();
             while let Some(row) = rows.next()? {
+                if found.len() == most {
+                    return Ok(None);
+                }
                 let due = time_from_sql(row.get(1)?);
                 let Ok(loaded) = super::load::read(row, Seq::from_sql(row.get(0)?), Due::At(due))
                 else {
@@ -134,10 +149,29 @@ impl Store {
                     first_failed: failed,
                 }));
             }
-            Ok(found)
+            Ok(Some(found))
         };
         self.noted(read())
     }
+}
+
+/// Changes some rows after the other, until there are none left.
+fn repeat(mut change: impl FnMut() -> rusqlite::Result<usize>) -> rusqlite::Result<()> {
+    while change()? > 0 {}
+    Ok(())
+}
+
+fn refresh(connection: &mut Connection, webhook: WebhookKey) -> rusqlite::Result<usize> {
+    let transaction = begin(connection)?;
+    let changed = transaction
+        .prepare_cached(REFRESH)?
+        .execute((webhook.0, Seq::REPLAYED, STEP))?;
+    transaction.execute(
+        "UPDATE webhooks SET fresh = fresh + ?2, retrying = retrying - ?2 WHERE id = ?1",
+        (webhook.0, i64::try_from(changed).unwrap_or(STEP)),
+    )?;
+    transaction.commit()?;
+    Ok(changed)
 }
 
 fn unpark(connection: &mut Connection, webhook: WebhookKey) -> rusqlite::Result<usize> {

@@ -6,10 +6,14 @@ const KEY: Key = Key::of(77);
 
 /// Opens the spool for one webhook whose deliveries must come in order.
 fn open(fixture: &Fixture) -> Running {
+    open_with(fixture, AtStart::Tell(|_| Some(KEY)))
+}
+
+fn open_with(fixture: &Fixture, put_off: AtStart) -> Running {
     let webhooks = [Webhook {
         name: "webhook-0".to_owned(),
         durable: true,
-        key: Some(|_| Some(KEY)),
+        put_off,
     }];
     let metrics = MetricsFamily::new(&mut Registry::default());
     let opened = Spool::open(&fixture.config(), &webhooks, metrics);
@@ -110,4 +114,61 @@ async fn a_restart_tells_which_deliveries_hold_up_others() {
         first_failed: Some(now),
     };
     assert_eq!(again.queues[0].put_off, [expected]);
+}
+
+#[tokio::test]
+async fn what_is_to_be_fresh_again_after_a_restart_comes_at_once_and_in_order() {
+    let fixture = Fixture::new();
+    let mut running = open(&fixture);
+    let now = Timestamp::now();
+    for number in 0..3 {
+        running.accept(&event(number), &[0], fixture.ledger.open(1));
+        let mut delivery = running.fresh(0).await;
+        delivery.count_failure(now);
+        let wait = Duration::from_hours(9 - number as u64);
+        assert!(delivery.postpone(now.after(wait)).is_none());
+    }
+    running.flush_and_close().await;
+
+    let mut again = open_with(&fixture, AtStart::Refresh);
+    assert_eq!(again.spool.waiting(), 3);
+    for expected in 0..3 {
+        let delivery = again.fresh(0).await;
+        assert_eq!(number(&delivery), expected);
+        assert_eq!((delivery.failures, delivery.first_failed), (1, Some(now)));
+        delivery.settle();
+    }
+    again.flush_and_close().await;
+    let empty = open(&fixture);
+    assert_eq!(empty.spool.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_crash_spares_what_is_on_disk_and_what_the_broker_has() {
+    let fixture = Fixture::new();
+    let mut running = open(&fixture);
+    running.accept(&event(0), &[0], fixture.ledger.open(1));
+    let from_broker = running.fresh(0).await;
+    assert!(from_broker.survives());
+    running.accept(&event(1), &[0], Ticket::none());
+    let in_memory = running.fresh(0).await;
+    assert!(!in_memory.survives());
+    running.spool.flush().await;
+    assert!(in_memory.survives(), "it is on disk now");
+}
+
+#[tokio::test]
+async fn what_was_put_off_is_taken_away_by_its_number() {
+    let fixture = Fixture::new();
+    let mut running = open(&fixture);
+    running.accept(&event(0), &[0], fixture.ledger.open(1));
+    let delivery = running.fresh(0).await;
+    let (seq, due) = (
+        delivery.seq(),
+        Timestamp::now().after(Duration::from_mins(1)),
+    );
+    assert!(delivery.postpone(due).is_none());
+    running.spool.supersede(0, seq, due);
+    running.flush_and_close().await;
+    assert_eq!(open(&fixture).spool.waiting(), 0);
 }

@@ -39,6 +39,9 @@ enum Action {
     Unpark {
         webhook: Index,
     },
+    Refresh {
+        webhook: Index,
+    },
     Tidy,
     Reopen,
     Crash,
@@ -93,6 +96,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => (any::<Index>(), 0..4_usize).prop_map(|(webhook, limit)| Action::Replay { webhook, limit }),
         1 => (any::<Index>(), 0..3_usize).prop_map(|(webhook, limit)| Action::DropDead { webhook, limit }),
         1 => any::<Index>().prop_map(|webhook| Action::Unpark { webhook }),
+        1 => any::<Index>().prop_map(|webhook| Action::Refresh { webhook }),
         1 => Just(Action::Tidy),
         1 => Just(Action::Reopen),
         1 => Just(Action::Crash),
@@ -289,6 +293,11 @@ impl Pair {
                 let webhook = *webhook.get(&self.webhooks);
                 self.store.unpark(webhook).expect("writable");
                 self.model.unpark(webhook);
+            }
+            Action::Refresh { webhook } => {
+                let webhook = *webhook.get(&self.webhooks);
+                self.store.refresh(webhook).expect("writable");
+                self.model.refresh(webhook);
             }
             Action::Reopen => self.reopen(),
             Action::Crash => (self.store, self.dir) = crashed(self.dir.path()),

@@ -116,6 +116,29 @@ fn plan(store: &Store, sql: &str) -> String {
 }
 
 #[test]
+fn what_is_put_off_is_told_of_without_payloads_and_only_if_it_is_not_too_much() {
+    let mut fixture = Fixture::new();
+    let [one, two] = fixture.webhooks;
+    fixture.append(1, &[1, 1, 1]);
+    fixture.commit(&[retry(one, 1, 300), retry(one, 3, 100)]);
+    let payload = |event: &Event| match &event.detail {
+        Detail::Message(message) => Some(message.payload.len()),
+        _ => None,
+    };
+    let put_off = |webhook, most| {
+        let found = fixture
+            .store
+            .put_off(webhook, most, payload)
+            .expect("readable");
+        let told = |one: PutOff<usize>| (one.seq.0, one.key);
+        found.map(|found| found.into_iter().map(told).collect::<Vec<_>>())
+    };
+    assert_eq!(put_off(one, 2), Some(vec![(3, 0), (1, 0)]));
+    assert_eq!(put_off(one, 1), None);
+    assert_eq!(put_off(two, 0), Some(vec![]));
+}
+
+#[test]
 fn windows_are_read_without_sorting_or_scanning() {
     let fixture = Fixture::new();
     let check = |sql: &str| {
@@ -130,6 +153,8 @@ fn windows_are_read_without_sorting_or_scanning() {
     check(&parked::parked_sql());
     check(load::NEXT_DUE);
     check(load::LAST_FRESH);
+    check(&parked::put_off_sql());
+    check(parked::REFRESH);
     let backlog = webhook::BACKLOG.replace(
         "FROM webhooks w ORDER BY id",
         "FROM webhooks w WHERE id = 1",

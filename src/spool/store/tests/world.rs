@@ -120,6 +120,15 @@ impl Model {
         }
     }
 
+    pub(super) fn refresh(&mut self, webhook: WebhookKey) {
+        for ((key, seq), delivery) in &mut self.deliveries {
+            let is_put_off = matches!(delivery.due, Due::At(_)) && !seq.is_replayed();
+            if *key == webhook && is_put_off {
+                delivery.due = Due::Fresh;
+            }
+        }
+    }
+
     fn take(&mut self, webhook: WebhookKey, seq: Seq, due: Due) -> Option<Delivery> {
         let is_there = self.deliveries.get(&(webhook, seq))?.due == due;
         is_there.then(|| self.deliveries.remove(&(webhook, seq)))?
