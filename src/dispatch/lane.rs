@@ -146,8 +146,8 @@ impl Lane {
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
                 biased;
-                () = &mut closed, if is_open => is_open = false,
                 Some(done) = attempts.next(), if !attempts.is_empty() => self.finish(done),
+                () = &mut closed, if is_open => is_open = false,
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(answer) = self.queue.answers.recv(), if !self.turns.are_free() => self.turns.answered(answer),
                 Some(delivery) = self.queue.fresh.recv(), if takes_fresh => {

@@ -63,7 +63,10 @@ impl Lane {
     /// Returns what can be attempted without anything further.
     pub(super) fn next_parcel(&mut self, is_open: bool) -> Option<Parcel> {
         if self.turns.are_free() && self.gather.is_none() {
-            return None;
+            let fresh = self
+                .takes_fresh(is_open)
+                .then(|| self.queue.fresh.try_recv());
+            return self.arrive(fresh?.ok()?);
         }
         if let Some(part) = self.parts.pop_front() {
             return Some(part);
