@@ -1,9 +1,10 @@
 //! Of what waits, only the newest of a topic is posted.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use support::client::Publish;
 use support::mosquitto::Mosquitto;
 use support::receiver::{Behaviour, Gate, Receiver, Request};
 use support::setup::Setup;
@@ -181,4 +182,43 @@ async fn what_has_no_topic_keeps_to_the_limit() {
         times[5] - times[0] >= Duration::from_millis(400),
         "{times:?}"
     );
+}
+
+#[tokio::test]
+async fn the_newest_of_each_topic_comes_whatever_fails() {
+    const TOPICS: u64 = 12;
+    for batch in ["", "batch = { max_events = 5, max_wait = \"10ms\" }\n"] {
+        let keys = format!("conflate = \"topic\"\npool_size = 2\n{batch}");
+        let mut setup = start("", &keys).await;
+        let requests = AtomicU64::new(0);
+        setup.receiver.set_script(move |_| {
+            let number = requests.fetch_add(1, Ordering::SeqCst);
+            Behaviour::Status(if number.is_multiple_of(4) { 200 } else { 503 })
+        });
+        let mut client = setup.client("publisher").await;
+        for number in 0..600 {
+            let topic = format!("t{}", number % TOPICS);
+            let qos = u8::from(number % 3 == 0);
+            let message = Publish::new(&topic, number.to_string()).qos(qos);
+            client.publish(&message).await;
+            if number == 300 {
+                setup.sidecar.kill();
+                setup.sidecar.start_again();
+                setup.wait_ready().await;
+            }
+        }
+        for topic in 0..TOPICS {
+            publish(&mut client, &format!("t{topic}"), 1_000).await;
+        }
+        let has_come = |requests: &[Request]| {
+            let by_topic = by_topic(requests);
+            by_topic.len() as u64 == TOPICS
+                && by_topic.values().all(|numbers| numbers.contains(&1_000))
+        };
+        setup.receiver.wait_until(has_come).await;
+        setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
+        for (topic, numbers) in by_topic(&setup.receiver.requests()) {
+            assert_eq!(numbers.last(), Some(&1_000), "{topic}: {numbers:?}");
+        }
+    }
 }

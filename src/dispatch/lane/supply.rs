@@ -11,7 +11,8 @@ use crate::dispatch::gather::Parcel;
 use crate::dispatch::turns::Turn;
 use crate::spool::Delivery;
 
-/// The most deliveries that are taken in a row without anything to be sent, so that others have a turn.
+/// The most deliveries of a queue that are taken in a row without anything to be sent, so that others have a
+/// turn.
 const ARRIVALS: usize = 128;
 
 /// Where deliveries come from.
@@ -93,7 +94,12 @@ impl Lane {
     }
 
     fn draw_from(&mut self, source: Source, is_open: bool) -> Option<Parcel> {
-        for _ in 0..ARRIVALS {
+        let most = match source {
+            // There are only so many, and nobody tells of those that are left.
+            Source::Lines => usize::MAX,
+            Source::Fresh | Source::Due => ARRIVALS,
+        };
+        for _ in 0..most {
             match self.draw(source, is_open) {
                 Drawn::Nothing => return None,
                 Drawn::Kept => {}
