@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, credential, nanomq, reason, retry, secret, spool, webhook};
+use super::{Config, credential, devices, nanomq, reason, retry, secret, spool, webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
@@ -70,6 +70,7 @@ pub(super) fn read(
     }
     spool::report_small_share(&root, &config);
     retry::report_outlasted(&root, &config);
+    devices::report_memory(&root, &context, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
     problems.extend(untold(&context.wanted.into_inner(), config.dialect));
@@ -87,6 +88,9 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     config.spool.backend = spool::default_backend(context);
     if let Some(section) = root.section("spool") {
         spool::read(section, context, config);
+    }
+    if let Some(section) = root.section("devices") {
+        devices::read(section, &mut config.devices);
     }
     if let Some(section) = root.section("notify") {
         notify(section, config);
@@ -335,10 +339,8 @@ pub(super) fn path(text: &str, context: &Context<'_>) -> PathBuf {
 /// for each, the first such rule.
 fn untold(wanted: &[(Kind, Span)], name: Option<dialect::Name>) -> Vec<Problem> {
     let told = |kind: Kind| match name {
-        Some(name) => name.decoder().kinds().contains(kind),
-        None => dialect::Name::ALL
-            .iter()
-            .any(|name| name.decoder().kinds().contains(kind)),
+        Some(name) => name.tells(kind),
+        None => dialect::Name::ALL.iter().any(|name| name.tells(kind)),
     };
     let mut seen = KindSet::of(&[Kind::MessagePublish]);
     let mut problems = Vec::new();

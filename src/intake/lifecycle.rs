@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::{Metrics, OwnClients};
 use crate::ack::Ticket;
+use crate::devices;
 use crate::dialect::{self, Dialect, Heard, Name};
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
@@ -56,6 +57,8 @@ pub struct Lifecycle {
     told: Vec<Happening>,
     matcher: Matcher,
     unreadable_log: Throttle,
+    /// Sees what happens to clients, where devices are remembered.
+    observer: Option<devices::Observer>,
 }
 
 impl Lifecycle {
@@ -84,7 +87,14 @@ impl Lifecycle {
             told: Vec::new(),
             matcher: Matcher::default(),
             unreadable_log: Throttle::new(UNREADABLE_LOG_INTERVAL),
+            observer: None,
         }
+    }
+
+    /// Returns a listener that also has devices remembered.
+    #[must_use]
+    pub fn with_observer(self, observer: Option<devices::Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Returns where others see what is known of how the broker tells.
@@ -134,7 +144,12 @@ impl Lifecycle {
     /// knows, so a message must not be decoded and then come again.
     fn has_room(&self, message: &Message) -> bool {
         let size = 2 * Event::size_with(message.payload.len());
-        !message.ticket.is_awaited() || self.spool.has_room(&self.webhooks, size)
+        if !message.ticket.is_awaited() {
+            return true;
+        }
+        let observer = self.observer.as_ref();
+        self.spool.has_room(&self.webhooks, size)
+            && observer.is_none_or(devices::Observer::has_room)
     }
 
     /// Hands on what was told.
@@ -157,6 +172,9 @@ impl Lifecycle {
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
             }
             return;
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.observe(&happening, ticket, now);
         }
         let webhooks = self.rules.route(&happening, &mut self.matcher);
         if webhooks.is_empty() {
@@ -230,15 +248,26 @@ impl Listener for Lifecycle {
         self.subscribed.notify_one();
     }
 
+    fn interrupted(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.interrupted();
+        }
+    }
+
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.spool.room(&self.webhooks))
+        Box::pin(async {
+            self.spool.room(&self.webhooks).await;
+            if let Some(observer) = &self.observer {
+                observer.room().await;
+            }
+        })
     }
 }
 
 /// Says which rules can never match at this broker.
 fn warn_of_untold(rules: &Rules, name: Name) {
-    let untold: KindSet = rules.lifecycle_kinds().without(name.decoder().kinds());
-    for kind in untold.iter() {
+    let wanted: KindSet = rules.lifecycle_kinds();
+    for kind in wanted.iter().filter(|&kind| !name.tells(kind)) {
         warn!("{}", dialect::untold(kind, Some(name)));
     }
 }

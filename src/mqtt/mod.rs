@@ -161,6 +161,9 @@ pub trait Listener: Send + Sync {
     /// Tells that every subscription has been accepted.
     fn subscribed(&mut self);
 
+    /// Tells that the connection has ended: what happens until the next one may not be heard.
+    fn interrupted(&mut self) {}
+
     /// Waits until there is room again, after [`Hearing::Full`].
     ///
     /// # Cancel safety

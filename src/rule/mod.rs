@@ -138,12 +138,22 @@ impl Rules {
         kinds
     }
 
+    /// Returns the webhooks with a rule for an event of devices.
+    #[must_use]
+    pub fn device_webhooks(&self) -> Vec<WebhookIndex> {
+        self.webhooks_of(Kind::is_device)
+    }
+
     /// Returns the webhooks with a rule for any of the [`lifecycle_kinds`](Self::lifecycle_kinds).
     #[must_use]
     pub fn lifecycle_webhooks(&self) -> Vec<WebhookIndex> {
-        let told = self.by_kind.iter().filter(|(kind, _)| !kind.is_notice());
+        self.webhooks_of(|kind| !kind.is_notice())
+    }
+
+    fn webhooks_of(&self, is_meant: impl Fn(Kind) -> bool) -> Vec<WebhookIndex> {
+        let meant = self.by_kind.iter().filter(|(kind, _)| is_meant(**kind));
         let mut webhooks: Vec<WebhookIndex> =
-            told.flat_map(|(_, takers)| takers.webhooks()).collect();
+            meant.flat_map(|(_, takers)| takers.webhooks()).collect();
         webhooks.sort_unstable();
         webhooks.dedup();
         webhooks

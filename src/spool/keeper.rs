@@ -16,6 +16,7 @@ use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
 use super::store::{self, Change, DroppedUpTo, Loaded, Store, WebhookKey, Window};
 use super::{Config, Inner, WINDOW};
+use crate::ack::Ticket;
 use crate::causes;
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
@@ -113,7 +114,9 @@ impl Keeper {
         for delivery in batch.held_up {
             delivery.send();
         }
+        batch.tickets.into_iter().for_each(Ticket::settle);
         let answered = self.answer(journal, batch.questions);
+        let answered = answered.and(self.answer_of_devices(journal, batch.of_devices));
         self.spool.wake_waiting();
         answered.and(self.make_room(journal))
     }
@@ -241,6 +244,7 @@ impl Keeper {
             }
         }
         self.has_foreign_changes = false;
+        self.spool.foreign.notify_one();
         self.measure();
         Ok(())
     }

@@ -24,6 +24,7 @@ mod agenda;
 mod batch;
 mod config;
 mod delivery;
+mod devices;
 mod disk;
 mod flow;
 mod journal;
@@ -53,6 +54,7 @@ use store::{Key, PutOff, Seq, WebhookState};
 
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
+pub use devices::DeviceEvent;
 pub use metrics::MetricsFamily;
 pub use open::{OpenError, Thread};
 pub use parked::{Answer, Found, Question, What};
@@ -77,6 +79,8 @@ struct Inner {
     metrics: MetricsFamily,
     /// Wakes those who wait for room.
     changed: Notify,
+    /// Wakes who looks after devices: another process may have removed some.
+    foreign: Notify,
 }
 
 /// What the spool knows of a webhook.

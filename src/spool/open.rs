@@ -85,6 +85,7 @@ impl Spool {
             elide: config.elide,
             metrics,
             changed: Notify::new(),
+            foreign: Notify::new(),
         }));
         let thread = Thread::start(&spool, store, config, keys)?;
         Ok((spool, thread, queues))

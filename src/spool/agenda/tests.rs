@@ -41,6 +41,7 @@ impl Fixture {
             elide: true,
             metrics,
             changed: tokio::sync::Notify::new(),
+            foreign: tokio::sync::Notify::new(),
         });
         let stock = Stock {
             is_served: true,

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 use super::dead_letter::GaveUp;
+use super::device::{self, DeviceRow};
 use super::event::Columns;
 use super::webhook::{Tally, WebhookState, set_state};
 use super::{Due, Error, Key, Seq, Store, WebhookKey, begin, time_as_sql};
@@ -93,6 +95,15 @@ pub enum Change {
         /// What is to be remembered.
         state: WebhookState,
     },
+    /// A device is new, or something of it is.
+    Device(Box<DeviceRow>),
+    /// A device is not to be remembered any more, by the operator's wish or not.
+    Forget {
+        /// Its client identifier.
+        id: ByteString,
+    },
+    /// A time of hearing without a gap has begun.
+    Watch(u64),
 }
 
 impl Store {
@@ -133,6 +144,7 @@ fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<(
         batch.apply(change)?;
     }
     batch.tally.write(&transaction)?;
+    batch.devices.write(&transaction)?;
     drop(batch);
     transaction.commit()
 }
@@ -141,6 +153,7 @@ fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<(
 struct Batch<'t> {
     transaction: &'t Connection,
     tally: Tally,
+    devices: device::Tally,
     insert_event: CachedStatement<'t>,
     insert_delivery: CachedStatement<'t>,
     share: CachedStatement<'t>,
@@ -188,6 +201,7 @@ impl<'t> Batch<'t> {
         Ok(Self {
             transaction,
             tally: Tally::default(),
+            devices: device::Tally::default(),
             insert_event: prepare(INSERT_EVENT)?,
             insert_delivery: prepare(INSERT_DELIVERY)?,
             share: prepare(SHARE)?,
@@ -260,6 +274,9 @@ impl<'t> Batch<'t> {
                 self.settle(*webhook, *seq, *due)
             }
             Change::State { webhook, state } => set_state(self.transaction, *webhook, state),
+            Change::Device(row) => self.devices.put(self.transaction, row),
+            Change::Forget { id } => self.devices.forget(self.transaction, id),
+            Change::Watch(watch) => device::set_watch(self.transaction, *watch),
         }
     }
 

@@ -106,6 +106,7 @@ impl Model {
                 }
             }
             Change::Bury { .. } => self.bury(change),
+            Change::Device(_) | Change::Forget { .. } | Change::Watch(_) => {}
             Change::State { webhook, state } => {
                 self.states.insert(webhook, state);
             }
