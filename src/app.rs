@@ -290,6 +290,7 @@ impl Receiver {
             name: self.name.clone(),
             durable: self.durable,
             key: self.shaping.sequence.key(),
+            holds_back: self.rules.iter().any(|rule| rule.debounce.is_some()),
         }
     }
 }

@@ -39,6 +39,7 @@ pub mod ack;
 pub mod mqtt;
 pub mod spool;
 pub mod dispatch;
+pub mod debounce;
 pub mod devices;
 pub mod intake;
 pub mod config;

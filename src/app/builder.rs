@@ -14,6 +14,7 @@ use super::{Error, Receiver};
 use crate::ack::Ticket;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
+use crate::debounce::{self, Debouncer};
 use crate::devices::{self, Registrar};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
@@ -179,14 +180,10 @@ impl<'a> Builder<'a> {
             }
             webhooks.iter().copied().collect()
         });
+        let debouncer = Debouncer::new(&self.rules, spool, debounce::DEVICES);
         let spool = spool.clone();
-        Some(Registrar::new(
-            config,
-            queue,
-            spool,
-            (route, webhooks),
-            metrics,
-        ))
+        let registrar = Registrar::new(config, queue, spool, (route, webhooks), metrics);
+        Some(registrar.with_debouncer(debouncer))
     }
 
     pub(super) fn lifecycle(&mut self, spool: &Spool) -> Option<(Connection<Lifecycle>, Probe)> {

@@ -13,6 +13,7 @@ mod auth;
 mod body;
 mod complaint;
 mod credential;
+mod debounce;
 mod devices;
 mod guard;
 pub mod hocon;

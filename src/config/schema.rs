@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, credential, devices, nanomq, reason, retry, secret, spool, webhook};
+use super::{Config, credential, debounce, devices, nanomq, reason, retry, secret, spool, webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
@@ -71,6 +71,7 @@ pub(super) fn read(
     spool::report_small_share(&root, &config);
     retry::report_outlasted(&root, &config);
     devices::report_memory(&root, &context, &config);
+    debounce::report_memory(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
     problems.extend(untold(&context.wanted.into_inner(), config.dialect));

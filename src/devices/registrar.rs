@@ -15,10 +15,11 @@ use super::observer::Gauge;
 use super::registry::{self, Entry, Observation, Verdict};
 use super::{Config, Metrics};
 use crate::ack::Ticket;
+use crate::debounce::{Debouncer, Split};
 use crate::event::{Event, Happening, Id, Reason, Timestamp};
 use crate::rule::WebhookIndex;
 use crate::spool::store::{Change, Removal};
-use crate::spool::{DeviceEvent, Spool};
+use crate::spool::{Later, Spool, Told};
 use crate::telemetry::Throttle;
 
 /// Observations that are looked up together.
@@ -37,7 +38,7 @@ const SWEEP_ON: Duration = Duration::from_millis(100);
 const TOO_MANY_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Finds the webhooks that want a happening.
-pub type Route = Box<dyn FnMut(&Happening) -> SmallVec<[WebhookIndex; 4]> + Send>;
+pub type Route = Box<dyn FnMut(&Happening) -> SmallVec<[WebhookIndex; 4]> + Send + Sync>;
 
 /// What the registrar is told.
 #[derive(Debug)]
@@ -65,6 +66,8 @@ pub struct Registrar {
     /// The webhooks that want any event of devices.
     webhooks: Vec<WebhookIndex>,
     metrics: Metrics,
+    /// Holds back what rules want only of devices that stay away.
+    debouncer: Option<Debouncer>,
     cache: Cache,
     watch: u64,
     devices: u64,
@@ -89,11 +92,18 @@ impl Registrar {
             route,
             webhooks,
             metrics,
+            debouncer: None,
             cache: Cache::default(),
             watch: 0,
             devices: 0,
             too_many_log: Throttle::new(TOO_MANY_INTERVAL),
         }
+    }
+
+    /// Returns the registrar with a debouncer.
+    #[must_use]
+    pub fn with_debouncer(self, debouncer: Option<Debouncer>) -> Self {
+        Self { debouncer, ..self }
     }
 
     /// Runs until `stop`. What has not been looked at by then stays unacknowledged.
@@ -199,16 +209,44 @@ impl Registrar {
                 Change::Forget { id }
             }
         };
-        let mut events: SmallVec<[DeviceEvent; 2]> = SmallVec::new();
-        for happening in verdict.told {
-            let webhooks = (self.route)(&happening);
-            if !webhooks.is_empty() {
-                let mut event = Event::new(happening, Timestamp::now());
-                event.id = id.unwrap_or(event.id);
-                events.push(DeviceEvent { event, webhooks });
+        let told = verdict.told.into_iter();
+        let events: SmallVec<[Told; 2]> =
+            told.filter_map(|it| self.told(it, id, &ticket)).collect();
+        let later: SmallVec<[(ByteString, Later); 2]> = events
+            .iter()
+            .map(|told| {
+                (
+                    told.event.client.id.clone().unwrap_or_default(),
+                    told.later.clone(),
+                )
+            })
+            .collect();
+        let numbers = self.spool.record([change], events, ticket);
+        if let Some(debouncer) = &mut self.debouncer {
+            for ((client_id, later), seq) in later.iter().zip(numbers) {
+                debouncer.held_back(client_id, later, seq);
             }
         }
-        self.spool.record([change], events, ticket);
+    }
+
+    /// Returns the event of a happening, under this id, if there is one; `None` if nobody wants it.
+    fn told(&mut self, happening: Happening, id: Option<Id>, ticket: &Ticket) -> Option<Told> {
+        let webhooks = (self.route)(&happening);
+        let at = Timestamp::now();
+        let split = match &mut self.debouncer {
+            Some(debouncer) => debouncer.split(&happening, &webhooks, (at, ticket)),
+            None => Split {
+                now: webhooks,
+                later: Later::new(),
+            },
+        };
+        let Split { now, later } = split;
+        if now.is_empty() && later.is_empty() {
+            return None;
+        }
+        let mut event = Event::new(happening, at);
+        event.id = id.unwrap_or(event.id);
+        Some(Told { event, now, later })
     }
 
     fn count(&mut self, more: i64) {
@@ -238,15 +276,13 @@ impl Registrar {
                 device,
             } in removed
             {
-                match device {
-                    Some(row) => {
-                        let verdict = registry::decommission(&row, Reason::Removed, at);
-                        self.cache.put(id, Some(row));
-                        self.perform(verdict, Some(event), Ticket::none());
-                    }
-                    None => self
-                        .spool
-                        .record([Change::Forget { id }], [], Ticket::none()),
+                if let Some(row) = device {
+                    let verdict = registry::decommission(&row, Reason::Removed, at);
+                    self.cache.put(id, Some(row));
+                    self.perform(verdict, Some(event), Ticket::none());
+                } else {
+                    let change = Change::Forget { id };
+                    self.spool.record([change], [], Ticket::none());
                 }
             }
             if is_all {

@@ -1,3 +1,5 @@
+mod sweep;
+
 use proptest::prelude::*;
 
 use super::registry::{Entry, Observation, Sight, Verdict, decommission, judge};

@@ -4,18 +4,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Metrics, OwnClients};
 use crate::ack::Ticket;
+use crate::debounce::{self, Debouncer, Split};
 use crate::devices;
 use crate::dialect::{self, Dialect, Heard, Name};
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Matcher, Rules, WebhookIndex};
-use crate::spool::Spool;
+use crate::spool::{Spool, Told};
 use crate::telemetry::Throttle;
 
 /// Matches whatever any broker tells of itself.
@@ -59,6 +61,8 @@ pub struct Lifecycle {
     unreadable_log: Throttle,
     /// Sees what happens to clients, where devices are remembered.
     observer: Option<devices::Observer>,
+    /// Holds back what rules want only of clients that stay away.
+    debouncer: Option<Debouncer>,
 }
 
 impl Lifecycle {
@@ -78,6 +82,7 @@ impl Lifecycle {
         Self {
             dialect: dialect.map(Name::decoder),
             webhooks: rules.lifecycle_webhooks(),
+            debouncer: Debouncer::new(&rules, &spool, debounce::CLIENTS),
             rules,
             spool,
             own,
@@ -177,12 +182,42 @@ impl Lifecycle {
             observer.observe(&happening, ticket, now);
         }
         let webhooks = self.rules.route(&happening, &mut self.matcher);
+        if let Some(debouncer) = &mut self.debouncer {
+            let split = debouncer.split(&happening, webhooks, (now, ticket));
+            if !webhooks.is_empty() {
+                self.metrics.event(happening.kind);
+                self.accept_split(&Event::new(happening, now), split, ticket);
+            }
+            return;
+        }
         if webhooks.is_empty() {
             return;
         }
         self.metrics.event(happening.kind);
         let event = Event::new(happening, now);
         self.spool.accept(event, webhooks, ticket.share());
+    }
+
+    /// Has an event told to some now, and to others later.
+    fn accept_split(&mut self, event: &Event, split: Split, ticket: &Ticket) {
+        if !split.now.is_empty() {
+            let now = event.clone();
+            self.spool.accept(now, &split.now, ticket.share());
+        }
+        let Split { later, .. } = split;
+        let client_id = event.client.id.clone();
+        if let (Some(debouncer), Some(client_id)) = (&mut self.debouncer, client_id)
+            && !later.is_empty()
+        {
+            let told = Told {
+                event: event.compact(),
+                now: SmallVec::new(),
+                later: later.clone(),
+            };
+            for seq in self.spool.record([], [told], ticket.share()) {
+                debouncer.held_back(&client_id, &later, seq);
+            }
+        }
     }
 }
 

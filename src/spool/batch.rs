@@ -6,7 +6,7 @@ use super::accepted::Accepted;
 use super::delivery::Delivery;
 use super::devices::DeviceQuestion;
 use super::parked::Question;
-use super::store::{Change, Seq, WebhookKey};
+use super::store::{Change, Due, Seq, WebhookKey};
 use crate::ack::Ticket;
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
@@ -58,6 +58,40 @@ impl Batch {
             _ => false,
         };
         self.changes.iter().any(sets)
+    }
+
+    /// Has a delivery of an event that it puts on disk wait until `next`.
+    pub(super) fn hold_back(
+        &mut self,
+        (webhook, key): (WebhookIndex, WebhookKey),
+        seq: Seq,
+        next: Timestamp,
+    ) {
+        let change = Change::HoldBack {
+            webhook: key,
+            seq,
+            next,
+        };
+        self.changes.push(change);
+        let next = Some(next);
+        self.moved.push(Moved { webhook, seq, next });
+    }
+
+    /// Takes away a delivery that waits until `due`.
+    pub(super) fn take_back(
+        &mut self,
+        (webhook, key): (WebhookIndex, WebhookKey),
+        seq: Seq,
+        due: Timestamp,
+    ) {
+        let change = Change::Settle {
+            webhook: key,
+            seq,
+            due: Due::At(due),
+        };
+        self.changes.push(change);
+        let next = None;
+        self.moved.push(Moved { webhook, seq, next });
     }
 
     /// Returns whether it is not worth to wait for more.

@@ -17,20 +17,26 @@ use super::account::Keeping;
 use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
 use super::keeper::Keeper;
-use super::store::{self, Change, DeviceCounts, DeviceRow, Removal};
+use super::store::{self, Change, DeviceCounts, DeviceRow, Removal, Seq};
 use super::{Place, Spool};
 use crate::ack::Ticket;
-use crate::event::Event;
+use crate::event::{Event, Timestamp};
 use crate::rule::WebhookIndex;
 
-/// An event of a device, and where it goes.
+/// An event, and where it goes.
 #[derive(Debug)]
-pub struct DeviceEvent {
+pub struct Told {
     /// The event.
     pub event: Event,
-    /// The webhooks that want it.
-    pub webhooks: SmallVec<[WebhookIndex; 4]>,
+    /// The webhooks that want it now.
+    pub now: SmallVec<[WebhookIndex; 4]>,
+    /// The webhooks that want it later, if it is not [taken back](Spool::take_back), and when. Theirs are on
+    /// disk.
+    pub later: Later,
 }
+
+/// Webhooks that want an event later, and when.
+pub type Later = SmallVec<[(WebhookIndex, Timestamp); 2]>;
 
 /// A question about devices, which is answered when all that was done before is on disk.
 #[derive(Debug)]
@@ -55,26 +61,30 @@ struct Placed {
     durable: Webhooks,
     spilled: Webhooks,
     holds: SmallVec<[Hold; 4]>,
+    later: Later,
 }
 
 impl Spool {
-    /// Writes what is new of devices together with the events that tell it. The ticket is settled when
-    /// that is on disk, and the deliveries that are not durable are settled. The caller has seen that
-    /// there is room for the events.
+    /// Writes what is new of devices together with the events that tell it, and returns the numbers of
+    /// these. The ticket is settled when that is on disk. The caller has seen that there is room for the
+    /// events. Nothing is attempted before it is on disk.
     pub fn record(
         &self,
         changes: impl IntoIterator<Item = Change>,
-        events: impl IntoIterator<Item = DeviceEvent>,
+        events: impl IntoIterator<Item = Told>,
         ticket: Ticket,
-    ) {
+    ) -> SmallVec<[Seq; 2]> {
         let Some(journal) = &self.0.journal else {
-            return ticket.settle();
+            ticket.settle();
+            return SmallVec::new();
         };
-        let place = |event| self.place_of_device(event, ticket.share());
+        let place = |event| self.place_told(event, ticket.share());
         let events: SmallVec<[Placed; 2]> = events.into_iter().map(place).collect();
+        let mut numbers = SmallVec::new();
         let mut agenda = journal.lock();
         for placed in events {
             let seq = agenda.take_seq();
+            numbers.push(seq);
             for &webhook in &placed.spilled {
                 agenda.stocks[webhook].spill(seq);
                 self.0.accounts[webhook].set_spilled(true);
@@ -85,22 +95,33 @@ impl Spool {
                 |hold| Delivery::new(Arc::clone(&placed.event), Arc::clone(&accepted), hold);
             let held_up = placed.holds.into_iter().map(delivery);
             agenda.batch.held_up.extend(held_up);
+            for (webhook, next) in placed.later {
+                if let Keeping::Durable(key) = self.0.accounts[webhook].keeping {
+                    agenda.batch.hold_back((webhook, key), seq, next);
+                }
+            }
         }
         agenda.batch.changes.extend(changes);
         agenda.batch.tickets.push(ticket);
         journal.notify(agenda);
+        numbers
     }
 
-    fn place_of_device(&self, event: DeviceEvent, ticket: Ticket) -> Placed {
-        let size = event.event.size();
+    fn place_told(&self, told: Told, ticket: Ticket) -> Placed {
+        let size = told.event.size();
         let mut placed = Placed {
-            event: Arc::new(event.event),
+            event: Arc::new(told.event),
             ticket,
             durable: Webhooks::new(),
             spilled: Webhooks::new(),
             holds: SmallVec::new(),
+            later: told.later,
         };
-        for webhook in event.webhooks {
+        for &(webhook, _) in &placed.later {
+            self.0.accounts[webhook].metrics.waiting.entered();
+            placed.durable.push(webhook);
+        }
+        for webhook in told.now {
             let account = &self.0.accounts[webhook];
             // Somebody has seen that there is room, and nobody would send it again.
             let place = self.0.place(webhook, size, true);

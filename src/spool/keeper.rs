@@ -174,12 +174,12 @@ impl Keeper {
         let Some(key) = self.keys[webhook] else {
             return Ok(());
         };
-        let mut except = journal.lock().stocks[webhook].retries.clone();
+        let mut except = journal.lock().stocks[webhook].not_to_read();
         let window = Window {
             deliveries: LOAD / 4,
             bytes: self.spool.accounts[webhook].free_bytes(),
         };
-        let loaded = match self.store.due(key, Timestamp::now(), &except, window) {
+        let mut loaded = match self.store.due(key, Timestamp::now(), &except, window) {
             Err(error) => return self.pass_over(journal, key, error),
             Ok(loaded) => loaded,
         };
@@ -189,7 +189,7 @@ impl Keeper {
             let mut state = journal.lock();
             let stock = &mut state.stocks[webhook];
             stock.next_due = next_due;
-            stock.retries.extend(loaded.iter().map(|loaded| loaded.seq));
+            loaded.retain(|loaded| stock.read(loaded.seq));
         }
         for loaded in loaded {
             self.send(webhook, loaded);
@@ -256,8 +256,8 @@ impl Keeper {
         key: WebhookKey,
     ) -> Result<(), store::Error> {
         let state = self.store.state(key)?;
-        let retries = journal.lock().stocks[webhook].retries.clone();
-        let next_due = self.store.next_due(key, &retries)?;
+        let except = journal.lock().stocks[webhook].not_to_read();
+        let next_due = self.store.next_due(key, &except)?;
         let mut agenda = journal.lock();
         agenda.stocks[webhook].next_due = next_due;
         let is_set = |batch: &Batch| batch.sets_state(key);

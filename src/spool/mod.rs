@@ -27,6 +27,7 @@ mod delivery;
 mod devices;
 mod disk;
 mod flow;
+mod held;
 mod journal;
 mod keeper;
 mod metrics;
@@ -35,8 +36,8 @@ mod parked;
 mod stock;
 pub mod store;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc, watch};
@@ -54,7 +55,8 @@ use store::{Key, PutOff, Seq, WebhookState};
 
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
-pub use devices::DeviceEvent;
+pub use devices::{Later, Told};
+pub use held::HeldBack;
 pub use metrics::MetricsFamily;
 pub use open::{OpenError, Thread};
 pub use parked::{Answer, Found, Question, What};
@@ -81,6 +83,8 @@ struct Inner {
     changed: Notify,
     /// Wakes who looks after devices: another process may have removed some.
     foreign: Notify,
+    /// What an earlier run has held back.
+    held_back: Mutex<Vec<HeldBack>>,
 }
 
 /// What the spool knows of a webhook.
@@ -92,6 +96,8 @@ pub struct Webhook {
     pub durable: bool,
     /// What deliveries have in common that must come in order, if any must.
     pub key: Option<KeyOf>,
+    /// Whether some of its events are told only if they are not taken back.
+    pub holds_back: bool,
 }
 
 /// Returns what an event has in common with others before and behind which it must come.

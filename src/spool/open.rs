@@ -2,8 +2,8 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use thiserror::Error;
@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use super::account::{Account, Keeping};
 use super::disk::Disk;
+use super::held::held_back;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::stock::Stock;
@@ -75,6 +76,10 @@ impl Spool {
                 queue.put_off = in_order(store, webhook, *key)?;
             }
         }
+        let held_back = match &store {
+            Some(store) => held_back(store, webhooks, &keys)?,
+            None => Vec::new(),
+        };
         let journal = store.as_ref().map(|store| journal(store, &keys, &accounts));
         let spool = Self(Arc::new(Inner {
             accounts,
@@ -86,6 +91,7 @@ impl Spool {
             metrics,
             changed: Notify::new(),
             foreign: Notify::new(),
+            held_back: Mutex::new(held_back),
         }));
         let thread = Thread::start(&spool, store, config, keys)?;
         Ok((spool, thread, queues))

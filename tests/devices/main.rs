@@ -1,6 +1,7 @@
 //! Devices: what is remembered of clients, and which events tell it, with a real broker.
 
 mod crashes;
+mod debounce;
 mod figures;
 mod formats;
 mod registry;

@@ -80,7 +80,8 @@ async fn a_session_that_expires_ends_its_device() {
     let connect = Connect::new(Version::V5, "dev").username("alice");
     let connect = connect.persistent().property(Property::session_expiry(1));
     connect.open(setup.broker.port()).await.disconnect().await;
-    wait_for_status(&setup, "dev", None).await;
+    setup.receiver.wait_for(4).await;
+    assert_eq!(status(&setup, "dev"), None);
     let end = "dev decommissioned decommissioned <- disconnected: session_expired";
     check(&setup, "fence", &[PROVISIONED, FIRST, GONE, end]).await;
 }

@@ -56,6 +56,15 @@ pub enum Change {
         /// When the first of them failed.
         first_failed: Timestamp,
     },
+    /// A delivery that is fresh waits for a while, with no attempt.
+    HoldBack {
+        /// The webhook.
+        webhook: WebhookKey,
+        /// The event.
+        seq: Seq,
+        /// Until when.
+        next: Timestamp,
+    },
     /// A delivery waits behind others of its key.
     Park {
         /// The webhook.
@@ -235,6 +244,9 @@ impl<'t> Batch<'t> {
             } => {
                 let failed = (*failures, Some(*first_failed));
                 self.put_off(*webhook, *seq, (*due, Due::At(*next)), failed)
+            }
+            Change::HoldBack { webhook, seq, next } => {
+                self.put_off(*webhook, *seq, (Due::Fresh, Due::At(*next)), (0, None))
             }
             Change::Park {
                 webhook,

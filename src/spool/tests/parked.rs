@@ -9,6 +9,7 @@ fn open(fixture: &Fixture) -> Running {
     let webhooks = [Webhook {
         name: "webhook-0".to_owned(),
         durable: true,
+        holds_back: false,
         key: Some(|_| Some(KEY)),
     }];
     let metrics = MetricsFamily::new(&mut Registry::default());
