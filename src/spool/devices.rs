@@ -130,12 +130,16 @@ impl Spool {
                 continue;
             }
             account.metrics.waiting.entered();
-            if matches!(account.keeping, Keeping::Durable(_)) {
+            let is_durable = matches!(account.keeping, Keeping::Durable(_));
+            if is_durable {
                 placed.durable.push(webhook);
             }
-            match place {
-                Place::Memory => placed.holds.push(Hold::new(&self.0, webhook, size)),
-                _ => placed.spilled.push(webhook),
+            // What is held up until it is on disk would come behind what is accepted after it.
+            let must_spill = is_durable && account.is_ordered;
+            if place == Place::Memory && !must_spill {
+                placed.holds.push(Hold::new(&self.0, webhook, size));
+            } else {
+                placed.spilled.push(webhook);
             }
         }
         placed

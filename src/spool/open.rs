@@ -1,5 +1,6 @@
 //! Opening the spool, and its thread.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicU64;
@@ -68,7 +69,9 @@ impl Spool {
                 (None, Backend::Memory) if webhook.durable => Keeping::Held,
                 (None, _) => Keeping::Loose,
             };
-            Account::new(keeping, share, metrics.of(&webhook.name))
+            let (mut account, queue) = Account::new(keeping, share, metrics.of(&webhook.name));
+            account.is_ordered = webhook.key.is_some();
+            (account, queue)
         });
         let (accounts, mut queues): (Vec<_>, Vec<_>) = open.unzip();
         if let Some(store) = &mut store {
@@ -80,6 +83,12 @@ impl Spool {
             Some(store) => held_back(store, webhooks, &keys)?,
             None => Vec::new(),
         };
+        let is_held: HashSet<_> = held_back.iter().map(|it| (it.webhook, it.seq)).collect();
+        for (webhook, queue) in queues.iter_mut().enumerate() {
+            // What comes behind it need not wait until its client has stayed away for long.
+            let is_other = |it: &PutOff<Key>| !is_held.contains(&(webhook, it.seq));
+            queue.put_off.retain(is_other);
+        }
         let journal = store.as_ref().map(|store| journal(store, &keys, &accounts));
         let spool = Self(Arc::new(Inner {
             accounts,

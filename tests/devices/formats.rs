@@ -1,6 +1,9 @@
 //! Devices in the formats of others, and in conditions.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::Value;
+use support::receiver::{Behaviour, Request};
 use support::setup::Setup;
 
 use super::{MQHOOK, broker, connect};
@@ -48,4 +51,62 @@ events = [{ event = \"on_device_status_changed\" }]
     );
     let body = requests[1].text();
     assert!(body.starts_with(&start), "expected {start}.. got {body}");
+}
+
+#[tokio::test]
+async fn what_happens_to_a_device_comes_in_order_if_that_is_asked_for() {
+    let webhook = "[webhooks.a]
+url = \"{receiver}/hook\"
+order_by = \"client\"
+body.format = \"json\"
+retry.schedule = [\"50ms\", \"50ms\", \"50ms\", \"50ms\", \"50ms\", \"50ms\", \"50ms\", \"50ms\"]
+events = [
+    { event = \"on_client_connected\" },
+    { event = \"on_client_disconnected\" },
+    { event = \"on_device_status_changed\" },
+]
+";
+    let setup = Setup::start(MQHOOK, broker(), webhook).await;
+    let asked = AtomicUsize::new(0);
+    setup.receiver.set_script(move |_| {
+        let is_third = asked.fetch_add(1, Ordering::Relaxed) % 3 == 2;
+        Behaviour::Status(if is_third { 503 } else { 204 })
+    });
+    let devices = ["dev 1", "dev 2", "dev 3"];
+    for _ in 0..5 {
+        for device in devices {
+            connect(&setup, device).await.disconnect().await;
+        }
+    }
+    // A third of the attempts fails, and each is followed by another.
+    let expected = 3 * 5 * 4;
+    let is_all = |requests: &[Request]| taken(requests).len() >= expected;
+    let requests = setup.receiver.wait_until(is_all).await;
+    for device in devices {
+        let of_device = taken(&requests).into_iter().filter(|(id, _)| id == device);
+        let statuses: Vec<String> = of_device
+            .filter_map(|(_, body)| body["status"].as_str().map(str::to_owned))
+            .collect();
+        assert_eq!(
+            statuses,
+            ["connected", "disconnected"].repeat(5),
+            "{device}"
+        );
+    }
+}
+
+/// Returns what was posted, once for each event, in the order in which it was taken last.
+fn taken(requests: &[Request]) -> Vec<(String, Value)> {
+    let mut taken: Vec<(String, String, Value)> = Vec::new();
+    for request in requests {
+        let body: Value = serde_json::from_str(request.text()).expect("it is JSON");
+        let event = request.header("webhook-id").expect("every request has one");
+        taken.retain(|(_, known, _)| *known != event);
+        let device = body["client_id"].as_str().expect("a text").to_owned();
+        taken.push((device, event, body));
+    }
+    taken
+        .into_iter()
+        .map(|(device, _, body)| (device, body))
+        .collect()
 }

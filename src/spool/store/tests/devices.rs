@@ -192,3 +192,88 @@ fn a_spoilt_row_is_as_good_as_none() {
         assert!(fixture.store.device("dev").expect("readable").is_some());
     }
 }
+
+/// Registers so many devices as they come, and returns the bytes of the database.
+fn fill(fixture: &mut Fixture, devices: u64) -> u64 {
+    let id = |n: u64| format!("device-{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut n = 0;
+    while n < devices {
+        let changes: Vec<Change> = (n..devices.min(n + 256))
+            .map(|n| {
+                put(&DeviceRow {
+                    username: Some(format!("user-{}", n % 1_000).into()),
+                    address: Some(
+                        format!("10.0.{}.{}:{}", n % 250, n % 200, 20_000 + n % 40_000).into(),
+                    ),
+                    status: Status::Disconnected,
+                    reason: Some(Reason::KeepaliveTimeout),
+                    ..device(&id(n), 1_795_216_000_000 + n)
+                })
+            })
+            .collect();
+        fixture.commit(&changes);
+        n += 256;
+    }
+    fixture.store.checkpoint().expect("writable");
+    let file = fixture.dir.path().join("spool.db");
+    std::fs::metadata(file).expect("a file").len()
+}
+
+#[test]
+fn a_device_takes_less_than_two_hundred_bytes() {
+    let mut fixture = Fixture::new();
+    let bytes = fill(&mut fixture, 20_000);
+    assert!(bytes < 200 * 20_000, "{bytes}");
+}
+
+/// `cargo test --lib a_million_devices -- --ignored --nocapture` says what they take.
+#[test]
+#[ignore = "it takes a minute or more, and is a figure"]
+fn a_million_devices() {
+    const MILLION: u64 = 1_000_000;
+    let rss = || {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = status.lines().find(|line| line.starts_with("VmRSS"));
+        line.unwrap_or_default().to_owned()
+    };
+    let mut fixture = Fixture::new();
+    println!("before: {}", rss());
+    let begun = std::time::Instant::now();
+    let bytes = fill(&mut fixture, MILLION);
+    println!("{bytes} bytes after {:?}; {}", begun.elapsed(), rss());
+    let counted: i64 = fixture
+        .store
+        .connection
+        .query_row(
+            "SELECT value FROM counters WHERE name = 'device_bytes'",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a number");
+    println!("counted as {counted}");
+    let begun = std::time::Instant::now();
+    let ids: Vec<ByteString> = (0..512_u64)
+        .map(|n| {
+            format!(
+                "device-{:016x}",
+                (n * 1_951).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            )
+            .into()
+        })
+        .collect();
+    let known = fixture.store.devices(&ids).expect("readable");
+    println!("{} looked up in {:?}", known.len(), begun.elapsed());
+    let begun = std::time::Instant::now();
+    let (mut after, mut listed) = (0, 0);
+    loop {
+        let page = fixture
+            .store
+            .list_devices(DeviceFilter::default(), after, 500)
+            .expect("readable");
+        let Some((last, _)) = page.last() else { break };
+        after = *last;
+        listed += page.len();
+    }
+    println!("{listed} listed in {:?}; {}", begun.elapsed(), rss());
+    assert!(bytes < 200 * MILLION, "{bytes}");
+}
