@@ -10,7 +10,7 @@ use support::receiver::{Behaviour, Request};
 use support::setup::Setup;
 use tokio::time::sleep;
 
-use super::{MQHOOK, PATIENCE, WEBHOOK, broker, connect};
+use super::{MQHOOK, PATIENCE, WEBHOOK, broker, connect, start};
 
 /// Devices that connect, and how often mqhook is killed meanwhile.
 const DEVICES: usize = 120;
@@ -72,4 +72,25 @@ async fn a_device_is_provisioned_under_one_id_whenever_mqhook_is_killed() {
     for (device, ids) in ids(&requests, "on_device_status_changed") {
         assert_eq!(ids.len(), 2, "{device} changed under {ids:?}");
     }
+}
+
+#[tokio::test]
+async fn while_the_disk_fails_nothing_is_told_and_nothing_is_lost() {
+    let mut setup = start("").await;
+    setup.sidecar.limit_file_size(Some(1_024));
+    let mut online = Vec::new();
+    for n in 0..50 {
+        online.push(connect(&setup, &format!("dev {n}")).await);
+    }
+    setup.wait_unready(&["spool: "]).await;
+    assert_eq!(setup.receiver.requests().len(), 0);
+    setup.sidecar.limit_file_size(None);
+    setup.wait_ready().await;
+    let requests = setup.receiver.wait_for(100).await;
+    for kind in ["on_device_provisioned", "on_device_status_changed"] {
+        let ids = ids(&requests, kind);
+        assert_eq!(ids.len(), 50);
+        assert!(ids.values().all(|ids| ids.len() == 1), "{ids:?}");
+    }
+    drop(online);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params};
 
 use super::dead_letter::GaveUp;
 use super::device::{self, DeviceRow};
@@ -268,21 +268,16 @@ impl<'t> Batch<'t> {
                 reason,
                 at,
             } => {
-                let (due_ms, at, reason) = (due.as_sql(), time_as_sql(*at), reason.name());
                 let values = (
                     webhook.0,
-                    due_ms,
+                    due.as_sql(),
                     seq.as_sql(),
-                    at,
-                    reason,
+                    time_as_sql(*at),
+                    reason.name(),
                     outcome,
                     failures,
                 );
-                let bytes = self.bury.query_row(values, |row| row.get::<_, i64>(0));
-                if let Some(bytes) = bytes.optional()? {
-                    self.tally.of(*webhook).dead_letters += 1;
-                    self.tally.of(*webhook).dead_letter_bytes += bytes;
-                }
+                self.bury(*webhook, values)?;
                 self.settle(*webhook, *seq, *due)
             }
             Change::State { webhook, state } => set_state(self.transaction, *webhook, state),
@@ -290,6 +285,16 @@ impl<'t> Batch<'t> {
             Change::Forget { id } => self.devices.forget(self.transaction, id),
             Change::Watch(watch) => device::set_watch(self.transaction, *watch),
         }
+    }
+
+    /// Makes a dead letter of a delivery, if it is there.
+    fn bury(&mut self, webhook: WebhookKey, values: impl Params) -> rusqlite::Result<()> {
+        let bytes = self.bury.query_row(values, |row| row.get::<_, i64>(0));
+        if let Some(bytes) = bytes.optional()? {
+            self.tally.of(webhook).dead_letters += 1;
+            self.tally.of(webhook).dead_letter_bytes += bytes;
+        }
+        Ok(())
     }
 
     fn put_off(
