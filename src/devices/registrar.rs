@@ -28,11 +28,17 @@ const ROUND: usize = 512;
 /// Devices that a sweep, or a look for removed ones, takes at a time.
 const STEP: usize = 256;
 
+/// Bytes of the texts of a device, to be on the safe side.
+const LARGE: usize = 512;
+
 /// How often devices are looked for that were not seen for long.
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// How soon a sweep goes on that did not come to its end.
 const SWEEP_ON: Duration = Duration::from_millis(100);
+
+/// How soon it is seen again whether there is room for what a sweep tells.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the log may say that there are too many devices.
 const TOO_MANY_INTERVAL: Duration = Duration::from_mins(10);
@@ -123,21 +129,20 @@ impl Registrar {
         info!(devices = self.devices, "devices are remembered");
         self.interrupted();
         let mut sweep = Instant::now();
+        let mut is_heard = true;
         let mut heard = Vec::with_capacity(ROUND);
         self.forget_removed().await;
         loop {
             tokio::select! {
-                count = self.queue.heard.recv_many(&mut heard, ROUND) => {
-                    if count == 0 {
-                        return std::future::pending().await;
-                    }
+                count = self.queue.heard.recv_many(&mut heard, ROUND), if is_heard => {
+                    // At a broker that tells nothing nobody has the other end.
+                    is_heard = count > 0;
                     self.take(&mut heard).await;
                     self.queue.gauge.took(count);
                 }
                 () = self.spool.changed_by_others() => self.forget_removed().await,
                 () = tokio::time::sleep_until(sweep), if self.config.retire_after.is_some() => {
-                    let pause = if self.sweep().await { SWEEP_ON } else { SWEEP };
-                    sweep = Instant::now() + pause;
+                    sweep = Instant::now() + self.sweep().await;
                 }
             }
         }
@@ -291,17 +296,20 @@ impl Registrar {
         }
     }
 
-    /// Forgets devices that were not seen for too long; returns whether there may be more.
-    async fn sweep(&mut self) -> bool {
+    /// Forgets some of the devices that were not seen for too long; returns how long to wait until the
+    /// next.
+    async fn sweep(&mut self) -> Duration {
         let Some(age) = self.config.retire_after else {
-            return false;
+            return SWEEP;
         };
-        let size = Event::size_with(4_096);
-        if !self.spool.has_room(&self.webhooks, STEP * size) {
-            return false;
+        if !self
+            .spool
+            .has_room(&self.webhooks, STEP * Event::size_with(LARGE))
+        {
+            return ROOM_AGAIN;
         }
         let Some(unseen) = self.spool.devices_not_seen(age, STEP).await else {
-            return false;
+            return SWEEP;
         };
         let has_more = unseen.len() == STEP;
         let now = Timestamp::now();
@@ -318,7 +326,7 @@ impl Registrar {
             self.perform(verdict, None, Ticket::none());
         }
         self.cache.age();
-        has_more
+        if has_more { SWEEP_ON } else { SWEEP }
     }
 }
 
