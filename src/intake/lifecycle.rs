@@ -178,7 +178,11 @@ impl Lifecycle {
             }
             return;
         }
-        if let Some(observer) = &mut self.observer {
+        // A probe of an earlier run is no device.
+        let is_like_probe = |id: &str| self.own.is_like_probe(id);
+        if let Some(observer) = &mut self.observer
+            && !happening.client.id.as_deref().is_some_and(is_like_probe)
+        {
             observer.observe(&happening, ticket, now);
         }
         let webhooks = self.rules.route(&happening, &mut self.matcher);

@@ -27,6 +27,7 @@ fn ids(requests: &[Request], kind: &str) -> BTreeMap<String, BTreeSet<String>> {
         let body: Value = serde_json::from_str(request.text()).expect("it is JSON");
         if body["kind"] == kind {
             let device = body["client_id"].as_str().expect("a text").to_owned();
+            assert!(device.starts_with("dev "), "{device} is mqhook's own");
             let id = request.header("webhook-id").expect("every request has one");
             ids.entry(device).or_default().insert(id);
         }
