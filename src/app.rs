@@ -24,6 +24,7 @@ use builder::Builder;
 
 use crate::admin::{self, Admin, Health, Serving};
 use crate::config::Config;
+use crate::devices::Registrar;
 use crate::dispatch::{Lane, Shaping};
 use crate::intake::{Lifecycle, Messages, Probe};
 use crate::mqtt::{Announcer, Connection};
@@ -96,6 +97,7 @@ pub struct App {
     messages: Vec<Connection<Messages>>,
     lifecycle: Option<(Connection<Lifecycle>, Probe)>,
     announcer: Option<Announcer>,
+    registrar: Option<Registrar>,
     /// Ends the admin API when dropped.
     serving: Option<Serving>,
     admin_address: Option<std::net::SocketAddr>,
@@ -132,6 +134,7 @@ impl App {
         let announcer = builder.announcer();
         let lanes = builder.lanes(receivers, &spool, queues, &mut registry);
         let messages = builder.messages(&spool);
+        let registrar = builder.registrar(&spool, &mut registry);
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
         let serving = match admin {
@@ -147,6 +150,7 @@ impl App {
             messages,
             lifecycle,
             announcer,
+            registrar,
             serving,
             admin_address,
             closing: builder.closing,
@@ -189,6 +193,9 @@ impl App {
         }
         if let Some(announcer) = self.announcer {
             connections.spawn(announcer.run(disconnect.clone()));
+        }
+        if let Some(registrar) = self.registrar {
+            connections.spawn(registrar.run(disconnect.clone()));
         }
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
@@ -283,6 +290,7 @@ impl Receiver {
             name: self.name.clone(),
             durable: self.durable,
             put_off: self.shaping.sequence.at_start(),
+            holds_back: self.rules.iter().any(|rule| rule.debounce.is_some()),
         }
     }
 }

@@ -10,7 +10,7 @@
 //! [`mqtt`] keeps connections to the broker. [`intake`] makes events of what comes over them: of
 //! messages directly, and of what the broker tells of its clients through a [`dialect`]. The
 //! [`rule`]s name the webhooks that an event goes to. [`spool`] holds what is accepted, and
-//! [`dispatch`] attempts it, one lane per webhook. [`http`] posts an [`envelope`] around the
+//! [`dispatch`] attempts it, one lane per webhook. [`devices`] remembers which clients there are. [`http`] posts an [`envelope`] around the
 //! [`event`], in which a [`payload`] encoding makes text of bytes, and [`sign`]s it. A message is acknowledged
 //! ([`ack`]) when all its deliveries have settled.
 //!
@@ -39,6 +39,8 @@ pub mod ack;
 pub mod mqtt;
 pub mod spool;
 pub mod dispatch;
+pub mod debounce;
+pub mod devices;
 pub mod intake;
 pub mod config;
 pub mod admin;

@@ -8,19 +8,21 @@ use prometheus_client::registry::Registry;
 use rustls::ClientConfig;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::{Error, Receiver};
 use crate::ack::Ticket;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
+use crate::debounce::{self, Debouncer};
+use crate::devices::{self, Registrar};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
 use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe, Publishers};
 use crate::mqtt::{self, Announcer, Connection, Listener, Replays, Status};
 use crate::rule::{Matcher, Reports, Rules};
-use crate::spool::{Queue, Spool};
+use crate::spool::{Backend, Queue, Spool};
 
 /// Packets that a broker may send ahead of their PUBACKs on the lifecycle connection: all.
 const LIFECYCLE_RECEIVE_MAXIMUM: u16 = u16::MAX;
@@ -41,6 +43,8 @@ pub(super) struct Builder<'a> {
     watched: Vec<Watched>,
     /// Takes the notices that are to be published.
     publish: Option<mpsc::Sender<Bytes>>,
+    /// Sees what happens to clients, where devices are remembered.
+    observer: Option<devices::Observer>,
     pub(super) closing: CancellationToken,
 }
 
@@ -70,6 +74,7 @@ impl<'a> Builder<'a> {
             connections: mqtt::MetricsFamily::new(registry),
             watched: Vec::new(),
             publish: None,
+            observer: None,
             closing: CancellationToken::new(),
         })
     }
@@ -150,9 +155,44 @@ impl<'a> Builder<'a> {
         feeds.into_iter().map(connect).collect()
     }
 
+    /// Returns what remembers devices, if that is configured or a rule needs it; to be called before
+    /// [`lifecycle`](Self::lifecycle).
+    pub(super) fn registrar(
+        &mut self,
+        spool: &Spool,
+        registry: &mut Registry,
+    ) -> Option<Registrar> {
+        let config = self.config.devices.clone();
+        let webhooks = self.rules.device_webhooks();
+        if webhooks.is_empty() && !config.enabled {
+            return None;
+        }
+        if self.config.spool.backend == Backend::Memory {
+            warn!("devices are not remembered, as that needs a spool on disk");
+            return None;
+        }
+        let metrics = devices::Metrics::new(registry);
+        let (observer, queue) = devices::channel(&config, metrics.clone());
+        self.observer = Some(observer);
+        let (rules, intake) = (Arc::clone(&self.rules), self.intake.clone());
+        let mut matcher = Matcher::default();
+        let route: devices::Route = Box::new(move |happening| {
+            let webhooks = rules.route(happening, &mut matcher);
+            if !webhooks.is_empty() {
+                intake.event(happening.kind);
+            }
+            webhooks.iter().copied().collect()
+        });
+        let debouncer = Debouncer::new(&self.rules, spool, debounce::DEVICES);
+        let spool = spool.clone();
+        let registrar = Registrar::new(config, queue, spool, (route, webhooks), metrics);
+        Some(registrar.with_debouncer(debouncer))
+    }
+
     pub(super) fn lifecycle(&mut self, spool: &Spool) -> Option<(Connection<Lifecycle>, Probe)> {
         let is_plain = self.config.dialect == Some(crate::dialect::Name::Plain);
-        if self.rules.lifecycle_kinds().is_empty() || is_plain {
+        let is_wanted = !self.rules.lifecycle_kinds().is_empty() || self.observer.is_some();
+        if !is_wanted || is_plain {
             return None;
         }
         let listener = Lifecycle::new(
@@ -161,7 +201,8 @@ impl<'a> Builder<'a> {
             spool.clone(),
             self.own.clone(),
             self.intake.clone(),
-        );
+        )
+        .with_observer(self.observer.take());
         let (hearsay, subscribed) = (listener.hearsay(), listener.on_subscribed());
         let broker = Arc::new(mqtt::Config {
             receive_maximum: LIFECYCLE_RECEIVE_MAXIMUM,

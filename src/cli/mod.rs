@@ -7,12 +7,13 @@
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
 //!
-//! `dead-letters`, `spool` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! `dead-letters`, `devices`, `spool` and `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
 mod check;
 mod dead_letters;
+mod devices;
 mod output;
 mod place;
 mod run;
@@ -69,6 +70,8 @@ enum Command {
     Check(check::Arguments),
     /// List, show, replay or drop deliveries that were given up.
     DeadLetters(dead_letters::Arguments),
+    /// List, show or remove devices.
+    Devices(devices::Arguments),
     /// Say what waits on disk.
     Spool(spool::Arguments),
     /// List, enable or disable webhooks.
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
+        Command::Devices(arguments) => devices::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
     }

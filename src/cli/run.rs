@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -135,6 +135,9 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
 
 impl Quick {
     fn config(&self) -> Result<Config> {
+        if let Some(kind) = self.event.iter().find(|kind| kind.is_device()) {
+            bail!("{kind} needs a configuration file, as devices are remembered on disk");
+        }
         let mut config = Config::new();
         config.broker.url = self.broker.clone();
         config.broker.username.clone_from(&self.username);

@@ -13,6 +13,8 @@ mod auth;
 mod body;
 mod complaint;
 mod credential;
+mod debounce;
+mod devices;
 mod guard;
 pub mod hocon;
 mod nanomq;
@@ -67,6 +69,8 @@ pub struct Config {
     pub admin: Admin,
     /// What may wait, and where.
     pub spool: crate::spool::Config,
+    /// Which clients are remembered.
+    pub devices: crate::devices::Config,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
@@ -153,6 +157,7 @@ impl Config {
             retained: false,
             admin: Admin::default(),
             spool: crate::spool::Config::default(),
+            devices: crate::devices::Config::default(),
             notify: Notify::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),

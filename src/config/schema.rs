@@ -16,7 +16,9 @@ use super::problem::Problem;
 use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
-use super::{Config, credential, nanomq, plugin, reason, retry, secret, spool, webhook};
+use super::{
+    Config, credential, debounce, devices, nanomq, plugin, reason, retry, secret, spool, webhook,
+};
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
 use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
@@ -74,6 +76,8 @@ pub(super) fn read(
     }
     spool::report_small_share(&root, &config);
     retry::report_outlasted(&root, &config);
+    devices::report_memory(&root, &context, &config);
+    debounce::report_memory(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
     let mut problems = problems.into_inner();
     problems.extend(untold(
@@ -95,6 +99,9 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     config.spool.backend = spool::default_backend(context);
     if let Some(section) = root.section("spool") {
         spool::read(section, context, config);
+    }
+    if let Some(section) = root.section("devices") {
+        devices::read(section, &mut config.devices);
     }
     if let Some(section) = root.section("notify") {
         notify(section, config);
@@ -350,7 +357,7 @@ fn untold(
     let tells = |name: dialect::Name, kind: Kind| {
         let dialect = name.decoder();
         let has_plugin = publisher == Publisher::Told;
-        dialect.kinds().contains(kind) || (has_plugin && dialect.plugin_kinds().contains(kind))
+        name.tells(kind) || (has_plugin && dialect.plugin_kinds().contains(kind))
     };
     let told = |kind: Kind| match name {
         Some(name) => tells(name, kind),

@@ -13,7 +13,7 @@ use super::section::Section;
 use super::source::Span;
 use super::templates::{self, MethodKey, mistake};
 use super::value::{Node, Value};
-use super::{Webhook, auth, body, guard, nanomq, network, retry, secret, shaping, sign};
+use super::{Webhook, auth, body, debounce, guard, nanomq, network, retry, secret, shaping, sign};
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError, Version};
 use crate::rule::Rule;
@@ -91,6 +91,7 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     shaping::report_unbatchable(&section, &webhook.http);
     sign::report_unverifiable(&section, &webhook.http);
     auth::report_exposed(&section, &webhook.http);
+    debounce::report_fleeting(&section, &webhook);
     section.finish();
     (is_enabled && is_readable).then_some(webhook)
 }
@@ -237,6 +238,7 @@ fn events(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Rule> {
         .filter_map(|(index, node)| Some((rule(section, index, node, context)?, node)))
         .collect();
     report_mixed_shares(section, &rules);
+    debounce::report_mixed(section, &rules);
     rules.into_iter().map(|(rule, _)| rule).collect()
 }
 
@@ -272,11 +274,17 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
         section.report(problem.help("remove it: only messages have topics"));
     }
     let guard = guard::read(&mut section, kind, context.publisher);
+    let debounce = debounce::read(&mut section, kind);
     section.finish();
     let kind = kind.filter(|_| !is_bad)?;
     let topic = topic.unwrap_or_else(TopicFilter::all);
     let guard = guard?.into_some();
-    Some(Rule { kind, topic, guard })
+    Some(Rule {
+        kind,
+        topic,
+        guard,
+        debounce,
+    })
 }
 
 /// A message that comes over a shared subscription and over another one comes twice, and one

@@ -35,7 +35,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use thiserror::Error;
 
-use crate::event::{Happening, KindSet, Timestamp, TopicName};
+use crate::event::{Happening, Kind, KindSet, Timestamp, TopicName};
 
 /// How one family of brokers tells of events.
 pub trait Dialect: Send + Sync {
@@ -133,6 +133,18 @@ impl Name {
         (self, other) == (Self::MosquittoPlugin, Self::Mosquitto)
     }
 
+    /// Returns whether this dialect tells what events of a kind are made of. Those of devices are made
+    /// of connections.
+    #[must_use]
+    pub fn tells(self, kind: Kind) -> bool {
+        let kind = if kind.is_device() {
+            Kind::ClientConnected
+        } else {
+            kind
+        };
+        self.decoder().kinds().contains(kind)
+    }
+
     /// Returns a decoder that has heard nothing yet.
     #[must_use]
     pub fn decoder(self) -> Box<dyn Dialect> {
@@ -197,10 +209,10 @@ pub fn recognise(heard: &Heard<'_>) -> Option<Name> {
 /// Returns what to tell the operator about rules for a kind that the broker never tells,
 /// `dialect` being its dialect, if it is known.
 #[must_use]
-pub fn untold(kind: crate::event::Kind, dialect: Option<Name>) -> String {
+pub fn untold(kind: Kind, dialect: Option<Name>) -> String {
     let others: Vec<&str> = Name::ALL
         .into_iter()
-        .filter(|name| name.decoder().kinds().contains(kind))
+        .filter(|name| name.tells(kind))
         .map(Name::as_str)
         .collect();
     let who = match dialect {

@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::writer::{Object, key};
-use crate::event::{Client, Detail, Event, Message, Properties, Reason, Timestamp};
+use crate::event::{Client, Detail, Device, Event, Message, Properties, Reason, Status, Timestamp};
 use crate::payload::{Encoding, json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -48,7 +48,17 @@ pub(super) fn add(object: Object, event: &Event, config: &Config) -> Object {
                 .number(key!("about_attempts"), it.attempts)
                 .string(key!("reason"), &it.reason)
         }
+        Detail::Device(it) => device(object, it),
     }
+}
+
+fn device(object: Object, device: &Device) -> Object {
+    object
+        .plain(key!("status"), device.status.name())
+        .string_or_null(key!("previous_status"), device.previous.map(Status::name))
+        .string_or_null(key!("reason"), device.reason.map(Reason::name))
+        .string(key!("first_seen"), &device.first_seen.rfc3339())
+        .string(key!("last_seen"), &device.last_seen.rfc3339())
 }
 
 fn client(object: Object, client: &Client) -> Object {

@@ -8,11 +8,12 @@
 //! | `on_client_connack` | `device-status-changed` | `id`, `status`: `accepted` or `rejected` |
 //! | `on_client_connected` | `device-status-changed` | `id`, `status`: `connected` |
 //! | `on_client_disconnected` | `device-status-changed` | `id`, `status`: `disconnected` |
+//! | `on_device_provisioned` | `device-provisioned` | `id`, `status` |
+//! | `on_device_status_changed` | `device-status-changed` | `id`, `status`: `connected`, `disconnected` or `refused` |
+//! | `on_device_decommissioned` | `device-decommissioned` | `id`, `status`: `decommissioned` |
 //! | any other | `message-publish`, `session-terminated`, .. | `id` |
 //!
-//! Behind those `data` has everything that the format `json` has. `device-provisioned` and
-//! `device-decommissioned` never come: no broker tells that, and the end of a session is not the end
-//! of a device.
+//! Behind those `data` has everything that the format `json` has.
 
 use bytes::Bytes;
 
@@ -29,6 +30,7 @@ pub(super) fn body(event: &Event, config: &Config) -> Bytes {
     };
     let data = attributes::object(event).string_or_null(key!("id"), event.client.id.as_deref());
     let data = match status {
+        // Of a device it is among its attributes.
         Some(status) => data.plain(key!("status"), status),
         None => data,
     };

@@ -15,6 +15,12 @@
 //! | `on_delivery_failed` | `action webhook event_id event attempts reason ts` |
 //! | `on_webhook_disabled` | `action webhook reason ts` |
 //!
+//! So does what it tells of devices:
+//!
+//! | kind | keys |
+//! |---|---|
+//! | `on_device_..` | `action clientid username ipaddress status previous_status reason first_seen last_seen ts` |
+//!
 //! In `NanoMQ`'s own three an unknown user name is `"undefined"`, as it writes it.
 //! Where a plain payload is not UTF-8 and is sent as base64, `"payload_encoding":"base64"`
 //! follows it.
@@ -24,7 +30,10 @@ use bytestring::ByteString;
 
 use super::Config;
 use super::writer::{Key, Object, key};
-use crate::event::{Client, Connection, Detail, End, Event, Kind, Message, Notice, Subscription};
+use crate::event::{
+    Client, Connection, Detail, Device, End, Event, Kind, Message, Notice, Reason, Status,
+    Subscription,
+};
 use crate::payload::{Encoded, Encoding};
 
 /// What NanoMQ writes for a client without a user name.
@@ -44,6 +53,7 @@ pub(super) fn body(event: &Event, config: &Config) -> Bytes {
         (Detail::Message(message), Kind::MessagePublish) => published(event, message, config),
         (Detail::Message(message), _) => delivered(event, message, config),
         (Detail::Notice(notice), _) => noted(event, notice),
+        (Detail::Device(it), _) => device(event, it),
     };
     object.finish()
 }
@@ -160,6 +170,18 @@ fn noted(event: &Event, notice: &Notice) -> Object {
     };
     object
         .string(key!("reason"), &notice.reason)
+        .number(key!("ts"), event.time.as_millis())
+}
+
+/// Of what mqhook tells of a device.
+fn device(event: &Event, device: &Device) -> Object {
+    client(event)
+        .string_or_null(key!("ipaddress"), event.client.address.as_deref())
+        .plain(key!("status"), device.status.name())
+        .string_or_null(key!("previous_status"), device.previous.map(Status::name))
+        .string_or_null(key!("reason"), device.reason.map(Reason::name))
+        .number(key!("first_seen"), device.first_seen.as_millis())
+        .number(key!("last_seen"), device.last_seen.as_millis())
         .number(key!("ts"), event.time.as_millis())
 }
 

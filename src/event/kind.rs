@@ -35,11 +35,17 @@ pub enum Kind {
     DeliveryFailed,
     /// mqhook disabled a webhook.
     WebhookDisabled,
+    /// A client was accepted that was not remembered.
+    DeviceProvisioned,
+    /// The status of a device that is remembered changed.
+    DeviceStatusChanged,
+    /// A device is remembered no more.
+    DeviceDecommissioned,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::ClientConnect,
         Self::ClientConnack,
         Self::ClientConnected,
@@ -54,6 +60,9 @@ impl Kind {
         Self::MessageAcked,
         Self::DeliveryFailed,
         Self::WebhookDisabled,
+        Self::DeviceProvisioned,
+        Self::DeviceStatusChanged,
+        Self::DeviceDecommissioned,
     ];
 
     /// Returns the name that rules use, such as `on_client_connack`.
@@ -74,6 +83,9 @@ impl Kind {
             Self::MessageAcked => "on_message_acked",
             Self::DeliveryFailed => "on_delivery_failed",
             Self::WebhookDisabled => "on_webhook_disabled",
+            Self::DeviceProvisioned => "on_device_provisioned",
+            Self::DeviceStatusChanged => "on_device_status_changed",
+            Self::DeviceDecommissioned => "on_device_decommissioned",
         }
     }
 
@@ -97,6 +109,15 @@ impl Kind {
     pub const fn is_notice(self) -> bool {
         matches!(self, Self::DeliveryFailed | Self::WebhookDisabled)
     }
+
+    /// Returns whether mqhook tells it of a device that it remembers, by what brokers tell of clients.
+    #[must_use]
+    pub const fn is_device(self) -> bool {
+        matches!(
+            self,
+            Self::DeviceProvisioned | Self::DeviceStatusChanged | Self::DeviceDecommissioned
+        )
+    }
 }
 
 impl fmt::Display for Kind {
@@ -119,7 +140,7 @@ impl FromStr for Kind {
 
 /// A set of kinds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct KindSet(u16);
+pub struct KindSet(u32);
 
 impl KindSet {
     /// Returns the set of these kinds.

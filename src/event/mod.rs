@@ -8,6 +8,7 @@
 //! Strings are [`ByteString`]s, so that an event shares the buffer of the packet
 //! that it came in instead of copying it.
 
+mod device;
 mod id;
 mod kind;
 mod properties;
@@ -19,6 +20,7 @@ mod topic;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+pub use device::{Device, Status};
 pub use id::{Id, ParseIdError};
 pub use kind::{Kind, KindSet};
 pub use properties::Properties;
@@ -133,7 +135,7 @@ fn size(client: &Client, detail: &Detail) -> usize {
         Detail::Message(message) => message.topic.as_str().len() + message.payload.len(),
         Detail::Subscription(subscription) => subscription.topic_filter.len(),
         Detail::Notice(notice) => notice.webhook.len() + notice.reason.len(),
-        Detail::Connection(_) | Detail::End(_) => 0,
+        Detail::Connection(_) | Detail::End(_) | Detail::Device(_) => 0,
     };
     Event::size_with(of_client + of_detail)
 }
@@ -162,6 +164,8 @@ pub enum Detail {
     Message(Message),
     /// Of `on_delivery_failed` and `on_webhook_disabled`.
     Notice(Notice),
+    /// Of `on_device_provisioned`, `on_device_status_changed` and `on_device_decommissioned`.
+    Device(Device),
 }
 
 /// A connection that was asked for.

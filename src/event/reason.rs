@@ -1,11 +1,12 @@
-//! Why a connection was refused or ended.
+//! Why a connection was refused or ended, or a device is remembered no more.
 
 use std::fmt;
 
 /// Why a connection was refused, or a connection or session ended.
 ///
-/// The words are MQTT 5's reason codes (2.4) in snake case, and three that MQTT has
-/// no code for: `connection_closed`, `session_expired` and `unknown`.
+/// The words are MQTT 5's reason codes (2.4) in snake case, and five that MQTT has
+/// no code for: `connection_closed`, `session_expired` and `unknown`, and of devices `not_seen` and
+/// `removed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The client sent DISCONNECT.
@@ -80,11 +81,15 @@ pub enum Reason {
     ConnectionRateExceeded,
     /// 0xA0.
     MaximumConnectTime,
+    /// The device was not seen for too long.
+    NotSeen,
+    /// The operator has removed the device.
+    Removed,
 }
 
 impl Reason {
     /// Every reason, with its name and its MQTT 5 code where it has one.
-    const TABLE: [(Self, &'static str, Option<u8>); 36] = [
+    const TABLE: [(Self, &'static str, Option<u8>); 38] = [
         (Self::Normal, "normal", Some(0x00)),
         (Self::DisconnectWithWill, "disconnect_with_will", Some(0x04)),
         (Self::ConnectionClosed, "connection_closed", None),
@@ -165,6 +170,8 @@ impl Reason {
             Some(0x9F),
         ),
         (Self::MaximumConnectTime, "maximum_connect_time", Some(0xA0)),
+        (Self::NotSeen, "not_seen", None),
+        (Self::Removed, "removed", None),
     ];
 
     /// Returns every reason, in the order of the documentation.

@@ -4,17 +4,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{Metrics, OwnClients};
 use crate::ack::Ticket;
+use crate::debounce::{self, Debouncer, Split};
+use crate::devices;
 use crate::dialect::{self, Dialect, Heard, Name};
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Matcher, Rules, WebhookIndex};
-use crate::spool::Spool;
+use crate::spool::{Spool, Told};
 use crate::telemetry::Throttle;
 
 /// Matches whatever any broker tells of itself.
@@ -58,6 +61,10 @@ pub struct Lifecycle {
     told: Vec<Happening>,
     matcher: Matcher,
     unreadable_log: Throttle,
+    /// Sees what happens to clients, where devices are remembered.
+    observer: Option<devices::Observer>,
+    /// Holds back what rules want only of clients that stay away.
+    debouncer: Option<Debouncer>,
 }
 
 impl Lifecycle {
@@ -78,6 +85,7 @@ impl Lifecycle {
             dialect: dialect.map(Name::decoder),
             is_configured: dialect.is_some(),
             webhooks: rules.lifecycle_webhooks(),
+            debouncer: Debouncer::new(&rules, &spool, debounce::CLIENTS),
             rules,
             spool,
             own,
@@ -87,7 +95,14 @@ impl Lifecycle {
             told: Vec::new(),
             matcher: Matcher::default(),
             unreadable_log: Throttle::new(UNREADABLE_LOG_INTERVAL),
+            observer: None,
         }
+    }
+
+    /// Returns a listener that also has devices remembered.
+    #[must_use]
+    pub fn with_observer(self, observer: Option<devices::Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     /// Returns where others see what is known of how the broker tells.
@@ -141,7 +156,12 @@ impl Lifecycle {
     /// knows, so a message must not be decoded and then come again.
     fn has_room(&self, message: &Message) -> bool {
         let size = 2 * Event::size_with(message.payload.len());
-        !message.ticket.is_awaited() || self.spool.has_room(&self.webhooks, size)
+        if !message.ticket.is_awaited() {
+            return true;
+        }
+        let observer = self.observer.as_ref();
+        self.spool.has_room(&self.webhooks, size)
+            && observer.is_none_or(devices::Observer::has_room)
     }
 
     /// Hands on what was told.
@@ -165,13 +185,50 @@ impl Lifecycle {
             }
             return;
         }
+        // A probe of an earlier run is no device.
+        let is_like_probe = |id: &str| self.own.is_like_probe(id);
+        if let Some(observer) = &mut self.observer
+            && !happening.client.id.as_deref().is_some_and(is_like_probe)
+        {
+            observer.observe(&happening, ticket, now);
+        }
         let webhooks = self.rules.route(&happening, &mut self.matcher);
+        if let Some(debouncer) = &mut self.debouncer {
+            let split = debouncer.split(&happening, webhooks, (now, ticket));
+            if !webhooks.is_empty() {
+                self.metrics.event(happening.kind);
+                self.accept_split(&Event::new(happening, now), split, ticket);
+            }
+            return;
+        }
         if webhooks.is_empty() {
             return;
         }
         self.metrics.event(happening.kind);
         let event = Event::new(happening, now);
         self.spool.accept(event, webhooks, ticket.share());
+    }
+
+    /// Has an event told to some now, and to others later.
+    fn accept_split(&mut self, event: &Event, split: Split, ticket: &Ticket) {
+        if !split.now.is_empty() {
+            let now = event.clone();
+            self.spool.accept(now, &split.now, ticket.share());
+        }
+        let Split { later, .. } = split;
+        let client_id = event.client.id.clone();
+        if let (Some(debouncer), Some(client_id)) = (&mut self.debouncer, client_id)
+            && !later.is_empty()
+        {
+            let told = Told {
+                event: event.compact(),
+                now: SmallVec::new(),
+                later: later.clone(),
+            };
+            for seq in self.spool.record([], [told], ticket.share()) {
+                debouncer.held_back(&client_id, &later, seq);
+            }
+        }
     }
 }
 
@@ -237,6 +294,12 @@ impl Listener for Lifecycle {
         self.subscribed.notify_one();
     }
 
+    fn interrupted(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.interrupted();
+        }
+    }
+
     fn lags(&self) -> bool {
         self.spool.lags()
     }
@@ -246,16 +309,21 @@ impl Listener for Lifecycle {
     }
 
     fn room(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
-        Box::pin(self.spool.room(&self.webhooks))
+        Box::pin(async {
+            self.spool.room(&self.webhooks).await;
+            if let Some(observer) = &self.observer {
+                observer.room().await;
+            }
+        })
     }
 }
 
 /// Says which rules can never match at this broker.
 fn warn_of_untold(rules: &Rules, name: Name) {
-    let dialect = name.decoder();
-    let rest = rules.lifecycle_kinds().without(dialect.kinds());
-    let untold: KindSet = rest.without(dialect.plugin_kinds());
-    for kind in untold.iter() {
+    let plugin_kinds = name.decoder().plugin_kinds();
+    let wanted: KindSet = rules.lifecycle_kinds();
+    let is_untold = |kind: &Kind| !name.tells(*kind) && !plugin_kinds.contains(*kind);
+    for kind in wanted.iter().filter(is_untold) {
         warn!("{}", dialect::untold(kind, Some(name)));
     }
 }

@@ -45,7 +45,8 @@ impl Metrics {
         }
     }
 
-    pub(super) fn event(&self, kind: Kind) {
+    /// Counts an event that some webhook wants.
+    pub fn event(&self, kind: Kind) {
         self.events[kind as usize].inc();
     }
 

@@ -77,6 +77,16 @@ impl OwnClients {
                 || self.is_probe(client_id))
     }
 
+    /// Returns whether a client has a name like a probe's: one of an earlier run, whose traces may still be on
+    /// their way, has.
+    #[must_use]
+    pub fn is_like_probe(&self, client_id: &str) -> bool {
+        let digits = client_id
+            .strip_prefix(&self.base)
+            .and_then(|rest| rest.strip_prefix("-probe-"));
+        digits.is_some_and(|it| it.len() == 8 && it.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    }
+
     /// Returns whether a client is one of the last probes.
     #[must_use]
     pub fn is_probe(&self, client_id: &str) -> bool {
@@ -102,6 +112,15 @@ mod tests {
         assert!(own.contains(own.lifecycle()));
         assert!(own.is_probe(&own.probe()));
         assert!(!own.is_probe(&own.messages(None)));
+        assert!(own.is_like_probe(&own.probe()) && own.is_like_probe("mqhook-probe-0123abcd"));
+        for id in [
+            "mqhook-probe-x",
+            "mqhook",
+            "mqhook-probe-0123abcde",
+            "a-probe-0123abcd",
+        ] {
+            assert!(!own.is_like_probe(id), "{id}");
+        }
         for id in [
             "mqhook2",
             "mqhoo",

@@ -123,6 +123,7 @@ impl<L: Listener> Connection<L> {
         for event in link.leftovers() {
             self.hear_out(event, protocol, &ledger);
         }
+        self.listener.interrupted();
         end
     }
 

@@ -162,6 +162,9 @@ pub trait Listener: Send + Sync {
     /// Tells that every subscription has been accepted.
     fn subscribed(&mut self);
 
+    /// Tells that the connection has ended: what happens until the next one may not be heard.
+    fn interrupted(&mut self) {}
+
     /// Returns whether it is well to take no message for a moment, as earlier ones are being written.
     fn lags(&self) -> bool;
 

@@ -16,6 +16,7 @@ mod trie;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::{Detail, Happening, Kind, KindSet, TopicFilter};
 
@@ -36,6 +37,9 @@ pub struct Rule {
     pub topic: TopicFilter,
     /// What else must hold; `None`: nothing.
     pub guard: Option<Arc<Guard>>,
+    /// For how long a client must stay away for that to be told; `None`: it is told at once. All rules of a
+    /// webhook for a kind have the same.
+    pub debounce: Option<Duration>,
 }
 
 impl Rule {
@@ -46,6 +50,7 @@ impl Rule {
             kind,
             topic,
             guard: None,
+            debounce: None,
         }
     }
 }
@@ -55,6 +60,7 @@ impl Rule {
 pub struct Rules {
     by_kind: BTreeMap<Kind, Takers>,
     feeds: Vec<Arc<Feed>>,
+    debounce: BTreeMap<(WebhookIndex, Kind), Duration>,
     reports: Arc<Reports>,
 }
 
@@ -85,6 +91,9 @@ impl Rules {
         let mut feeds: BTreeMap<Option<&str>, Vec<(&Rule, WebhookIndex)>> = BTreeMap::new();
         for (webhook, entries) in webhooks.into_iter().enumerate() {
             for rule in entries {
+                if let Some(debounce) = rule.debounce {
+                    rules.debounce.insert((webhook, rule.kind), debounce);
+                }
                 if rule.kind == Kind::MessagePublish {
                     let feed = feeds.entry(rule.topic.group()).or_default();
                     feed.push((rule, webhook));
@@ -138,13 +147,42 @@ impl Rules {
         kinds
     }
 
+    /// Returns the webhooks with a rule for an event of devices.
+    #[must_use]
+    pub fn device_webhooks(&self) -> Vec<WebhookIndex> {
+        self.webhooks_of(Kind::is_device)
+    }
+
     /// Returns the webhooks with a rule for any of the [`lifecycle_kinds`](Self::lifecycle_kinds).
     #[must_use]
     pub fn lifecycle_webhooks(&self) -> Vec<WebhookIndex> {
-        let told = self.by_kind.iter().filter(|(kind, _)| !kind.is_notice());
+        self.webhooks_of(|kind| !kind.is_notice())
+    }
+
+    fn webhooks_of(&self, is_meant: impl Fn(Kind) -> bool) -> Vec<WebhookIndex> {
+        let meant = self.by_kind.iter().filter(|(kind, _)| is_meant(**kind));
         let mut webhooks: Vec<WebhookIndex> =
-            told.flat_map(|(_, takers)| takers.webhooks()).collect();
+            meant.flat_map(|(_, takers)| takers.webhooks()).collect();
         webhooks.sort_unstable();
+        webhooks.dedup();
+        webhooks
+    }
+
+    /// Returns for how long a client must stay away before a webhook is told so; `None` where it is told
+    /// at once.
+    #[must_use]
+    pub fn debounce(&self, webhook: WebhookIndex, kind: Kind) -> Option<Duration> {
+        self.debounce.get(&(webhook, kind)).copied()
+    }
+
+    /// Returns the webhooks with a rule for one of these kinds that debounces, each once.
+    #[must_use]
+    pub fn debounced(&self, kinds: KindSet) -> Vec<WebhookIndex> {
+        let meant = self
+            .debounce
+            .keys()
+            .filter(|(_, kind)| kinds.contains(*kind));
+        let mut webhooks: Vec<WebhookIndex> = meant.map(|(webhook, _)| *webhook).collect();
         webhooks.dedup();
         webhooks
     }

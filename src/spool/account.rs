@@ -26,6 +26,8 @@ const REFUSED_INTERVAL: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Account {
     pub(super) keeping: Keeping,
+    /// Whether its deliveries must come in order.
+    pub(super) is_ordered: bool,
     pub(super) metrics: Metrics,
     /// Whether the webhook is enabled; the lane follows.
     pub(super) state: watch::Sender<WebhookState>,
@@ -63,6 +65,7 @@ impl Account {
         let (state, state_seen) = watch::channel(WebhookState::default());
         let account = Self {
             keeping,
+            is_ordered: false,
             metrics,
             state,
             is_spilled: AtomicBool::new(false),

@@ -220,9 +220,7 @@ impl Agenda {
         spool.disk.set_pending(self.pending_bytes);
         self.failing_until = None;
         for &Moved { webhook, seq, next } in &batch.moved {
-            let stock = &mut self.stocks[webhook];
-            stock.retries.remove(&seq);
-            stock.due_at(next);
+            self.stocks[webhook].moved(seq, next);
         }
         for stock in &mut self.stocks {
             stock.awaits_commit = false;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::accepted::Accepted;
 use super::delivery::Delivery;
+use super::devices::DeviceQuestion;
 use super::parked::Question;
-use super::store::{Change, Seq, WebhookKey};
+use super::store::{Change, Due, Seq, WebhookKey};
+use crate::ack::Ticket;
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
 
@@ -24,6 +26,10 @@ pub(super) struct Batch {
     pub(super) moved: Vec<Moved>,
     /// What is to be answered when it is on disk.
     pub(super) questions: Vec<(WebhookIndex, Question)>,
+    /// What is to be answered of devices then.
+    pub(super) of_devices: Vec<DeviceQuestion>,
+    /// Shares of messages of which nothing else holds back the acknowledgement.
+    pub(super) tickets: Vec<Ticket>,
     /// Of the events that it puts on disk.
     pub(super) bytes: usize,
 }
@@ -39,7 +45,10 @@ pub(super) struct Moved {
 
 impl Batch {
     pub(super) fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.held_up.is_empty() && self.questions.is_empty()
+        self.changes.is_empty()
+            && self.held_up.is_empty()
+            && self.questions.is_empty()
+            && self.of_devices.is_empty()
     }
 
     /// Returns whether it has a new state of a webhook.
@@ -49,6 +58,40 @@ impl Batch {
             _ => false,
         };
         self.changes.iter().any(sets)
+    }
+
+    /// Has a delivery of an event that it puts on disk wait until `next`.
+    pub(super) fn hold_back(
+        &mut self,
+        (webhook, key): (WebhookIndex, WebhookKey),
+        seq: Seq,
+        next: Timestamp,
+    ) {
+        let change = Change::HoldBack {
+            webhook: key,
+            seq,
+            next,
+        };
+        self.changes.push(change);
+        let next = Some(next);
+        self.moved.push(Moved { webhook, seq, next });
+    }
+
+    /// Takes away a delivery that waits until `due`.
+    pub(super) fn take_back(
+        &mut self,
+        (webhook, key): (WebhookIndex, WebhookKey),
+        seq: Seq,
+        due: Timestamp,
+    ) {
+        let change = Change::Settle {
+            webhook: key,
+            seq,
+            due: Due::At(due),
+        };
+        self.changes.push(change);
+        let next = None;
+        self.moved.push(Moved { webhook, seq, next });
     }
 
     /// Returns whether it is not worth to wait for more.

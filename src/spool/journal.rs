@@ -154,7 +154,7 @@ impl Journal {
     }
 
     /// Sees to it that the thread ticks, and wakes it early for a full batch.
-    fn notify(&self, mut state: MutexGuard<'_, Agenda>) {
+    pub(super) fn notify(&self, mut state: MutexGuard<'_, Agenda>) {
         if state.tick.is_none() {
             state.tick = Some(Instant::now() + TICK);
             self.rouse(&mut state);

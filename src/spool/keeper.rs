@@ -16,6 +16,7 @@ use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
 use super::store::{self, Change, DroppedUpTo, Loaded, Store, WebhookKey, Window};
 use super::{Config, Inner, WINDOW};
+use crate::ack::Ticket;
 use crate::causes;
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
@@ -113,7 +114,9 @@ impl Keeper {
         for delivery in batch.held_up {
             delivery.send();
         }
+        batch.tickets.into_iter().for_each(Ticket::settle);
         let answered = self.answer(journal, batch.questions);
+        let answered = answered.and(self.answer_of_devices(journal, batch.of_devices));
         self.spool.wake_waiting();
         answered.and(self.make_room(journal))
     }
@@ -171,12 +174,12 @@ impl Keeper {
         let Some(key) = self.keys[webhook] else {
             return Ok(());
         };
-        let mut except = journal.lock().stocks[webhook].retries.clone();
+        let mut except = journal.lock().stocks[webhook].not_to_read();
         let window = Window {
             deliveries: LOAD / 4,
             bytes: self.spool.accounts[webhook].free_bytes(),
         };
-        let loaded = match self.store.due(key, Timestamp::now(), &except, window) {
+        let mut loaded = match self.store.due(key, Timestamp::now(), &except, window) {
             Err(error) => return self.pass_over(journal, key, error),
             Ok(loaded) => loaded,
         };
@@ -186,7 +189,7 @@ impl Keeper {
             let mut state = journal.lock();
             let stock = &mut state.stocks[webhook];
             stock.next_due = next_due;
-            stock.retries.extend(loaded.iter().map(|loaded| loaded.seq));
+            loaded.retain(|loaded| stock.read(loaded.seq));
         }
         for loaded in loaded {
             self.send(webhook, loaded);
@@ -241,6 +244,7 @@ impl Keeper {
             }
         }
         self.has_foreign_changes = false;
+        self.spool.foreign.notify_one();
         self.measure();
         Ok(())
     }
@@ -252,8 +256,8 @@ impl Keeper {
         key: WebhookKey,
     ) -> Result<(), store::Error> {
         let state = self.store.state(key)?;
-        let retries = journal.lock().stocks[webhook].retries.clone();
-        let next_due = self.store.next_due(key, &retries)?;
+        let except = journal.lock().stocks[webhook].not_to_read();
+        let next_due = self.store.next_due(key, &except)?;
         let mut agenda = journal.lock();
         agenda.stocks[webhook].next_due = next_due;
         let is_set = |batch: &Batch| batch.sets_state(key);

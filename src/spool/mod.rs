@@ -24,8 +24,10 @@ mod agenda;
 mod batch;
 mod config;
 mod delivery;
+mod devices;
 mod disk;
 mod flow;
+mod held;
 mod journal;
 mod keeper;
 mod metrics;
@@ -34,8 +36,8 @@ mod parked;
 mod stock;
 pub mod store;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use smallvec::SmallVec;
 use tokio::sync::{Notify, mpsc, watch};
@@ -53,6 +55,8 @@ use store::{Key, PutOff, Seq, WebhookState};
 
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
+pub use devices::{Later, Told};
+pub use held::HeldBack;
 pub use metrics::MetricsFamily;
 pub use open::{OpenError, Thread};
 pub use parked::{Answer, Found, Question, What};
@@ -77,6 +81,10 @@ struct Inner {
     metrics: MetricsFamily,
     /// Wakes those who wait for room.
     changed: Notify,
+    /// Wakes who looks after devices: another process may have removed some.
+    foreign: Notify,
+    /// What an earlier run has held back.
+    held_back: Mutex<Vec<HeldBack>>,
 }
 
 /// What the spool knows of a webhook.
@@ -88,6 +96,8 @@ pub struct Webhook {
     pub durable: bool,
     /// What a start does with those that an earlier run has put off.
     pub put_off: AtStart,
+    /// Whether some of its events are told only if they are not taken back.
+    pub holds_back: bool,
 }
 
 /// What a start does with deliveries that an earlier run has put off.

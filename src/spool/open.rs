@@ -1,9 +1,10 @@
 //! Opening the spool, and its thread.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use thiserror::Error;
@@ -12,6 +13,7 @@ use tracing::{info, warn};
 
 use super::account::{Account, Keeping};
 use super::disk::Disk;
+use super::held::held_back;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::stock::Stock;
@@ -40,7 +42,7 @@ pub struct Thread {
 }
 
 /// The most deliveries that a lane is told of; more than a lane that is told of them puts off itself.
-const PUT_OFF: usize = 65_536;
+pub(super) const PUT_OFF: usize = 65_536;
 
 /// What may wait to be written takes this part of the memory for events, on top of it.
 const PENDING_SHARE: usize = 8;
@@ -70,13 +72,25 @@ impl Spool {
                 (None, Backend::Memory) if webhook.durable => Keeping::Held,
                 (None, _) => Keeping::Loose,
             };
-            Account::new(keeping, share, metrics.of(&webhook.name))
+            let (mut account, queue) = Account::new(keeping, share, metrics.of(&webhook.name));
+            account.is_ordered = !matches!(webhook.put_off, AtStart::Leave);
+            (account, queue)
         });
         let (accounts, mut queues): (Vec<_>, Vec<_>) = open.unzip();
         if let Some(store) = &mut store {
             for ((webhook, key), queue) in webhooks.iter().zip(&keys).zip(&mut queues) {
                 queue.put_off = in_order(store, webhook, *key)?;
             }
+        }
+        let held_back = match &store {
+            Some(store) => held_back(store, webhooks, &keys)?,
+            None => Vec::new(),
+        };
+        let is_held: HashSet<_> = held_back.iter().map(|it| (it.webhook, it.seq)).collect();
+        for (webhook, queue) in queues.iter_mut().enumerate() {
+            // What comes behind it need not wait until its client has stayed away for long.
+            let is_other = |it: &PutOff<Key>| !is_held.contains(&(webhook, it.seq));
+            queue.put_off.retain(is_other);
         }
         let journal = store
             .as_ref()
@@ -90,6 +104,8 @@ impl Spool {
             elide: config.elide,
             metrics,
             changed: Notify::new(),
+            foreign: Notify::new(),
+            held_back: Mutex::new(held_back),
         }));
         let thread = Thread::start(&spool, store, config, keys)?;
         Ok((spool, thread, queues))

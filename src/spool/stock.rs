@@ -26,12 +26,33 @@ pub(super) struct Stock {
     pub(super) next_due: Option<Timestamp>,
     /// Retries that were read and are not committed with a new state.
     pub(super) retries: HashSet<Seq>,
+    /// What was taken back before it was read, and may still be on disk.
+    pub(super) taken_back: HashSet<Seq>,
 }
 
 impl Stock {
-    /// Notes when a retry that is on disk is due, if it is not gone.
-    pub(super) fn due_at(&mut self, next: Option<Timestamp>) {
+    /// Notes that the new state of a delivery is on disk, and when it is due, if it is not gone.
+    pub(super) fn moved(&mut self, seq: Seq, next: Option<Timestamp>) {
+        self.retries.remove(&seq);
+        if next.is_none() {
+            self.taken_back.remove(&seq);
+        }
         self.next_due = self.next_due.into_iter().chain(next).min();
+    }
+
+    /// Takes back what waits to be due; returns whether it was not read yet, so that it never will be.
+    pub(super) fn take_back(&mut self, seq: Seq) -> bool {
+        !self.retries.contains(&seq) && self.taken_back.insert(seq)
+    }
+
+    /// Returns what is not to be read, as it was read or is taken back.
+    pub(super) fn not_to_read(&self) -> HashSet<Seq> {
+        self.retries.union(&self.taken_back).copied().collect()
+    }
+
+    /// Notes that a retry was read; returns whether it was not taken back meanwhile.
+    pub(super) fn read(&mut self, seq: Seq) -> bool {
+        !self.taken_back.contains(&seq) && self.retries.insert(seq)
     }
 
     /// Notes that a fresh delivery is on disk only. What came before the first of them is in memory,
@@ -56,5 +77,33 @@ impl Stock {
         let has_room = self.is_served && self.retries.len() < RETRIES / 2;
         self.next_due
             .filter(|_| has_room && has_memory && !account.is_closed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HELD: Seq = Seq(7);
+
+    #[test]
+    fn what_is_held_back_is_read_or_taken_back_and_never_both() {
+        let due = Some(Timestamp::from_millis(9));
+        let mut stock = Stock::default();
+        stock.moved(HELD, due);
+        assert!(stock.take_back(HELD));
+        assert!(!stock.take_back(HELD), "it was taken back before");
+        assert!(stock.not_to_read().contains(&HELD));
+        // A read that had begun before has found it all the same.
+        assert!(!stock.read(HELD));
+        // That it is held back may be on disk before that it is taken back.
+        stock.moved(HELD, due);
+        assert!(!stock.read(HELD));
+        stock.moved(HELD, None);
+        assert!(stock.not_to_read().is_empty());
+
+        let mut stock = Stock::default();
+        assert!(stock.read(HELD));
+        assert!(!stock.take_back(HELD), "it is on its way");
     }
 }

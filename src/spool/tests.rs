@@ -67,6 +67,7 @@ impl Fixture {
             name: format!("webhook-{index}"),
             durable,
             put_off: AtStart::Leave,
+            holds_back: false,
         };
         let webhooks: Vec<_> = durable.iter().enumerate().map(webhook).collect();
         let metrics = MetricsFamily::new(&mut Registry::default());

@@ -9,8 +9,8 @@ use minijinja::{ErrorKind, Value};
 use super::scope::NAMES;
 use super::{Error, Scope, Template};
 use crate::event::{
-    Client, Connection, Detail, End, Event, Id, Kind, Message, Notice, Properties, Reason,
-    Subscription, Timestamp, TopicName,
+    Client, Connection, Detail, Device, End, Event, Id, Kind, Message, Notice, Properties, Reason,
+    Status, Subscription, Timestamp, TopicName,
 };
 use crate::payload::{Encoding, NotUtf8};
 
@@ -246,6 +246,15 @@ fn detail(kind: Kind, publisher: Publisher) -> Detail {
             attempts: 1,
             reason: text("r"),
         }),
+        Kind::DeviceProvisioned | Kind::DeviceStatusChanged | Kind::DeviceDecommissioned => {
+            Detail::Device(Device {
+                status: Status::Connected,
+                previous: Some(Status::Disconnected),
+                reason: Some(Reason::Normal),
+                first_seen: Timestamp::now(),
+                last_seen: Timestamp::now(),
+            })
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | connections | `protocol_version`, `keep_alive_s`, `clean_start`, `refused` |
 //! | ends | `reason`, `connected_at` |
 //! | subscriptions | `topic_filter`, `qos` |
+//! | devices | `status`, `previous_status`, `reason`, `first_seen`, `last_seen` |
 //! | notices | `about_webhook`, `about_event_id`, `about_kind`, `about_attempts`, `reason` |
 //!
 //! `payload` is the text that the webhook's `body.encoding` and `body.not_utf8` make of it, and
@@ -22,14 +23,14 @@ use base64::engine::general_purpose::STANDARD;
 use minijinja::Value;
 use minijinja::value::{Object, Serde};
 
-use crate::event::{Detail, Event, Message, Properties, Reason, Timestamp};
+use crate::event::{Detail, Device, Event, Message, Properties, Reason, Status, Timestamp};
 use crate::payload::{Encoded, Encoding, NotUtf8, json};
 
 /// The largest payload that is taken apart: its values take up to fifty times as much memory.
 const MOST_JSON_BYTES: usize = 256 * 1024;
 
 /// Every name, in the order of the documentation.
-pub(super) const NAMES: [&str; 33] = [
+pub(super) const NAMES: [&str; 37] = [
     "id",
     "kind",
     "event",
@@ -63,6 +64,10 @@ pub(super) const NAMES: [&str; 33] = [
     "about_event_id",
     "about_kind",
     "about_attempts",
+    "status",
+    "previous_status",
+    "first_seen",
+    "last_seen",
 ];
 
 /// What the names stand for, for one event. Nothing is made before a template asks for it, and what is
@@ -210,6 +215,18 @@ fn of_detail(detail: &Detail, name: &str) -> Option<Value> {
         (Detail::Notice(it), "about_kind") => text(it.event.map(|(_, kind)| kind.name())),
         (Detail::Notice(it), "about_attempts") => Some(it.attempts.into()),
         (Detail::Notice(it), "reason") => Some(Value::from(&*it.reason)),
+        (Detail::Device(it), name) => of_device(it, name),
+        _ => None,
+    }
+}
+
+fn of_device(device: &Device, name: &str) -> Option<Value> {
+    match name {
+        "status" => Some(device.status.name().into()),
+        "previous_status" => text(device.previous.map(Status::name)),
+        "reason" => text(device.reason.map(Reason::name)),
+        "first_seen" => Some(device.first_seen.rfc3339().into()),
+        "last_seen" => Some(device.last_seen.rfc3339().into()),
         _ => None,
     }
 }

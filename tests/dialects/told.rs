@@ -80,6 +80,7 @@ fn detail(detail: &Detail) -> String {
         }
         Detail::Message(message) => format!(" topic={}", message.topic),
         Detail::Notice(notice) => format!(" webhook={}", notice.webhook),
+        Detail::Device(device) => format!(" status={}", device.status),
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use mqhook::event::{
-    Client, Connection, Detail, End, Event, Kind, Message, Notice, Properties, Reason,
-    Subscription, Timestamp, TopicName,
+    Client, Connection, Detail, Device, End, Event, Kind, Message, Notice, Properties, Reason,
+    Status, Subscription, Timestamp, TopicName,
 };
 
 /// Returns the events, each with a name.
@@ -163,6 +163,17 @@ fn detail(kind: Kind) -> Detail {
         }
         Kind::DeliveryFailed => notice(13),
         Kind::WebhookDisabled => notice(0),
+        Kind::DeviceProvisioned => device(Status::Connected, None, None),
+        Kind::DeviceStatusChanged => device(
+            Status::Disconnected,
+            Some(Status::Connected),
+            Some(Reason::KeepaliveTimeout),
+        ),
+        Kind::DeviceDecommissioned => device(
+            Status::Decommissioned,
+            Some(Status::Disconnected),
+            Some(Reason::NotSeen),
+        ),
     }
 }
 
@@ -172,6 +183,16 @@ fn connection(refused: Option<Reason>) -> Detail {
         keep_alive: Some(60),
         clean_start: Some(true),
         refused,
+    })
+}
+
+fn device(status: Status, previous: Option<Status>, reason: Option<Reason>) -> Detail {
+    Detail::Device(Device {
+        status,
+        previous,
+        reason,
+        first_seen: Timestamp::from_millis(1_795_000_000_000),
+        last_seen: Timestamp::from_millis(1_795_216_000_000),
     })
 }
 

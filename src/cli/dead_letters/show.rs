@@ -8,7 +8,7 @@ use super::super::output::{Output, Record, count, escape, is_hostile};
 use super::super::place::Spool;
 use super::super::time;
 use super::list;
-use crate::event::{Detail, Event, Properties, Reason};
+use crate::event::{Detail, Event, Properties, Reason, Status};
 use crate::spool::store::{DeadLetter, DeadLetterId};
 
 pub(super) const KEYS: &str = "\
@@ -30,7 +30,9 @@ of ends of connections and sessions:
 of subscriptions:
   topic_filter, qos
 of on_delivery_failed and on_webhook_disabled:
-  about_webhook, about_event_id, about_kind, about_attempts, reason";
+  about_webhook, about_event_id, about_kind, about_attempts, reason
+of on_device_provisioned, on_device_status_changed and on_device_decommissioned:
+  status, previous_status, reason, first_seen, last_seen";
 
 /// Writes everything as an object.
 pub(super) fn json(spool: &Spool, output: &mut Output, id: DeadLetterId) -> Result<()> {
@@ -136,6 +138,12 @@ fn detail(detail: &Detail) -> Record {
             .with("about_kind", notice.event.map(|(_, kind)| kind.name()))
             .with("about_attempts", notice.attempts)
             .with("reason", &*notice.reason),
+        Detail::Device(device) => record
+            .with("status", device.status.name())
+            .with("previous_status", device.previous.map(Status::name))
+            .with("reason", device.reason.map(Reason::name))
+            .with("first_seen", time::show(device.first_seen))
+            .with("last_seen", time::show(device.last_seen)),
     }
 }
 

@@ -9,7 +9,9 @@ use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 
 use super::json::{self, Boxed};
-use crate::event::{Client, Connection, Detail, End, Happening, Kind, Message, Subscription};
+use crate::event::{
+    Client, Connection, Detail, Device, End, Happening, Kind, Message, Subscription,
+};
 
 /// Variables of events of every kind.
 const ALL: [&str; 4] = ["kind", "client_id", "username", "address"];
@@ -38,6 +40,9 @@ const SUBSCRIPTION: [&str; 2] = ["topic_filter", "qos"];
 /// Variables of events with a [`Notice`](crate::event::Notice).
 const NOTICE: [&str; 3] = ["webhook", "attempts", "reason"];
 
+/// Variables of events with a [`Device`].
+const DEVICE: [&str; 3] = ["status", "previous_status", "reason"];
+
 /// The most levels of a topic of which there is a list; as many as Mosquitto takes.
 const MAX_LEVELS: usize = 200;
 
@@ -58,6 +63,7 @@ pub(super) fn variables(kind: Kind) -> impl Iterator<Item = &'static str> + Clon
         | Kind::SessionSubscribed
         | Kind::SessionUnsubscribed => &SUBSCRIPTION,
         Kind::DeliveryFailed | Kind::WebhookDisabled => &NOTICE,
+        Kind::DeviceProvisioned | Kind::DeviceStatusChanged | Kind::DeviceDecommissioned => &DEVICE,
     };
     ALL.iter().chain(own).copied()
 }
@@ -152,6 +158,7 @@ impl<'a> Subject<'a> {
                 "reason" => Some(text(&notice.reason)),
                 _ => None,
             },
+            Detail::Device(device) => of_device(device, name),
         }
     }
 
@@ -223,6 +230,15 @@ fn of_connection<'b>(connection: &'b Connection, name: &str) -> Option<CowVal<'b
         "keep_alive" => or_null(connection.keep_alive, int),
         "clean_start" => or_null(connection.clean_start, boolean),
         "reason" => or_null(connection.refused, |reason| text(reason.name())),
+        _ => return None,
+    })
+}
+
+fn of_device<'b>(device: &'b Device, name: &str) -> Option<CowVal<'b, 'b>> {
+    Some(match name {
+        "status" => text(device.status.name()),
+        "previous_status" => or_null(device.previous, |status| text(status.name())),
+        "reason" => or_null(device.reason, |reason| text(reason.name())),
         _ => return None,
     })
 }

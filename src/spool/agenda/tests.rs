@@ -41,6 +41,8 @@ impl Fixture {
             elide: true,
             metrics,
             changed: tokio::sync::Notify::new(),
+            foreign: tokio::sync::Notify::new(),
+            held_back: std::sync::Mutex::default(),
         });
         let stock = Stock {
             is_served: true,
@@ -186,7 +188,7 @@ fn a_lane_with_no_memory_left_is_not_loaded() {
 #[test]
 fn a_retry_is_read_when_it_is_due_and_not_twice() {
     let mut fixture = Fixture::new();
-    fixture.agenda.stocks[0].due_at(Some(Timestamp::from_millis(50)));
+    fixture.agenda.stocks[0].moved(Seq(0), Some(Timestamp::from_millis(50)));
     assert!(matches!(fixture.next(0, 20), Work::Sleep(wait) if wait == Duration::from_millis(30)));
     assert!(matches!(fixture.next(0, 50), Work::LoadDue(0)));
     fixture.agenda.stocks[0].next_due = None;

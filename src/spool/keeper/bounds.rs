@@ -1,6 +1,6 @@
 //! The bounds of the spool: what is measured, what is dropped to keep to them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::warn;
 
@@ -102,6 +102,11 @@ impl Keeper {
         }
         self.measure();
         Ok(())
+    }
+
+    /// Returns the time before which things are older than this.
+    pub(in crate::spool) fn before(&mut self, age: Duration) -> Timestamp {
+        before(self.clock.now(Instant::now(), Timestamp::now()), age)
     }
 
     /// Counts dead letters that were removed.

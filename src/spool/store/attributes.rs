@@ -14,7 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::properties::Properties;
 use crate::event::{
-    Client, Connection, Detail, End, Message, Notice, Reason, Subscription, Timestamp, TopicName,
+    Client, Connection, Detail, Device, End, Message, Notice, Reason, Subscription, Timestamp,
+    TopicName,
 };
 
 /// All of an event that has no column of its own.
@@ -69,6 +70,15 @@ enum Shape<'a> {
         event: Option<(String, Cow<'a, str>)>,
         attempts: u32,
         reason: Cow<'a, str>,
+    },
+    Device {
+        status: Cow<'a, str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        previous: Option<Cow<'a, str>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<Word>,
+        first_seen: u64,
+        last_seen: u64,
     },
 }
 
@@ -162,6 +172,13 @@ impl<'a> Shape<'a> {
                 attempts: notice.attempts,
                 reason: Cow::Borrowed(&notice.reason),
             },
+            Detail::Device(device) => Self::Device {
+                status: Cow::Borrowed(device.status.name()),
+                previous: device.previous.map(|status| Cow::Borrowed(status.name())),
+                reason: device.reason.map(Word),
+                first_seen: device.first_seen.as_millis(),
+                last_seen: device.last_seen.as_millis(),
+            },
         }
     }
 
@@ -227,6 +244,22 @@ impl<'a> Shape<'a> {
                 },
                 attempts,
                 reason: reason.into_owned().into(),
+            }),
+            Self::Device {
+                status,
+                previous,
+                reason,
+                first_seen,
+                last_seen,
+            } => Detail::Device(Device {
+                status: status.parse().ok()?,
+                previous: match previous {
+                    None => None,
+                    Some(previous) => Some(previous.parse().ok()?),
+                },
+                reason: reason.map(|word| word.0),
+                first_seen: Timestamp::from_millis(first_seen),
+                last_seen: Timestamp::from_millis(last_seen),
             }),
             Self::Message { .. } => return None,
         })

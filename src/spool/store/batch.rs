@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
+use bytestring::ByteString;
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params};
 
 use super::dead_letter::GaveUp;
+use super::device::{self, DeviceRow};
 use super::event::Columns;
 use super::webhook::{Tally, WebhookState, set_state};
 use super::{Due, Error, Key, Seq, Store, WebhookKey, begin, time_as_sql};
@@ -54,6 +56,15 @@ pub enum Change {
         /// When the first of them failed.
         first_failed: Timestamp,
     },
+    /// A delivery that is fresh waits for a while, with no attempt.
+    HoldBack {
+        /// The webhook.
+        webhook: WebhookKey,
+        /// The event.
+        seq: Seq,
+        /// Until when.
+        next: Timestamp,
+    },
     /// A delivery waits behind others of its key.
     Park {
         /// The webhook.
@@ -93,6 +104,15 @@ pub enum Change {
         /// What is to be remembered.
         state: WebhookState,
     },
+    /// A device is new, or something of it is.
+    Device(Box<DeviceRow>),
+    /// A device is not to be remembered any more, by the operator's wish or not.
+    Forget {
+        /// Its client identifier.
+        id: ByteString,
+    },
+    /// A time of hearing without a gap has begun.
+    Watch(u64),
 }
 
 impl Store {
@@ -133,6 +153,7 @@ fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<(
         batch.apply(change)?;
     }
     batch.tally.write(&transaction)?;
+    batch.devices.write(&transaction)?;
     drop(batch);
     transaction.commit()
 }
@@ -141,6 +162,7 @@ fn commit(connection: &mut Connection, changes: &[Change]) -> rusqlite::Result<(
 struct Batch<'t> {
     transaction: &'t Connection,
     tally: Tally,
+    devices: device::Tally,
     insert_event: CachedStatement<'t>,
     insert_delivery: CachedStatement<'t>,
     share: CachedStatement<'t>,
@@ -188,6 +210,7 @@ impl<'t> Batch<'t> {
         Ok(Self {
             transaction,
             tally: Tally::default(),
+            devices: device::Tally::default(),
             insert_event: prepare(INSERT_EVENT)?,
             insert_delivery: prepare(INSERT_DELIVERY)?,
             share: prepare(SHARE)?,
@@ -222,6 +245,9 @@ impl<'t> Batch<'t> {
                 let failed = (*failures, Some(*first_failed));
                 self.put_off(*webhook, *seq, (*due, Due::At(*next)), failed)
             }
+            Change::HoldBack { webhook, seq, next } => {
+                self.put_off(*webhook, *seq, (Due::Fresh, Due::At(*next)), (0, None))
+            }
             Change::Park {
                 webhook,
                 seq,
@@ -242,25 +268,33 @@ impl<'t> Batch<'t> {
                 reason,
                 at,
             } => {
-                let (due_ms, at, reason) = (due.as_sql(), time_as_sql(*at), reason.name());
                 let values = (
                     webhook.0,
-                    due_ms,
+                    due.as_sql(),
                     seq.as_sql(),
-                    at,
-                    reason,
+                    time_as_sql(*at),
+                    reason.name(),
                     outcome,
                     failures,
                 );
-                let bytes = self.bury.query_row(values, |row| row.get::<_, i64>(0));
-                if let Some(bytes) = bytes.optional()? {
-                    self.tally.of(*webhook).dead_letters += 1;
-                    self.tally.of(*webhook).dead_letter_bytes += bytes;
-                }
+                self.bury(*webhook, values)?;
                 self.settle(*webhook, *seq, *due)
             }
             Change::State { webhook, state } => set_state(self.transaction, *webhook, state),
+            Change::Device(row) => self.devices.put(self.transaction, row),
+            Change::Forget { id } => self.devices.forget(self.transaction, id),
+            Change::Watch(watch) => device::set_watch(self.transaction, *watch),
         }
+    }
+
+    /// Makes a dead letter of a delivery, if it is there.
+    fn bury(&mut self, webhook: WebhookKey, values: impl Params) -> rusqlite::Result<()> {
+        let bytes = self.bury.query_row(values, |row| row.get::<_, i64>(0));
+        if let Some(bytes) = bytes.optional()? {
+            self.tally.of(webhook).dead_letters += 1;
+            self.tally.of(webhook).dead_letter_bytes += bytes;
+        }
+        Ok(())
     }
 
     fn put_off(

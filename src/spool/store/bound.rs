@@ -56,7 +56,7 @@ const RANGES: [(i64, i64); 2] = [(i64::MIN, Seq::REPLAYED - 1), (Seq::REPLAYED, 
 
 impl Store {
     /// Returns how many bytes of the database events that wait take, about: all that is in use,
-    /// without what dead letters take by their own count. The log, of at most some 16 MiB, comes on
+    /// without what dead letters and devices take by their own count. The log, of at most some 16 MiB, comes on
     /// top.
     ///
     /// # Errors
@@ -132,8 +132,9 @@ fn used_bytes(connection: &Connection) -> rusqlite::Result<i64> {
     let free = integer(connection, "PRAGMA freelist_count")?;
     let pages = integer(connection, "PRAGMA page_count")? - free;
     let bytes = pages * integer(connection, "PRAGMA page_size")?;
-    let dead = "SELECT ifnull(sum(dead_letter_bytes), 0) FROM webhooks";
-    Ok(bytes - integer(connection, dead)?)
+    let others = "SELECT ifnull(sum(dead_letter_bytes), 0)
+       + (SELECT value FROM counters WHERE name = 'device_bytes') FROM webhooks";
+    Ok(bytes - integer(connection, others)?)
 }
 
 fn tidy(connection: &Connection) -> rusqlite::Result<bool> {

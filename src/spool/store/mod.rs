@@ -7,6 +7,7 @@
 //! shares        seq -> open                       deliveries left of an event that had several
 //! dead_letters  id -> the event and its last outcome
 //! webhooks      id -> name, state, counts
+//! devices       number -> client identifier, status, when it was seen; removals: those to be forgotten
 //! ```
 //!
 //! The key of `deliveries` serves both reads: fresh deliveries in the order in which they were
@@ -26,6 +27,7 @@ mod batch;
 mod bound;
 mod column;
 mod dead_letter;
+mod device;
 mod error;
 mod event;
 mod load;
@@ -47,6 +49,7 @@ use crate::event::Timestamp;
 pub use batch::Change;
 pub use bound::DroppedUpTo;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
+pub use device::{DeviceCounts, DeviceFilter, DeviceRow, Removal};
 pub use error::{Error, OpenError, Unreadable};
 pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};

@@ -288,6 +288,8 @@ fn read_ends(connection: &Connection) -> rusqlite::Result<()> {
         ("shares", "seq"),
         ("dead_letters", "id"),
         ("counters", "name"),
+        ("devices", "number"),
+        ("removals", "id"),
     ] {
         for order in ["ASC", "DESC"] {
             let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");

@@ -1,5 +1,6 @@
 mod bounds;
 mod dead_letters;
+mod devices;
 mod faults;
 mod hostile;
 mod model;

@@ -14,6 +14,7 @@ fn open_with(fixture: &Fixture, put_off: AtStart) -> Running {
         name: "webhook-0".to_owned(),
         durable: true,
         put_off,
+        holds_back: false,
     }];
     let metrics = MetricsFamily::new(&mut Registry::default());
     let opened = Spool::open(&fixture.config(), &webhooks, metrics);

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::event::{Connection, End, Notice, Properties, Reason, Subscription};
+use crate::event::{Connection, Device, End, Notice, Properties, Reason, Status, Subscription};
 
 fn text() -> impl Strategy<Value = ByteString> {
     prop_oneof![
@@ -77,6 +77,26 @@ fn properties() -> impl Strategy<Value = Properties> {
     )
 }
 
+fn device() -> impl Strategy<Value = Detail> {
+    let status = || select(Status::ALL.to_vec());
+    let parts = (
+        status(),
+        option::of(status()),
+        option::of(reason()),
+        any::<u64>(),
+        any::<u64>(),
+    );
+    parts.prop_map(|(status, previous, reason, first_seen, last_seen)| {
+        Detail::Device(Device {
+            status,
+            previous,
+            reason,
+            first_seen: Timestamp::from_millis(first_seen),
+            last_seen: Timestamp::from_millis(last_seen),
+        })
+    })
+}
+
 fn detail() -> impl Strategy<Value = Detail> {
     let end = (reason(), option::of(any::<u64>())).prop_map(|(reason, connected_at)| {
         let connected_at = connected_at.map(Timestamp::from_millis);
@@ -106,7 +126,7 @@ fn detail() -> impl Strategy<Value = Detail> {
             })
         },
     );
-    prop_oneof![connection(), end, subscription, message, notice()]
+    prop_oneof![connection(), end, subscription, message, notice(), device()]
 }
 
 fn event() -> impl Strategy<Value = Event> {

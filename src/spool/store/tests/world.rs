@@ -106,6 +106,18 @@ impl Model {
                 }
             }
             Change::Bury { .. } => self.bury(change),
+            Change::HoldBack { webhook, seq, next } => {
+                if let Some(delivery) = self.take(webhook, seq, Due::Fresh) {
+                    let held = Delivery {
+                        due: Due::At(next),
+                        failures: 0,
+                        first_failed: None,
+                        ..delivery
+                    };
+                    self.deliveries.insert((webhook, seq), held);
+                }
+            }
+            Change::Device(_) | Change::Forget { .. } | Change::Watch(_) => {}
             Change::State { webhook, state } => {
                 self.states.insert(webhook, state);
             }

@@ -1,0 +1,340 @@
+//! The task that looks after devices: one after the other, in the order in which they were heard of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytestring::ByteString;
+use smallvec::SmallVec;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::cache::Cache;
+use super::observer::Gauge;
+use super::registry::{self, Entry, Observation, Verdict};
+use super::{Config, Metrics};
+use crate::ack::Ticket;
+use crate::debounce::{Debouncer, Split};
+use crate::event::{Event, Happening, Id, Reason, Timestamp};
+use crate::rule::WebhookIndex;
+use crate::spool::store::{Change, Removal};
+use crate::spool::{Later, Spool, Told};
+use crate::telemetry::Throttle;
+
+/// Observations that are looked up together.
+const ROUND: usize = 512;
+
+/// Devices that a sweep, or a look for removed ones, takes at a time.
+const STEP: usize = 256;
+
+/// Bytes of the texts of a device, to be on the safe side.
+const LARGE: usize = 512;
+
+/// How often devices are looked for that were not seen for long.
+const SWEEP: Duration = Duration::from_mins(1);
+
+/// How soon a sweep goes on that did not come to its end.
+const SWEEP_ON: Duration = Duration::from_millis(100);
+
+/// How soon it is seen again whether there is room for what a sweep tells.
+const ROOM_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often the log may say that there are too many devices.
+const TOO_MANY_INTERVAL: Duration = Duration::from_mins(10);
+
+/// Finds the webhooks that want a happening.
+pub type Route = Box<dyn FnMut(&Happening) -> SmallVec<[WebhookIndex; 4]> + Send + Sync>;
+
+/// What the registrar is told.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// Something of a client; the ticket is its share of the message.
+    Observed(Observation, Ticket),
+    /// From here on nothing may have been heard for a while.
+    Interrupted,
+}
+
+/// What was heard and waits.
+#[derive(Debug)]
+pub struct Queue {
+    /// The observer has the other end.
+    pub(super) heard: mpsc::UnboundedReceiver<Heard>,
+    pub(super) gauge: Arc<Gauge>,
+}
+
+/// Remembers devices, and makes their events.
+pub struct Registrar {
+    config: Config,
+    queue: Queue,
+    spool: Spool,
+    route: Route,
+    /// The webhooks that want any event of devices.
+    webhooks: Vec<WebhookIndex>,
+    metrics: Metrics,
+    /// Holds back what rules want only of devices that stay away.
+    debouncer: Option<Debouncer>,
+    cache: Cache,
+    watch: u64,
+    devices: u64,
+    too_many_log: Throttle,
+}
+
+impl Registrar {
+    /// Returns the registrar of a spool that is on disk; `webhooks` are those that want any of its
+    /// events.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        queue: Queue,
+        spool: Spool,
+        (route, webhooks): (Route, Vec<WebhookIndex>),
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            config,
+            queue,
+            spool,
+            route,
+            webhooks,
+            metrics,
+            debouncer: None,
+            cache: Cache::default(),
+            watch: 0,
+            devices: 0,
+            too_many_log: Throttle::new(TOO_MANY_INTERVAL),
+        }
+    }
+
+    /// Returns the registrar with a debouncer.
+    #[must_use]
+    pub fn with_debouncer(self, debouncer: Option<Debouncer>) -> Self {
+        Self { debouncer, ..self }
+    }
+
+    /// Runs until `stop`. What has not been looked at by then stays unacknowledged.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves what is not on disk unacknowledged.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let _ = stop.run_until_cancelled(Box::pin(self.work())).await;
+    }
+
+    async fn work(&mut self) {
+        let Some(counts) = self.spool.device_counts().await else {
+            return std::future::pending().await;
+        };
+        (self.watch, self.devices) = (counts.watch, counts.devices);
+        self.metrics.known(self.devices);
+        info!(devices = self.devices, "devices are remembered");
+        self.interrupted();
+        let mut sweep = Instant::now();
+        let mut is_heard = true;
+        let mut heard = Vec::with_capacity(ROUND);
+        self.forget_removed().await;
+        loop {
+            tokio::select! {
+                count = self.queue.heard.recv_many(&mut heard, ROUND), if is_heard => {
+                    // At a broker that tells nothing nobody has the other end.
+                    is_heard = count > 0;
+                    self.take(&mut heard).await;
+                    self.queue.gauge.took(count);
+                }
+                () = self.spool.changed_by_others() => self.forget_removed().await,
+                () = tokio::time::sleep_until(sweep), if self.config.retire_after.is_some() => {
+                    sweep = Instant::now() + self.sweep().await;
+                }
+            }
+        }
+    }
+
+    /// Takes what was heard, having looked up together what is not known here.
+    async fn take(&mut self, heard: &mut Vec<Heard>) {
+        let mut unknown: Vec<ByteString> = heard.iter().filter_map(Heard::id).cloned().collect();
+        unknown.retain(|id| !self.cache.has(id));
+        unknown.sort_unstable();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            let known = self.spool.known_devices(unknown.clone()).await;
+            let mut known = known.unwrap_or_default();
+            for id in unknown {
+                let row = known.remove(&id);
+                self.cache.put(id, row);
+            }
+        }
+        for heard in heard.drain(..) {
+            match heard {
+                Heard::Observed(observation, ticket) => self.observe(&observation, ticket),
+                Heard::Interrupted => self.interrupted(),
+            }
+        }
+        self.cache.age();
+    }
+
+    fn observe(&mut self, observation: &Observation, ticket: Ticket) {
+        let id = observation.client.id.as_deref().unwrap_or_default();
+        let known = self.cache.get(id);
+        let is_new = known.is_none();
+        let verdict = registry::judge(known, observation, self.watch);
+        if is_new && verdict.entry != Entry::Kept && self.devices >= self.config.max_devices {
+            self.refuse();
+            return ticket.settle();
+        }
+        self.perform(verdict, None, ticket);
+    }
+
+    /// Says that a client is not remembered.
+    fn refuse(&mut self) {
+        self.metrics.unregistered();
+        if let Some(held_back) = self.too_many_log.pass(Instant::now()) {
+            let max_devices = self.config.max_devices;
+            warn!(
+                max_devices,
+                held_back,
+                "a new client is not remembered as a device, as there are too many; raise `devices.max_devices`, \
+                 or set `devices.retire_after` or `devices.client_id`"
+            );
+        }
+    }
+
+    /// Has a verdict written, and told: under this id, if there is one.
+    fn perform(&mut self, verdict: Verdict, id: Option<Id>, ticket: Ticket) {
+        let change = match verdict.entry {
+            Entry::Kept => return ticket.settle(),
+            Entry::Written(row) => {
+                if self.cache.get(&row.id).is_none() {
+                    self.count(1);
+                }
+                self.cache.put(row.id.clone(), Some((*row).clone()));
+                Change::Device(row)
+            }
+            Entry::Forgotten(id) => {
+                self.count(-1);
+                self.cache.put(id.clone(), None);
+                Change::Forget { id }
+            }
+        };
+        let told = verdict.told.into_iter();
+        let events: SmallVec<[Told; 2]> =
+            told.filter_map(|it| self.told(it, id, &ticket)).collect();
+        let later: SmallVec<[(ByteString, Later); 2]> = events
+            .iter()
+            .map(|told| {
+                (
+                    told.event.client.id.clone().unwrap_or_default(),
+                    told.later.clone(),
+                )
+            })
+            .collect();
+        let numbers = self.spool.record([change], events, ticket);
+        if let Some(debouncer) = &mut self.debouncer {
+            for ((client_id, later), seq) in later.iter().zip(numbers) {
+                debouncer.held_back(client_id, later, seq);
+            }
+        }
+    }
+
+    /// Returns the event of a happening, under this id, if there is one; `None` if nobody wants it.
+    fn told(&mut self, happening: Happening, id: Option<Id>, ticket: &Ticket) -> Option<Told> {
+        let webhooks = (self.route)(&happening);
+        let at = Timestamp::now();
+        let split = match &mut self.debouncer {
+            Some(debouncer) => debouncer.split(&happening, &webhooks, (at, ticket)),
+            None => Split {
+                now: webhooks,
+                later: Later::new(),
+            },
+        };
+        let Split { now, later } = split;
+        if now.is_empty() && later.is_empty() {
+            return None;
+        }
+        let mut event = Event::new(happening, at);
+        event.id = id.unwrap_or(event.id);
+        Some(Told { event, now, later })
+    }
+
+    fn count(&mut self, more: i64) {
+        self.devices = self.devices.saturating_add_signed(more);
+        self.metrics.known(self.devices);
+    }
+
+    /// Begins another watch: what was connected is not known to be so any more.
+    fn interrupted(&mut self) {
+        self.watch += 1;
+        let change = Change::Watch(self.watch);
+        self.spool.record([change], [], Ticket::none());
+    }
+
+    /// Forgets devices that the operator has removed, and tells it.
+    async fn forget_removed(&mut self) {
+        while let Some(removed) = self.spool.removed_devices(STEP).await {
+            let is_all = removed.len() < STEP;
+            if removed.is_empty() {
+                return;
+            }
+            self.spool.room(&self.webhooks).await;
+            for Removal {
+                id,
+                event,
+                at,
+                device,
+            } in removed
+            {
+                if let Some(row) = device {
+                    let verdict = registry::decommission(&row, Reason::Removed, at);
+                    self.cache.put(id, Some(row));
+                    self.perform(verdict, Some(event), Ticket::none());
+                } else {
+                    let change = Change::Forget { id };
+                    self.spool.record([change], [], Ticket::none());
+                }
+            }
+            if is_all {
+                return;
+            }
+        }
+    }
+
+    /// Forgets some of the devices that were not seen for too long; returns how long to wait until the
+    /// next.
+    async fn sweep(&mut self) -> Duration {
+        let Some(age) = self.config.retire_after else {
+            return SWEEP;
+        };
+        if !self
+            .spool
+            .has_room(&self.webhooks, STEP * Event::size_with(LARGE))
+        {
+            return ROOM_AGAIN;
+        }
+        let Some(unseen) = self.spool.devices_not_seen(age, STEP).await else {
+            return SWEEP;
+        };
+        let has_more = unseen.len() == STEP;
+        let now = Timestamp::now();
+        for row in unseen {
+            let verdict = if row.is_online(self.watch) {
+                Verdict {
+                    entry: Entry::Written(Box::new(registry::still_there(&row, now))),
+                    ..Verdict::default()
+                }
+            } else {
+                registry::decommission(&row, Reason::NotSeen, now)
+            };
+            self.cache.put(row.id.clone(), Some(row));
+            self.perform(verdict, None, Ticket::none());
+        }
+        self.cache.age();
+        if has_more { SWEEP_ON } else { SWEEP }
+    }
+}
+
+impl Heard {
+    fn id(&self) -> Option<&ByteString> {
+        match self {
+            Self::Observed(observation, _) => observation.client.id.as_ref(),
+            Self::Interrupted => None,
+        }
+    }
+}
