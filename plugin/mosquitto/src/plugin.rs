@@ -135,10 +135,7 @@ impl Plugin {
             self.tell(peer, Happened::Attempt);
             return;
         }
-        let mut line = String::from("connect {");
-        events::describe(&mut line, peer);
-        line.push('}');
-        log(Level::Information, &line);
+        log(Level::Information, &events::attempt_line(peer));
     }
 
     /// Tells what happened to a client.

@@ -197,8 +197,11 @@ fn only_the_interface_that_is_understood_is_chosen() {
 fn a_connect_gets_a_line_and_no_verdict_if_that_is_asked_for() {
     let mut host = started(&[("connects", "true")]);
     let client = Host::client(Some("dev \"1\""), Some("alice"), None, 5);
-    let line = r#"connect {"client_id":"dev \"1\"","username":"alice","address":null,"protocol_version":5,"keep_alive":60,"clean_start":true}"#;
+    let line = r#"connect {"address":null,"protocol_version":5,"keep_alive":60,"clean_start":true,"client_id":"dev \"1\"","username":"alice"}"#;
     assert_eq!(host.connect(client), (17, format!("{line}\n")));
+    let long = "\u{1}☀".repeat(9_000);
+    let (_, line) = host.connect(Host::client(Some(&long), Some(&long), Some("::1"), 5));
+    assert!(line.len() < 900 && line.ends_with("…\"}\n"), "{line}");
     assert_eq!(host.connect(null()).0, 17);
     drop(host);
     let _host = started(&[]);
