@@ -35,6 +35,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub(crate) use told::plausible;
+
 use crate::event::{Happening, Kind, KindSet, Timestamp, TopicName};
 
 /// How one family of brokers tells of events.
