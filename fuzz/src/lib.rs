@@ -20,6 +20,7 @@ use mqhook::payload::{Encoding, NotUtf8};
 use mqhook::rule::condition::{Condition, Subject};
 use mqhook::rule::{Matcher, Rule, Rules, disjoint_cover};
 use mqhook::template::{Place, Scope, Template};
+use mqhook_seal::{Key, Opener, Publisher, Sealer};
 
 const NOW: Timestamp = Timestamp::from_millis(1_795_216_121_685);
 
@@ -64,12 +65,45 @@ pub fn dialect(name: Name, data: &[u8]) {
             Err(error) => assert!(told.is_empty(), "told and unreadable: {error}"),
         }
         for happening in told {
+            let kind = happening.kind;
             assert!(
-                decoder.kinds().contains(happening.kind),
-                "{}",
-                happening.kind
+                decoder.kinds().contains(kind) || decoder.plugin_kinds().contains(kind),
+                "{kind}"
             );
         }
+    }
+}
+
+/// A seal, a topic and a payload between zero bytes, as they come from a broker: the seal is opened as it
+/// is; and one that says these texts of a publisher, made for the message, says the same when opened.
+///
+/// # Panics
+/// When opening or sealing breaks a promise.
+pub fn seals(data: &[u8]) {
+    let key = || Key::new("0123456789abcdef").expect("it is long enough");
+    let mut parts = data.splitn(3, |byte| *byte == 0);
+    let (Some(seal), Some(topic)) = (parts.next(), parts.next()) else {
+        return;
+    };
+    let payload = parts.next().unwrap_or_default();
+    let message = mqhook_seal::Message { topic, payload };
+    let mut opener = Opener::new(key());
+    let texts = [seal, topic, payload].map(|text| std::str::from_utf8(text).ok());
+    if let Some(Ok(publisher)) = texts[0].map(|seal| opener.open(seal, message)) {
+        assert!(publisher.qos <= 2, "QoS {}", publisher.qos);
+    }
+    let [client_id, username, address] = texts;
+    let publisher = Publisher {
+        time_ms: u64::try_from(data.len()).unwrap_or(u64::MAX),
+        qos: 1,
+        protocol_version: 5,
+        client_id,
+        username,
+        address,
+    };
+    let mut sealer = Sealer::new(&key()).expect("there is randomness");
+    if let Ok(seal) = sealer.seal(publisher, message) {
+        assert_eq!(opener.open(seal, message), Ok(publisher));
     }
 }
 

@@ -35,6 +35,8 @@ use std::str::FromStr;
 use bytes::Bytes;
 use thiserror::Error;
 
+pub(crate) use told::plausible;
+
 use crate::event::{Happening, Kind, KindSet, Timestamp, TopicName};
 
 /// How one family of brokers tells of events.
@@ -151,7 +153,7 @@ impl Name {
         match self {
             Self::Nanomq => Box::new(nanomq::Nanomq::default()),
             Self::Mosquitto => Box::new(mosquitto::Mosquitto::default()),
-            Self::MosquittoPlugin => Box::new(mosquitto_plugin::MosquittoPlugin),
+            Self::MosquittoPlugin => Box::new(mosquitto_plugin::MosquittoPlugin::default()),
             Self::Emqx => Box::new(emqx::Emqx),
             Self::Rmqtt => Box::new(emqx::Rmqtt::default()),
             Self::Aedes => Box::new(aedes::Aedes),

@@ -108,7 +108,7 @@ impl About {
 ///
 /// `NanoMQ` told negative times on ARM (nanomq issue 1806) and wrong ones (issue 580);
 /// a gateway without a clock starts in 1970. Accepted are the years from 2010 to 2099.
-pub(super) fn plausible(ms: u64) -> Option<Timestamp> {
+pub(crate) fn plausible(ms: u64) -> Option<Timestamp> {
     const FROM: u64 = 1_262_304_000_000;
     const TO: u64 = 4_102_444_800_000;
     (FROM..TO)

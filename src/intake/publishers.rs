@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 use tokio::time::{Duration, Instant};
 use tracing::{info, warn};
 
+use crate::dialect::plausible;
 use crate::event::{Client, Properties, Timestamp};
 use crate::mqtt::Message;
 use crate::telemetry::Throttle;
@@ -132,7 +133,7 @@ impl Publishers {
                 username: publisher.username.map(Into::into),
                 address: publisher.address.map(Into::into),
             },
-            time: Some(Timestamp::from_millis(publisher.time_ms)),
+            time: plausible(publisher.time_ms),
             qos: Some(publisher.qos),
             protocol_version: Some(publisher.protocol_version).filter(|version| *version != 0),
         }
@@ -159,8 +160,10 @@ mod tests {
     use crate::ack::Ticket;
     use crate::event::TopicName;
 
+    const NOW_MS: u64 = 1_795_216_121_685;
+
     const ALICE: Publisher<'_> = Publisher {
-        time_ms: 7,
+        time_ms: NOW_MS,
         qos: 2,
         protocol_version: 5,
         client_id: Some("dev"),
@@ -173,12 +176,16 @@ mod tests {
     }
 
     fn seal(payload: &str) -> String {
+        seal_of(ALICE, payload)
+    }
+
+    fn seal_of(publisher: Publisher<'_>, payload: &str) -> String {
         let message = mqhook_seal::Message {
             topic: b"t",
             payload: payload.as_bytes(),
         };
         let mut sealer = Sealer::new(&key()).expect("there is randomness");
-        sealer.seal(ALICE, message).expect("it fits").to_owned()
+        sealer.seal(publisher, message).expect("it fits").to_owned()
     }
 
     fn message(user: &[(&str, &str)]) -> Message {
@@ -218,7 +225,7 @@ mod tests {
         assert_eq!(told.client.username.as_deref(), Some("alice"));
         assert_eq!((told.client.address, told.qos), (None, Some(2)));
         assert_eq!(told.protocol_version, Some(5));
-        assert_eq!(told.time, Some(Timestamp::from_millis(7)));
+        assert_eq!(told.time, Some(Timestamp::from_millis(NOW_MS)));
         assert_eq!(names(&sealed), ["k"]);
 
         let mut forged = message(&[(PROPERTY, &good), (PROPERTY, &stale)]);
@@ -229,6 +236,17 @@ mod tests {
         assert_eq!(publishers.another().told(&mut bare), Told::default());
         assert_eq!(publishers.counts.none.get(), 1);
         assert_eq!(publishers.counts.good.get(), 1);
+    }
+
+    #[test]
+    fn a_broker_without_a_clock_tells_no_time() {
+        let mut publishers = Publishers::new(Some(key()), &mut Registry::default());
+        let in_1970 = Publisher {
+            time_ms: 7,
+            ..ALICE
+        };
+        let told = publishers.told(&mut message(&[(PROPERTY, &seal_of(in_1970, "on"))]));
+        assert_eq!((told.client.id.as_deref(), told.time), (Some("dev"), None));
     }
 
     #[test]

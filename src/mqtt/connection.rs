@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::attempts::Attempts;
 use super::link::{Link, LinkEvent, Persistence, Publish};
+use super::pauses::Pauses;
 use super::subscriptions::{Request, Subscriptions, Verdict};
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
 use crate::ack::{Ledger, Ticket};
@@ -18,9 +19,6 @@ use crate::event::TopicName;
 
 /// Longest time that saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Longest time without a look at the connection while the listener lags; far below any Keep Alive.
-const LAG: Duration = Duration::from_secs(1);
 
 /// One session with the broker, kept for ever.
 pub struct Connection<L> {
@@ -145,7 +143,7 @@ impl<L: Listener> Connection<L> {
         let mut progress = Progress {
             subscriptions: Subscriptions::new(self.config.connect_timeout),
             full: false,
-            waited: false,
+            pauses: Pauses::new(Instant::now()),
         };
         let stopped = stop.cancelled();
         tokio::pin!(stopped);
@@ -155,7 +153,7 @@ impl<L: Listener> Connection<L> {
                 event = async {
                     // However much comes, it is seen soon that the connection shall stop.
                     tokio::task::consume_budget().await;
-                    self.wait_for_listener(&mut progress.waited).await;
+                    self.wait_for_listener(&mut progress.pauses).await;
                     self.next(link, ledger, &progress).await
                 } => event,
                 () = &mut stopped => return self.farewell(link, ledger).await,
@@ -202,7 +200,7 @@ impl<L: Listener> Connection<L> {
                     self.status.send_replace(Status::Full);
                 }
                 Hearing::Resubscribe => {
-                    // Between UNSUBSCRIBE and SUBSCRIBE something may be missed.
+                    // Until the old ones are given up, messages may come twice.
                     self.status.send_replace(Status::Subscribing);
                     self.subscribe(true, subscriptions);
                 }
@@ -215,15 +213,17 @@ impl<L: Listener> Connection<L> {
         }
     }
 
-    /// Leaves messages to the network and the broker for a moment, if the listener lags; but once only,
-    /// if that does not help.
-    async fn wait_for_listener(&self, waited: &mut bool) {
+    /// Leaves messages to the network and the broker for a moment, if the listener lags.
+    async fn wait_for_listener(&self, pauses: &mut Pauses) {
         if !self.listener.lags() {
-            *waited = false;
-        } else if !*waited {
-            *waited = tokio::time::timeout(LAG, self.listener.caught_up())
-                .await
-                .is_err();
+            return;
+        }
+        let began = Instant::now();
+        let longest = pauses.longest(began);
+        if !longest.is_zero() {
+            // Whether it has caught up does not matter: there is no more time for it.
+            let _ = tokio::time::timeout(longest, self.listener.caught_up()).await;
+            pauses.paused(began, Instant::now());
         }
     }
 
@@ -357,8 +357,7 @@ struct Progress {
     subscriptions: Subscriptions,
     /// Whether a message was not taken for lack of room.
     full: bool,
-    /// Whether it was waited in vain for a listener that lags.
-    waited: bool,
+    pauses: Pauses,
 }
 
 enum Next {

@@ -20,6 +20,7 @@ mod attempts;
 mod connection;
 mod link;
 mod metrics;
+mod pauses;
 mod problem;
 mod status;
 mod subscriptions;

@@ -42,7 +42,7 @@ async fn mosquitto_is_found_out() {
 /// While the topics of the dialect are not subscribed, something may be missed.
 #[tokio::test]
 async fn nothing_is_ready_before_what_was_found_out_is_subscribed() {
-    const UNSUBSCRIBE: u8 = 10;
+    const SUBSCRIBE: u8 = 8;
     let broker = ScriptedBroker::bind().await;
     let admin = free_port();
     let config = complete(CLIENTS, &broker.url(), "http://127.0.0.1:9", admin);
@@ -56,7 +56,7 @@ async fn nothing_is_ready_before_what_was_found_out_is_subscribed() {
     .await;
     let version = Publish::new("$SYS/broker/version", "mosquitto version 2.0.11");
     peer.publish(&version.retain(), 0).await;
-    peer.expect(UNSUBSCRIBE).await;
+    peer.expect(SUBSCRIBE).await;
     let (status, text) = http::get(admin, "/ready").await;
     assert_eq!(status, 503);
     says(&text, &["lifecycle: subscribing"]);

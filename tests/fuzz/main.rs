@@ -164,17 +164,34 @@ fn files(files: &[&str]) -> Vec<Vec<u8>> {
 #[test]
 fn no_broker_message_harms_a_decoder() {
     for name in Name::ALL {
-        let file = match name {
-            Name::Nanomq => "nanomq-sys.jsonl",
-            Name::Mosquitto | Name::MosquittoPlugin => "mosquitto-log.jsonl",
-            Name::Emqx => "emqx-from-source.jsonl",
-            Name::Rmqtt => "rmqtt-sys.txt",
-            Name::Aedes => "aedes-sys.txt",
-            Name::Nats => "nats-sys.jsonl",
+        let files: &[&str] = match name {
+            Name::Nanomq => &["nanomq-sys.jsonl"],
+            Name::Mosquitto => &["mosquitto-log.jsonl", "mosquitto-plugin-log.jsonl"],
+            Name::MosquittoPlugin => &["mosquitto-plugin-from-source.jsonl"],
+            Name::Emqx => &["emqx-from-source.jsonl"],
+            Name::Rmqtt => &["rmqtt-sys.txt"],
+            Name::Aedes => &["aedes-sys.txt"],
+            Name::Nats => &["nats-sys.jsonl"],
             Name::Plain => continue,
         };
-        check(300, &captured(file), |data| bodies::dialect(name, data));
+        let seeds: Vec<Vec<u8>> = files.iter().flat_map(|file| captured(file)).collect();
+        check(300, &seeds, |data| bodies::dialect(name, data));
     }
+}
+
+#[test]
+fn what_the_plugin_adds_is_told_by_a_decoder() {
+    bodies::dialect(Name::Mosquitto, b"$SYS/broker/log/I\0mqhook: connect {}\0");
+}
+
+#[test]
+fn no_seal_harms_who_opens_it() {
+    let seeds = texts(&[
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\0a/b\0on",
+        "-\0t\0",
+        "no base64!\0a\0b",
+    ]);
+    check(1_000, &seeds, bodies::seals as Body);
 }
 
 #[test]

@@ -50,12 +50,19 @@ async fn who_was_refused_is_told_with_name_and_user() {
         let connect = Connect::new(version, id).username(username);
         connect.password(password).attempt(port).await;
     }
+    let long = Connect::new(Version::V5, &"x".repeat(2_000)).username(&"y".repeat(60_000));
+    long.password("z").attempt(port).await;
     let nobody = Connect::new(Version::V311, "nobody").keep_alive(7);
     nobody.attempt(port).await;
+    let [x, y] = ["x", "y"].map(|name| name.repeat(256));
+    let long = format!(
+        r#"{{"proto_ver":5,"keepalive":60,"conn_ack":"fail","username":"{y}…","clientid":"{x}…","action":"client_connack"}}"#
+    );
     let expected = [
         r#"{"proto_ver":4,"keepalive":60,"conn_ack":"fail","username":"alice","clientid":"dev 1","action":"client_connack"}"#,
         r#"{"proto_ver":5,"keepalive":60,"conn_ack":"fail","username":"quo\"te","clientid":"(p2, c1, k60, u'root').","action":"client_connack"}"#,
         r#"{"proto_ver":5,"keepalive":60,"conn_ack":"success","username":"alice","clientid":"dev 3","action":"client_connack"}"#,
+        &long,
         r#"{"proto_ver":4,"keepalive":7,"conn_ack":"fail","username":"undefined","clientid":"nobody","action":"client_connack"}"#,
     ];
     check(&setup, &expected).await;

@@ -37,6 +37,35 @@ async fn a_copied_seal_does_not_change_who_published() {
 }
 
 #[tokio::test]
+async fn a_name_too_long_to_seal_does_not_let_a_copied_seal_pass() {
+    let setup = listen().await;
+    let seal = seal_of(&setup, "alice", "on").await;
+    let long = "m".repeat(49_500);
+    let longest = ["x".repeat(65_000), "y".repeat(65_000)];
+    let connects = [
+        Connect::new(Version::V5, &long),
+        Connect::new(Version::V5, &longest[0]).username(&longest[1]),
+    ];
+    for connect in connects {
+        let mut mallory = connect.open(setup.broker.port()).await;
+        let mut subscriber = observer(&setup).await;
+        let message = Publish::new("t", "on").qos(1).user_property(SEAL, &seal);
+        send(&mut mallory, message).await;
+        let message = subscriber.next().await;
+        let seals = message.user_property(SEAL);
+        assert_eq!(seals.len(), 2);
+        assert!(seals[1].len() < 3_000, "{} bytes", seals[1].len());
+        subscriber.disconnect().await;
+    }
+    let expected = [
+        body(1, "on", "\"undefined\"", "\"alice\""),
+        anonymous(1, "on"),
+        anonymous(1, "on"),
+    ];
+    assert_eq!(bodies(&setup).await, expected);
+}
+
+#[tokio::test]
 async fn a_will_with_a_copied_seal_names_nobody() {
     let setup = listen().await;
     let seal = seal_of(&setup, "alice", "on").await;

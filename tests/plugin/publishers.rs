@@ -47,7 +47,7 @@ async fn any_name_arrives_unharmed() {
         send(&mut client, Publish::new("t", "x").qos(1)).await;
         expected.push(body(1, "x", json, json));
     }
-    let long = "x".repeat(20_000);
+    let long = "x".repeat(1_024);
     let mut client = setup.client(&long).await;
     send(&mut client, Publish::new("t", "x").qos(1)).await;
     expected.push(body(1, "x", "\"undefined\"", &format!("\"{long}\"")));

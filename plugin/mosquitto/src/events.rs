@@ -8,6 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use crate::ffi::{Peer, Published};
 use crate::json;
 
+/// The most bytes of a name in a line of the log, which the broker cuts at 999.
+const LINE_NAME: usize = 256;
+
 /// What happened to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happened<'a> {
@@ -76,17 +79,36 @@ fn begin(name: &str, time_ms: u64) -> String {
 }
 
 /// Appends the keys of a client.
-pub(crate) fn describe(to: &mut String, peer: &Peer<'_>) {
+fn describe(to: &mut String, peer: &Peer<'_>) {
     to.push_str("\"client_id\":");
     json::string(to, peer.client_id());
     to.push_str(",\"username\":");
     json::string(to, peer.username());
     to.push_str(",\"address\":");
     json::string(to, peer.address());
+    to.push(',');
+    describe_connection(to, peer);
+}
+
+/// Returns a CONNECT as a line of the log, which the broker does not cut whatever the client's names are.
+pub(crate) fn attempt_line(peer: &Peer<'_>) -> String {
+    let mut line = String::from("connect {\"address\":");
+    json::short_string(&mut line, peer.address(), LINE_NAME);
+    line.push(',');
+    describe_connection(&mut line, peer);
+    line.push_str(",\"client_id\":");
+    json::short_string(&mut line, peer.client_id(), LINE_NAME);
+    line.push_str(",\"username\":");
+    json::short_string(&mut line, peer.username(), LINE_NAME);
+    line.push('}');
+    line
+}
+
+fn describe_connection(to: &mut String, peer: &Peer<'_>) {
     let (version, clean) = (peer.protocol_version(), peer.clean_start());
     let keep_alive = peer.keep_alive();
     let _ = write!(
         to,
-        ",\"protocol_version\":{version},\"keep_alive\":{keep_alive},\"clean_start\":{clean}"
+        "\"protocol_version\":{version},\"keep_alive\":{keep_alive},\"clean_start\":{clean}"
     );
 }

@@ -8,8 +8,22 @@ pub(crate) fn string(to: &mut String, text: Option<&str>) {
         to.push_str("null");
         return;
     };
+    short(to, text, usize::MAX);
+}
+
+/// Like [`string`], of a text that needs more bytes than this only its beginning, with an ellipsis.
+pub(crate) fn short_string(to: &mut String, text: Option<&str>, bytes: usize) {
+    match text {
+        None => to.push_str("null"),
+        Some(text) => short(to, text, bytes),
+    }
+}
+
+fn short(to: &mut String, text: &str, bytes: usize) {
     to.push('"');
+    let begin = to.len();
     for c in text.chars() {
+        let before = to.len();
         match c {
             '"' | '\\' => to.extend(['\\', c]),
             c if c.is_control() => {
@@ -17,6 +31,11 @@ pub(crate) fn string(to: &mut String, text: Option<&str>) {
                 let _ = write!(to, "\\u{:04x}", u32::from(c));
             }
             c => to.push(c),
+        }
+        if to.len() - begin > bytes {
+            to.truncate(before);
+            to.push('…');
+            break;
         }
     }
     to.push('"');
@@ -36,6 +55,10 @@ mod tests {
         check(None, "null");
         check(Some(""), r#""""#);
         check(Some("a\"b\\"), r#""a\"b\\""#);
+        let mut json = String::new();
+        short_string(&mut json, Some("ab\"c"), 3);
+        short_string(&mut json, Some("ab\""), 4);
+        assert_eq!(json, r#""ab…""ab\"""#);
         check(Some("a\nb\0\u{85}☀"), "\"a\\u000ab\\u0000\\u0085☀\"");
     }
 }

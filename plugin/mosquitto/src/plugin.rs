@@ -20,6 +20,14 @@ const EVENT_TOPIC: &CStr = c"$SYS/broker/mqhook/event";
 /// The user property's name, as C wants it.
 const PROPERTY: &CStr = c"mqhook-publisher";
 
+/// Stands where a seal belongs and cannot be had. mqhook believes what comes last, so without it that
+/// could be a copy that the client itself has put there.
+const NO_SEAL: &CStr = c"-";
+
+/// The longest name of a client that a seal tells; longer ones are told as missing. Every subscriber gets
+/// the seal, so a name of 64 KiB would cost each of them that much.
+const LONGEST_NAME: usize = 1_024;
+
 /// One plugin, as the broker has loaded it; with `per_listener_settings`, one per listener.
 pub(crate) struct Plugin {
     /// Those of `mosquitto.conf` when the broker started.
@@ -66,17 +74,25 @@ impl Plugin {
         }
     }
 
-    /// Adds a seal to a message that a client published.
-    pub(crate) fn seal(&mut self, message: &mut Published<'_>) {
-        let Some(topic) = message.topic() else { return };
-        if !self.topics.iter().any(|filter| filter.matches(topic)) {
-            self.counts.passed += 1;
-            return;
+    /// Adds a seal to a message that a client published; returns whether the message may go on as it is.
+    #[must_use]
+    pub(crate) fn seal(&mut self, message: &mut Published<'_>) -> bool {
+        let topic = message.topic();
+        let is_wanted = |topic: &str| self.topics.iter().any(|filter| filter.matches(topic));
+        let sealed = match topic {
+            Some(topic) if !is_wanted(topic) => {
+                self.counts.passed += 1;
+                return true;
+            }
+            Some(topic) => self.try_seal(topic, message).unwrap_or(false),
+            None => false,
+        };
+        if sealed {
+            self.counts.sealed += 1;
+        } else {
+            self.counts.failed += 1;
         }
-        match self.try_seal(topic, message) {
-            Ok(true) => self.counts.sealed += 1,
-            Ok(false) | Err(_) => self.counts.failed += 1,
-        }
+        sealed
     }
 
     /// Returns whether the broker took the property.
@@ -86,8 +102,8 @@ impl Plugin {
             time_ms: now_ms(),
             qos: incoming.qos(),
             protocol_version: peer.protocol_version(),
-            client_id: peer.client_id(),
-            username: peer.username(),
+            client_id: peer.client_id().filter(|id| id.len() <= LONGEST_NAME),
+            username: peer.username().filter(|name| name.len() <= LONGEST_NAME),
             address: peer.address(),
         };
         let message = Message {
@@ -119,10 +135,7 @@ impl Plugin {
             self.tell(peer, Happened::Attempt);
             return;
         }
-        let mut line = String::from("connect {");
-        events::describe(&mut line, peer);
-        line.push('}');
-        log(Level::Information, &line);
+        log(Level::Information, &events::attempt_line(peer));
     }
 
     /// Tells what happened to a client.
@@ -160,6 +173,11 @@ impl Plugin {
             );
         }
     }
+}
+
+/// Says that nobody knows who published a message.
+pub(crate) fn disown(message: &mut Published<'_>) {
+    message.add_user_property(PROPERTY, NO_SEAL);
 }
 
 fn now_ms() -> u64 {

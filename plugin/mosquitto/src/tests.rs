@@ -25,6 +25,11 @@ fn started(options: &[(&str, &str)]) -> Host {
     Host::start(&all).expect("the plugin starts")
 }
 
+/// Returns the property that stands for a seal that could not be had.
+fn no_seal() -> (String, String) {
+    (mqhook_seal::PROPERTY.to_owned(), "-".to_owned())
+}
+
 fn opened(seal: &str, topic: &str, payload: &[u8], expected: Option<Publisher<'_>>) {
     let mut opener = Opener::new(Key::new(KEY).expect("it is long enough"));
     let topic = topic.as_bytes();
@@ -77,15 +82,53 @@ fn what_is_missing_is_told_as_missing() {
 #[test]
 fn nonsense_of_the_broker_is_survived() {
     let mut host = started(&[]);
-    assert_eq!(host.publish(null(), None, b"x", 0), []);
+    assert_eq!(host.publish(null(), None, b"x", 0), [no_seal()]);
     for event in [MESSAGE, TICK, 1] {
         assert_eq!(host.call(event, null_mut()), 0);
     }
     let client = Host::client(Some("dev"), None, None, 5);
     assert_eq!(host.publish(client, Some("t"), b"x", 0).len(), 1);
-    let (long, huge) = ("x".repeat(65_535), "y".repeat(100_000));
-    let client = Host::client(Some(&long), Some(&huge), None, 5);
-    assert_eq!(host.publish(client, Some("t"), b"x", 0), []);
+}
+
+#[test]
+fn names_too_long_to_seal_are_told_as_missing() {
+    let mut host = started(&[]);
+    let (fits, long, huge) = ("f".repeat(1_024), "x".repeat(1_025), "y".repeat(100_000));
+    let mut check = |id, username, expected| {
+        let client = Host::client(Some(id), Some(username), None, 5);
+        let added = host.publish(client, Some("t"), b"x", 0);
+        opened(&added[0].1, "t", b"x", Some(expected));
+    };
+    let nobody = Publisher {
+        protocol_version: 5,
+        ..Publisher::default()
+    };
+    check(&long, &huge, nobody);
+    let (client_id, username) = (Some(fits.as_str()), Some("alice"));
+    check(&long, "alice", Publisher { username, ..nobody });
+    check(
+        &fits,
+        &huge,
+        Publisher {
+            client_id,
+            ..nobody
+        },
+    );
+}
+
+/// A client may have copied a seal: what stands behind that is what counts.
+#[test]
+fn a_message_that_gets_no_seal_is_told_to_be_of_nobody() {
+    let mut host = started(&[]);
+    let client = Host::client(Some("dev"), None, None, 5);
+    Host::refuse_next();
+    assert_eq!(host.publish(client, Some("t"), b"x", 0), [no_seal()]);
+    opened("-", "t", b"x", None);
+    let status = host.status();
+    assert!(
+        status.contains("\"failed\":1,\"untold\":0,\"panics\":0"),
+        "{status}"
+    );
 }
 
 #[test]
@@ -102,11 +145,21 @@ fn a_panic_ends_in_the_plugin_and_is_counted() {
 }
 
 #[test]
-fn a_call_within_a_call_does_nothing() {
+fn a_call_within_a_call_seals_nothing() {
     let mut host = started(&[]);
     let client = Host::client(Some("dev"), None, None, 5);
     Host::call_back_while_adding(MESSAGE);
-    assert_eq!(host.publish(client, Some("t"), b"x", 0).len(), 1);
+    let added = host.publish(client, Some("t"), b"x", 0);
+    let [of_the_inner, (_, seal)] = added.as_slice() else {
+        panic!("expected two properties, got {added:?}");
+    };
+    assert_eq!(*of_the_inner, no_seal());
+    let of_the_outer = Publisher {
+        protocol_version: 5,
+        client_id: Some("dev"),
+        ..Publisher::default()
+    };
+    opened(seal, "t", b"x", Some(of_the_outer));
 }
 
 #[test]
@@ -114,7 +167,7 @@ fn a_property_that_is_refused_is_counted() {
     let mut host = started(&[("topics", "t u/#")]);
     let client = Host::client(Some("dev"), None, None, 5);
     Host::refuse_next();
-    assert_eq!(host.publish(client, Some("t"), b"x", 0), []);
+    assert_eq!(host.publish(client, Some("t"), b"x", 0), [no_seal()]);
     assert_eq!(host.publish(client, Some("v"), b"x", 0), []);
     let status = host.status();
     assert!(
@@ -144,8 +197,11 @@ fn only_the_interface_that_is_understood_is_chosen() {
 fn a_connect_gets_a_line_and_no_verdict_if_that_is_asked_for() {
     let mut host = started(&[("connects", "true")]);
     let client = Host::client(Some("dev \"1\""), Some("alice"), None, 5);
-    let line = r#"connect {"client_id":"dev \"1\"","username":"alice","address":null,"protocol_version":5,"keep_alive":60,"clean_start":true}"#;
+    let line = r#"connect {"address":null,"protocol_version":5,"keep_alive":60,"clean_start":true,"client_id":"dev \"1\"","username":"alice"}"#;
     assert_eq!(host.connect(client), (17, format!("{line}\n")));
+    let long = "\u{1}☀".repeat(9_000);
+    let (_, line) = host.connect(Host::client(Some(&long), Some(&long), Some("::1"), 5));
+    assert!(line.len() < 900 && line.ends_with("…\"}\n"), "{line}");
     assert_eq!(host.connect(null()).0, 17);
     drop(host);
     let _host = started(&[]);

@@ -12,7 +12,8 @@
 //!   salt is drawn anew whenever a broker starts, and the counter is the nonce, so no nonce is used twice.
 //! - Topic and payload are authenticated with it (by their SHA-256), so that a seal is of no use with
 //!   another message. Whoever can read a message can publish it word for word with its seal, but
-//!   the plugin adds one of its own behind that, and the last one counts.
+//!   the plugin adds one of its own behind that, and the last one counts. Where it cannot make one it adds
+//!   what opens as none.
 //! - Padding hides how long names are, within 32 bytes.
 
 mod publisher;

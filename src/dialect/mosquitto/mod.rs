@@ -53,7 +53,7 @@ const BORDERS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Mosquitto {
     clients: Clients,
-    /// The CONNECT that the plugin saw last, until its outcome is heard.
+    /// The CONNECT that the plugin saw, if it told of that in the line before.
     attempt: Option<Attempt>,
     /// Whether lines have a time in front, as the last one showed of which it is certain.
     stamped: bool,
@@ -154,6 +154,7 @@ impl Mosquitto {
         now: Timestamp,
         told: &mut Vec<Happening>,
     ) -> Result<(), Unreadable> {
+        let attempt = self.attempt.take().filter(|attempt| attempt.is_fresh(now));
         let line = Line::of_log(text);
         let message = Message::read(&line)?;
         if line.is_known() {
@@ -162,11 +163,11 @@ impl Mosquitto {
         let time = line.time(now);
         let by = Told { text, time, now };
         match message {
-            Message::Attempted { json } => told.extend(self.attempted(by, json)),
+            Message::Attempted { json } => told.push(self.attempted(by, json)?),
             Message::Connected(line) => told.extend(self.connected(by, line)),
             Message::Ended(line, old) => {
                 let line = self.choose(line, old);
-                told.extend(self.ended(by, line));
+                told.extend(self.ended(by, line, attempt));
             }
             Message::Replaced { id } => told.push(self.replaced(by, id)),
             Message::Expired { id } => {
@@ -186,15 +187,16 @@ impl Mosquitto {
         Ok(())
     }
 
-    fn attempted(&mut self, by: Told<'_>, json: &str) -> Option<Happening> {
-        self.attempt = Attempt::read(json);
-        let attempt = self.attempt.as_ref()?;
+    fn attempted(&mut self, by: Told<'_>, json: &str) -> Result<Happening, Unreadable> {
+        let attempt = Attempt::read(json, by.now)
+            .ok_or(Unreadable("the plugin's line about a CONNECT was cut"))?;
         let about = by.about(attempt.client.clone());
-        Some(about.requested(attempt.connection.clone()))
+        let asked = about.requested(attempt.connection.clone());
+        self.attempt = Some(attempt);
+        Ok(asked)
     }
 
     fn connected(&mut self, by: Told<'_>, line: Connected<'_>) -> [Happening; 2] {
-        self.attempt = None;
         self.clients.connected(&line, by.time.unwrap_or(by.now));
         let client = Client {
             id: Some(by.share(line.id)),
@@ -227,16 +229,22 @@ impl Mosquitto {
             .unwrap_or(new)
     }
 
-    fn ended(&mut self, by: Told<'_>, line: Ended<'_>) -> Option<Happening> {
+    fn ended(
+        &mut self,
+        by: Told<'_>,
+        line: Ended<'_>,
+        attempt: Option<Attempt>,
+    ) -> Option<Happening> {
         let here = match line.address {
             Some(address) => self.clients.is_online_at(line.id, address),
             None => self.clients.is_online(line.id),
         };
-        if here {
+        let is_stranger = is_stranger(&line);
+        // A client may be called like strangers of 2.0, but what befalls only those is theirs.
+        let is_nameless = line.address.is_none() && is_stranger;
+        if here && !(is_nameless && (attempt.is_some() || line.ending.refusal)) {
             return Some(self.disconnected(by, line));
         }
-        let attempt = self.attempt.take();
-        let is_stranger = is_stranger(&line);
         if is_stranger && !line.ending.refusal {
             return None;
         }

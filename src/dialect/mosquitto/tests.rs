@@ -1,8 +1,20 @@
 use super::*;
 use crate::event::{Detail, TopicName};
 
+/// When lines are heard.
+const NOW_MS: u64 = 1_795_215_493_250;
+
 fn decode(
     mosquitto: &mut Mosquitto,
+    topic: &str,
+    line: &str,
+) -> Result<Vec<Happening>, Unreadable> {
+    decode_at(mosquitto, NOW_MS, topic, line)
+}
+
+fn decode_at(
+    mosquitto: &mut Mosquitto,
+    now_ms: u64,
     topic: &str,
     line: &str,
 ) -> Result<Vec<Happening>, Unreadable> {
@@ -11,7 +23,7 @@ fn decode(
     let heard = Heard {
         topic: &topic,
         payload: &Bytes::from(line.to_owned()),
-        now: Timestamp::from_millis(1_795_215_493_250),
+        now: Timestamp::from_millis(now_ms),
     };
     let mut told = Vec::new();
     mosquitto.decode(&heard, &mut told).map(|()| told)
@@ -81,6 +93,24 @@ fn a_client_may_be_called_unknown() {
     let end = "N Client <unknown> closed its connection.";
     assert_eq!(play(&[end]), []);
     assert_eq!(id_of(&play(&[connect, end])), Some("<unknown>"));
+}
+
+#[test]
+fn a_client_called_unknown_swallows_no_refusal() {
+    let connect = "N New client connected from 1.1.1.1:1 as <unknown> (p2, c1, k60).";
+    let refused = "N Client <unknown> disconnected, not authorised.";
+    let end = "N Client <unknown> closed its connection.";
+    for lines in [
+        &[connect, refused] as &[_],
+        &[connect, refused, refused],
+        &[connect, ATTEMPT, refused],
+    ] {
+        let told = play(lines);
+        assert_eq!(told[0].kind, Kind::ClientConnack, "{lines:?}");
+    }
+    assert_eq!(id_of(&play(&[connect, ATTEMPT, refused])), Some("c"));
+    assert_eq!(play(&[connect, ATTEMPT, end]), []);
+    assert_eq!(id_of(&play(&[connect, refused, end])), Some("<unknown>"));
 }
 
 #[test]
@@ -190,15 +220,34 @@ fn nobody_is_named_by_an_attempt_of_another() {
     assert_eq!(id_of(&play(&[ATTEMPT, refused, refused])), None);
     let other = "N Client d [1.1.1.1:7] disconnected: not authorised.";
     assert_eq!(play(&[ATTEMPT, other])[0].client.username, None);
-    for line in [
-        &ATTEMPT[..100],
-        "I mqhook: connect ",
-        "I mqhook: connect []",
-    ] {
-        assert_eq!(play(&[ATTEMPT, line]), []);
-        assert_eq!(id_of(&play(&[ATTEMPT, line, refused])), None);
-    }
+    let between = "I New connection from 1.1.1.1:9 on port 1883.";
+    assert_eq!(id_of(&play(&[ATTEMPT, between, refused])), None);
     // A client that has such a name writes no such line.
     let named = "N New client connected from 1.1.1.1:1 as mqhook: connect {} (p2, c1, k60).";
     assert_eq!(id_of(&play(&[named])), Some("mqhook: connect {}"));
+}
+
+#[test]
+fn an_attempt_that_cannot_be_read_is_said_and_names_nobody() {
+    let refused = "Client <unknown> disconnected, not authorised.";
+    for line in [&ATTEMPT[2..100], "mqhook: connect ", "mqhook: connect []"] {
+        let mut mosquitto = Mosquitto::default();
+        decode(&mut mosquitto, "I", &ATTEMPT[2..]).expect("readable");
+        assert!(decode(&mut mosquitto, "I", line).is_err(), "{line}");
+        let told = decode(&mut mosquitto, "N", refused).expect("readable");
+        assert_eq!(id_of(&told), None, "{line}");
+    }
+}
+
+#[test]
+fn an_attempt_is_soon_forgotten() {
+    let check = |later_ms, expected| {
+        let mut mosquitto = Mosquitto::default();
+        decode(&mut mosquitto, "I", &ATTEMPT[2..]).expect("readable");
+        let refused = "Client <unknown> disconnected, not authorised.";
+        let told = decode_at(&mut mosquitto, NOW_MS + later_ms, "N", refused).expect("readable");
+        assert_eq!(id_of(&told), expected, "after {later_ms} ms");
+    };
+    check(2_000, Some("c"));
+    check(2_001, None);
 }

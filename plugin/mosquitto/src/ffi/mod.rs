@@ -14,7 +14,7 @@ use std::ptr::{NonNull, null, null_mut};
 use std::slice;
 use std::time::Instant;
 
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, disown};
 use crate::settings::Wanted;
 
 use view::text;
@@ -178,29 +178,34 @@ struct Instance {
 
 /// Runs a callback's work; a panic ends here, and so does a call within a call.
 pub(crate) fn run(userdata: *mut c_void, work: impl FnOnce(&mut Plugin)) -> c_int {
-    // SAFETY: the broker gives back what `mosquitto_plugin_init` gave it, until the clean-up.
-    let Some(instance) = (unsafe { userdata.cast::<Instance>().as_ref() }) else {
-        return SUCCESS;
-    };
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        if let Ok(mut plugin) = instance.plugin.try_borrow_mut() {
-            plugin.counts.panics = instance.panics.get();
-            work(&mut plugin);
-        }
-    }));
-    if done.is_err() {
-        instance.panics.set(instance.panics.get() + 1);
-    }
+    run_for(userdata, work);
     SUCCESS
+}
+
+/// Like [`run`], and returns what the work did: `None` if it did not come to its end.
+pub(crate) fn run_for<T>(userdata: *mut c_void, work: impl FnOnce(&mut Plugin) -> T) -> Option<T> {
+    // SAFETY: the broker gives back what `mosquitto_plugin_init` gave it, until the clean-up.
+    let instance = unsafe { userdata.cast::<Instance>().as_ref() }?;
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        let mut plugin = instance.plugin.try_borrow_mut().ok()?;
+        plugin.counts.panics = instance.panics.get();
+        Some(work(&mut plugin))
+    }));
+    done.unwrap_or_else(|_| {
+        instance.panics.set(instance.panics.get() + 1);
+        None
+    })
 }
 
 extern "C" fn on_message(_: c_int, data: *mut c_void, userdata: *mut c_void) -> c_int {
     let Some(event) = NonNull::new(data.cast::<MessageEvent>()) else {
         return SUCCESS;
     };
-    run(userdata, |plugin| {
-        plugin.seal(&mut Published::of(event));
-    })
+    let mut message = Published::of(event);
+    if run_for(userdata, |plugin| plugin.seal(&mut message)) != Some(true) {
+        disown(&mut message);
+    }
+    SUCCESS
 }
 
 extern "C" fn on_basic_auth(_: c_int, data: *mut c_void, userdata: *mut c_void) -> c_int {

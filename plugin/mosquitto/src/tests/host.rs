@@ -173,7 +173,8 @@ impl Host {
 
     /// Lets a callback meet a bug.
     pub(crate) fn panic(&mut self) {
-        assert_eq!(ffi::run(self.userdata, |_| panic!("a bug")), 0);
+        let done = ffi::run_for(self.userdata, |_| -> bool { panic!("a bug") });
+        assert_eq!(done, None);
     }
 
     /// Makes the brokers of this test Mosquitto 2.0.
