@@ -135,6 +135,12 @@ impl Observer {
         self.send(Heard::Interrupted);
     }
 
+    /// Notes that all that the broker had kept was heard.
+    pub fn caught_up(&mut self) {
+        self.seen = Seen::default();
+        self.send(Heard::CaughtUp);
+    }
+
     fn send(&self, heard: Heard) {
         self.gauge.waiting.fetch_add(1, Ordering::AcqRel);
         // The registrar ends with everything; what it does not take is not acknowledged.

@@ -53,6 +53,8 @@ pub(super) enum Heard {
     Observed(Observation, Ticket),
     /// From here on nothing may have been heard for a while.
     Interrupted,
+    /// All that the broker had kept was heard, and from here on what happens is.
+    CaughtUp,
 }
 
 /// What was heard and waits.
@@ -76,6 +78,8 @@ pub struct Registrar {
     debouncer: Option<Debouncer>,
     cache: Cache,
     watch: u64,
+    /// Whether the broker is heard, and nothing that it had kept is still to come.
+    is_listening: bool,
     devices: u64,
     too_many_log: Throttle,
 }
@@ -101,6 +105,7 @@ impl Registrar {
             debouncer: None,
             cache: Cache::default(),
             watch: 0,
+            is_listening: false,
             devices: 0,
             too_many_log: Throttle::new(TOO_MANY_INTERVAL),
         }
@@ -141,7 +146,8 @@ impl Registrar {
                     self.queue.gauge.took(count);
                 }
                 () = self.spool.changed_by_others() => self.forget_removed().await,
-                () = tokio::time::sleep_until(sweep), if self.config.retire_after.is_some() => {
+                // What has come back meanwhile may be among what the broker has kept.
+                () = tokio::time::sleep_until(sweep), if self.is_listening && self.config.retire_after.is_some() => {
                     sweep = Instant::now() + self.sweep().await;
                 }
             }
@@ -165,7 +171,16 @@ impl Registrar {
         for heard in heard.drain(..) {
             match heard {
                 Heard::Observed(observation, ticket) => self.observe(&observation, ticket),
-                Heard::Interrupted => self.interrupted(),
+                Heard::Interrupted => {
+                    self.is_listening = false;
+                    self.interrupted();
+                }
+                // The broker may have kept only a part, so that what that confirms is not known.
+                Heard::CaughtUp if !self.is_listening => {
+                    self.is_listening = true;
+                    self.interrupted();
+                }
+                Heard::CaughtUp => {}
             }
         }
         self.cache.age();
@@ -314,14 +329,7 @@ impl Registrar {
         let has_more = unseen.len() == STEP;
         let now = Timestamp::now();
         for row in unseen {
-            let verdict = if row.is_online(self.watch) {
-                Verdict {
-                    entry: Entry::Written(Box::new(registry::still_there(&row, now))),
-                    ..Verdict::default()
-                }
-            } else {
-                registry::decommission(&row, Reason::NotSeen, now)
-            };
+            let verdict = registry::decommission(&row, Reason::NotSeen, now);
             self.cache.put(row.id.clone(), Some(row));
             self.perform(verdict, None, Ticket::none());
         }
@@ -334,7 +342,7 @@ impl Heard {
     fn id(&self) -> Option<&ByteString> {
         match self {
             Self::Observed(observation, _) => observation.client.id.as_ref(),
-            Self::Interrupted => None,
+            Self::Interrupted | Self::CaughtUp => None,
         }
     }
 }

@@ -129,15 +129,6 @@ pub fn decommission(known: &DeviceRow, reason: Reason, time: Timestamp) -> Verdi
     }
 }
 
-/// Says that a device that is connected has been seen all the while.
-#[must_use]
-pub fn still_there(known: &DeviceRow, now: Timestamp) -> DeviceRow {
-    DeviceRow {
-        last_seen: known.last_seen.max(now),
-        ..known.clone()
-    }
-}
-
 fn provision(heard: &Observation, watch: u64) -> Verdict {
     let Some(id) = heard.client.id.clone() else {
         return Verdict::default();

@@ -182,6 +182,10 @@ impl Lifecycle {
             if happening.kind == Kind::ClientConnected && self.own.is_probe(id) {
                 let id = Some(id.to_owned());
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
+                // It came behind all that the broker had kept.
+                if let Some(observer) = &mut self.observer {
+                    observer.caught_up();
+                }
             }
             return;
         }

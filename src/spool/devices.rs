@@ -157,7 +157,7 @@ impl Spool {
             .await
     }
 
-    /// Returns devices that were not seen for so long, at most `limit`; `None` likewise.
+    /// Returns devices that are not connected and were not seen for so long, at most `limit`; `None` likewise.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

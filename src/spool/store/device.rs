@@ -102,14 +102,16 @@ impl Store {
         self.noted(read())
     }
 
-    /// Returns devices that were last seen before this time, at most `limit`, the longest unseen first.
+    /// Returns devices that were last seen before this time, at most `limit`, the longest unseen first; none
+    /// that was connected when it was heard of last.
     /// Rows that somebody else has spoilt are left out.
     ///
     /// # Errors
     /// The database could not be read.
     pub fn not_seen(&self, before: Timestamp, limit: usize) -> Result<Vec<DeviceRow>, Error> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM devices d WHERE d.last_seen < ? ORDER BY d.last_seen LIMIT ?"
+            "SELECT {COLUMNS} FROM devices d WHERE d.status <> 1 AND d.last_seen < ?
+             ORDER BY d.last_seen LIMIT ?"
         );
         let read = || {
             let mut statement = self.connection.prepare_cached(&sql)?;
