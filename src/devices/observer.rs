@@ -23,7 +23,7 @@ const WAITING: usize = 8_192;
 const LONGEST_ID: usize = 1_024;
 
 /// The longest user name or address that is remembered, in bytes; the rest is cut off.
-const LONGEST_TEXT: usize = 1_024;
+const LONGEST_TEXT: usize = 256;
 
 /// Clients of which it is known when they were seen.
 const SEEN: usize = 4_096;
