@@ -32,6 +32,12 @@ pub struct HeldBack {
 }
 
 impl Spool {
+    /// Returns whether an event can be held back for a webhook: on disk, where there must be room.
+    #[must_use]
+    pub fn can_hold_back(&self, webhook: WebhookIndex) -> bool {
+        self.is_durable(webhook) && self.0.disk.has_room()
+    }
+
     /// Takes back a delivery that is held back until `due`; returns whether it was there, and will not be
     /// attempted. What waits for that to be on disk gives a share of its ticket.
     #[must_use]
