@@ -28,11 +28,16 @@ fn rule(kind: Kind, debounce: Option<Duration>) -> Rule {
 
 impl Fixture {
     fn new(kinds: &[Kind]) -> Self {
+        Self::with(kinds, spool::Config::default().max_bytes)
+    }
+
+    fn with(kinds: &[Kind], max_bytes: u64) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = spool::Config {
             backend: Backend::Sqlite {
                 dir: dir.path().join("spool"),
             },
+            max_bytes,
             ..spool::Config::default()
         };
         let webhook = |name: &str| Webhook {
@@ -207,6 +212,26 @@ async fn a_leave_that_is_told_at_once_has_its_return_told() {
     assert_eq!(fixture.waiting().await, 0);
     assert_eq!(fixture.tell(6, &leaves(Reason::Normal)), [1]);
     assert_eq!(fixture.tell(7, &returns()), [1]);
+    fixture.thread.close();
+}
+
+#[tokio::test]
+async fn nothing_is_held_back_while_the_disk_is_full() {
+    let mut fixture = Fixture::with(&CONNECTIONS, 64 * 1024);
+    let mut held = 0;
+    let mut leave = leaves(Reason::Normal);
+    loop {
+        leave.client.id = Some(format!("dev {held}").into());
+        if fixture.tell(0, &leave) == [0, 1] {
+            break;
+        }
+        held += 1;
+        assert!(held < 10_000, "there is no end");
+        fixture.spool.flush().await;
+    }
+    assert_eq!(fixture.waiting().await, held);
+    assert_eq!(fixture.tell(0, &leaves(Reason::Normal)), [0, 1]);
+    assert_eq!(fixture.tell(1, &returns()), [0, 1]);
     fixture.thread.close();
 }
 

@@ -80,6 +80,8 @@ pub struct Registrar {
     watch: u64,
     /// Whether the broker is heard, and nothing that it had kept is still to come.
     is_listening: bool,
+    /// Whether the last observation was not taken, for lack of room.
+    is_full: bool,
     devices: u64,
     too_many_log: Throttle,
 }
@@ -106,6 +108,7 @@ impl Registrar {
             cache: Cache::default(),
             watch: 0,
             is_listening: false,
+            is_full: false,
             devices: 0,
             too_many_log: Throttle::new(TOO_MANY_INTERVAL),
         }
@@ -187,6 +190,15 @@ impl Registrar {
     }
 
     fn observe(&mut self, observation: &Observation, ticket: Ticket) {
+        // There was room for what is awaited when it was heard.
+        if !ticket.is_awaited() && !self.has_room(2) {
+            // What is known is not any more, once for all that is missed by and by.
+            if !std::mem::replace(&mut self.is_full, true) {
+                self.interrupted();
+            }
+            return self.metrics.unobserved();
+        }
+        self.is_full = false;
         let id = observation.client.id.as_deref().unwrap_or_default();
         let known = self.cache.get(id);
         let is_new = known.is_none();
@@ -196,6 +208,11 @@ impl Registrar {
             return ticket.settle();
         }
         self.perform(verdict, None, ticket);
+    }
+
+    fn has_room(&self, events: usize) -> bool {
+        let size = events * Event::size_with(LARGE);
+        self.spool.has_room_for_device(&self.webhooks, size)
     }
 
     /// Says that a client is not remembered.
@@ -317,10 +334,7 @@ impl Registrar {
         let Some(age) = self.config.retire_after else {
             return SWEEP;
         };
-        if !self
-            .spool
-            .has_room(&self.webhooks, STEP * Event::size_with(LARGE))
-        {
+        if !self.has_room(STEP) {
             return ROOM_AGAIN;
         }
         let Some(unseen) = self.spool.devices_not_seen(age, STEP).await else {

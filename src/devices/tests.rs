@@ -1,3 +1,4 @@
+mod room;
 mod sweep;
 
 use proptest::prelude::*;
