@@ -89,8 +89,7 @@ pub(super) fn held_back(
         };
         // If there are too many, none is taken back.
         let put_off = store.put_off(key, PUT_OFF, client)?.unwrap_or_default();
-        // What has failed was due.
-        let held = put_off.into_iter().filter(|it| it.first_failed.is_none());
+        let held = put_off.into_iter().filter(|it| it.is_held_back);
         all.extend(held.map(|it| HeldBack {
             webhook,
             kind: it.key.0,
