@@ -37,7 +37,7 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How soon a sweep goes on that did not come to its end.
 const SWEEP_ON: Duration = Duration::from_millis(100);
 
-/// How soon it is seen again whether there is room for what a sweep tells.
+/// How soon it is seen again whether there is room for what a sweep or a removal tells.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the log may say that there are too many devices.
@@ -139,7 +139,8 @@ impl Registrar {
         let mut sweep = Instant::now();
         let mut is_heard = true;
         let mut heard = Vec::with_capacity(ROUND);
-        self.forget_removed().await;
+        let mut look = Instant::now();
+        let mut is_removed = true;
         loop {
             tokio::select! {
                 count = self.queue.heard.recv_many(&mut heard, ROUND), if is_heard => {
@@ -148,7 +149,11 @@ impl Registrar {
                     self.take(&mut heard).await;
                     self.queue.gauge.took(count);
                 }
-                () = self.spool.changed_by_others() => self.forget_removed().await,
+                () = self.spool.changed_by_others() => is_removed = true,
+                () = tokio::time::sleep_until(look), if is_removed => {
+                    is_removed = !self.forget_removed().await;
+                    look = Instant::now() + ROOM_AGAIN;
+                }
                 // What has come back meanwhile may be among what the broker has kept.
                 () = tokio::time::sleep_until(sweep), if self.is_listening && self.config.retire_after.is_some() => {
                     sweep = Instant::now() + self.sweep().await;
@@ -298,14 +303,13 @@ impl Registrar {
         self.spool.record([change], [], Ticket::none());
     }
 
-    /// Forgets devices that the operator has removed, and tells it.
-    async fn forget_removed(&mut self) {
+    /// Forgets devices that the operator has removed, and tells it; returns whether there was room for that.
+    async fn forget_removed(&mut self) -> bool {
         while let Some(removed) = self.spool.removed_devices(STEP).await {
             let is_all = removed.len() < STEP;
-            if removed.is_empty() {
-                return;
+            if !removed.is_empty() && !self.has_room(STEP) {
+                return false;
             }
-            self.spool.room(&self.webhooks).await;
             for Removal {
                 id,
                 event,
@@ -322,10 +326,12 @@ impl Registrar {
                     self.spool.record([change], [], Ticket::none());
                 }
             }
+            self.cache.age();
             if is_all {
-                return;
+                break;
             }
         }
+        true
     }
 
     /// Forgets some of the devices that were not seen for too long; returns how long to wait until the
