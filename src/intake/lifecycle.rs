@@ -279,6 +279,8 @@ impl Listener for Lifecycle {
             now,
         };
         if !self.has_room(&message) {
+            // From here on nothing of QoS 1 is heard until the connection begins anew.
+            self.interrupted();
             return Hearing::Full;
         }
         let recognised = self.recognise(&heard);
