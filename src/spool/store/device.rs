@@ -263,10 +263,7 @@ fn read_device(row: &Row<'_>, first: usize) -> Result<DeviceRow, Unreadable> {
         let text = at(place, name).text_or_null(row)?;
         Ok(text.map(ByteString::from))
     };
-    let time = |place, name| {
-        let ms = at(place, name).unsigned(row)?;
-        Ok(Timestamp::from_millis(ms))
-    };
+    let time = |place, name| at(place, name).unsigned(row).map(Timestamp::from_millis);
     Ok(DeviceRow {
         id: at(0, "id").text(row)?.into(),
         username: text(1, "username")?,
@@ -362,14 +359,13 @@ impl Tally {
     /// Takes a device away, and that it was removed.
     pub(super) fn forget(&mut self, transaction: &Connection, id: &str) -> rusqlite::Result<()> {
         if let Some(bytes) = texts(transaction, id)? {
-            let mut delete = transaction.prepare_cached("DELETE FROM devices WHERE id = ?")?;
-            delete.execute([id])?;
+            let sql = "DELETE FROM devices WHERE id = ?";
+            transaction.prepare_cached(sql)?.execute([id])?;
             self.add(-1, id);
             self.bytes -= bytes;
         }
-        let mut delete = transaction.prepare_cached("DELETE FROM removals WHERE id = ?")?;
-        delete.execute([id])?;
-        Ok(())
+        let sql = "DELETE FROM removals WHERE id = ?";
+        transaction.prepare_cached(sql)?.execute([id]).map(drop)
     }
 
     fn add(&mut self, rows: i64, id: &str) {
@@ -399,7 +395,6 @@ fn texts(transaction: &Connection, id: &str) -> rusqlite::Result<Option<i64>> {
 
 pub(super) fn set_watch(transaction: &Connection, watch: u64) -> rusqlite::Result<()> {
     let sql = "UPDATE counters SET value = ? WHERE name = 'watch'";
-    let mut update = transaction.prepare_cached(sql)?;
-    update.execute([watch.cast_signed()])?;
-    Ok(())
+    let watch = [watch.cast_signed()];
+    transaction.prepare_cached(sql)?.execute(watch).map(drop)
 }
