@@ -8,9 +8,10 @@
 //! | `on_client_disconnected`, `on_client_connected` | the first | the second |
 //! | `on_device_status_changed` | to `disconnected` | to `connected` |
 //!
-//! One whose connection another of its own has taken over has not left. What is refused takes nothing back.
+//! One whose connection another of its own has taken over has not left. What is refused takes nothing back. Who was told
+//! of anything since the client left, such as that it was refused, is told of its return as well.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -42,8 +43,8 @@ pub struct Debouncer {
     /// Those with a rule that debounces.
     webhooks: Vec<WebhookIndex>,
     away: HashMap<Key, Away>,
-    /// When which of them is not to be waited for any more, in about this order.
-    order: VecDeque<(Timestamp, Key)>,
+    /// When which of them is not to be waited for any more: one entry for each.
+    order: BTreeSet<(Timestamp, Key)>,
 }
 
 type Key = (WebhookIndex, ByteString);
@@ -55,6 +56,8 @@ struct Away {
     until: Timestamp,
     /// What is held back of it, and until when.
     held: SmallVec<[(Seq, Timestamp); 1]>,
+    /// Whether something of it was told meanwhile, so that its return must be.
+    is_told: bool,
 }
 
 /// Who is told of a happening, and when.
@@ -73,7 +76,7 @@ enum Turn {
     /// Another connection of its own has taken over.
     Moves,
     Returns,
-    /// It is refused, or remembered no more.
+    /// It is refused.
     Fails,
 }
 
@@ -88,7 +91,8 @@ impl Turn {
             (Kind::DeviceStatusChanged, Detail::Device(device)) => match device.status {
                 Status::Connected => Self::Returns,
                 Status::Disconnected => Self::Leaves,
-                Status::Refused | Status::Decommissioned => Self::Fails,
+                Status::Refused => Self::Fails,
+                Status::Decommissioned => return None,
             },
             _ => return None,
         })
@@ -109,11 +113,12 @@ impl Debouncer {
             spool: spool.clone(),
             webhooks,
             away: HashMap::new(),
-            order: VecDeque::new(),
+            order: BTreeSet::new(),
         };
         for held in spool.held_back(|kind| kinds.contains(kind)) {
             let key = (held.webhook, held.client_id);
-            debouncer.left(key, held.due, Some(held.seq));
+            debouncer.wait_for(&key, held.due);
+            debouncer.hold(&key, held.seq, held.due);
         }
         Some(debouncer)
     }
@@ -136,11 +141,11 @@ impl Debouncer {
             };
         };
         match turn {
-            Turn::Returns => self.returns(happening.kind, id, webhooks, (now, ticket)),
+            Turn::Returns => self.returns(happening, id, webhooks, (now, ticket)),
             Turn::Leaves | Turn::Moves => self.leaves(happening.kind, id, webhooks, (turn, now)),
             Turn::Fails => {
-                for &webhook in &self.webhooks {
-                    self.away.remove(&(webhook, id.clone()));
+                for &webhook in webhooks {
+                    self.tell(&(webhook, id.clone()));
                 }
                 Split {
                     now: webhooks.into(),
@@ -153,29 +158,37 @@ impl Debouncer {
     /// Notes under which number what is told later can be taken back.
     pub fn held_back(&mut self, client_id: &ByteString, later: &Later, seq: Seq) {
         for &(webhook, due) in later {
-            self.left((webhook, client_id.clone()), due, Some(seq));
+            self.hold(&(webhook, client_id.clone()), seq, due);
         }
     }
 
     fn returns(
         &mut self,
-        kind: Kind,
+        happening: &Happening,
         id: &ByteString,
         webhooks: &[WebhookIndex],
         (now, ticket): (Timestamp, &Ticket),
     ) -> Split {
+        // An earlier run may have told that.
+        let was_refused = match &happening.detail {
+            Detail::Device(device) => device.previous == Some(Status::Refused),
+            _ => false,
+        };
         let mut told: SmallVec<[WebhookIndex; 4]> = webhooks.into();
         for &webhook in &self.webhooks {
-            let Some(away) = self.away.remove(&(webhook, id.clone())) else {
+            let key = (webhook, id.clone());
+            let Some(away) = self.away.remove(&key) else {
                 continue;
             };
+            self.order.remove(&(away.until, key));
             // What is due is told, even if nobody has read it yet.
             let take_back = |&&held: &&(Seq, Timestamp)| {
                 now < held.1 && self.spool.take_back(webhook, held, ticket.share())
             };
             let are_back = away.held.iter().filter(take_back).count();
             let is_soon = now < away.until && are_back == away.held.len();
-            if is_soon && self.rules.debounce(webhook, kind).is_some() {
+            let is_told = away.is_told || was_refused;
+            if is_soon && !is_told && self.rules.debounce(webhook, happening.kind).is_some() {
                 told.retain(|told| *told != webhook);
             }
         }
@@ -203,23 +216,23 @@ impl Debouncer {
         for webhook in self.webhooks.clone() {
             let key = (webhook, id.clone());
             let is_wanted = webhooks.contains(&webhook);
+            if !is_wanted {
+                // Who wants only the returns has nothing held back.
+                if let Some(debounce) = self.rules.debounce(webhook, of_return) {
+                    self.wait_for(&key, now.after(debounce));
+                }
+                continue;
+            }
             match self.rules.debounce(webhook, kind) {
-                Some(debounce) if is_wanted && self.may_hold(&key) => {
-                    split.now.retain(|told| *told != webhook);
+                Some(debounce) if self.may_hold(&key) => {
                     let due = now.after(debounce);
+                    self.wait_for(&key, due);
+                    split.now.retain(|told| *told != webhook);
                     if turn == Turn::Leaves {
                         split.later.push((webhook, due));
-                    } else {
-                        self.left(key, due, None);
                     }
                 }
-                _ => {
-                    // Who wants only the returns has nothing held back.
-                    let debounce = self.rules.debounce(webhook, of_return);
-                    if let Some(debounce) = debounce.filter(|_| !is_wanted) {
-                        self.left(key, now.after(debounce), None);
-                    }
-                }
+                _ => self.tell(&key),
             }
         }
         split
@@ -227,33 +240,51 @@ impl Debouncer {
 
     /// Returns whether what a client tells by leaving can be held back.
     fn may_hold(&self, key: &Key) -> bool {
-        let held = self.away.get(key).map_or(0, |away| away.held.len());
-        self.spool.is_durable(key.0) && held < MOST_EACH && self.order.len() < MOST
+        let away = self.away.get(key);
+        let has_place = away.is_some() || self.away.len() < MOST;
+        let held = away.map_or(0, |away| away.held.len());
+        has_place && held < MOST_EACH && self.spool.can_hold_back(key.0)
     }
 
-    fn left(&mut self, key: Key, until: Timestamp, held: Option<Seq>) {
-        if self.order.len() >= MOST {
+    /// Notes that a client is away, if there are not too many, and until when its return is not told.
+    fn wait_for(&mut self, key: &Key, until: Timestamp) {
+        let known = self.away.get(key).map(|away| away.until);
+        if known.is_none() && self.away.len() >= MOST || known >= Some(until) {
             return;
         }
-        self.order.push_back((until, key.clone()));
-        let away = self.away.entry(key).or_insert(Away {
+        if let Some(before) = known {
+            self.order.remove(&(before, key.clone()));
+        }
+        self.order.insert((until, key.clone()));
+        let away = self.away.entry(key.clone()).or_insert(Away {
             until,
             held: SmallVec::new(),
+            is_told: false,
         });
-        away.until = away.until.max(until);
-        away.held.extend(held.map(|seq| (seq, until)));
+        away.until = until;
+    }
+
+    /// Notes what is held back of a client that is away.
+    fn hold(&mut self, key: &Key, seq: Seq, due: Timestamp) {
+        if let Some(away) = self.away.get_mut(key) {
+            away.held.push((seq, due));
+        }
+    }
+
+    /// Notes that something of a client is told, if it is away.
+    fn tell(&mut self, key: &Key) {
+        if let Some(away) = self.away.get_mut(key) {
+            away.is_told = true;
+        }
     }
 
     /// Forgets who is not waited for any more.
     fn forget(&mut self, now: Timestamp) {
-        while let Some((until, _)) = self.order.front()
+        while let Some((until, _)) = self.order.first()
             && *until <= now
-            && let Some((_, key)) = self.order.pop_front()
+            && let Some((_, key)) = self.order.pop_first()
         {
-            let is_over = self.away.get(&key).is_some_and(|away| away.until <= now);
-            if is_over {
-                self.away.remove(&key);
-            }
+            self.away.remove(&key);
         }
     }
 }

@@ -28,11 +28,16 @@ fn rule(kind: Kind, debounce: Option<Duration>) -> Rule {
 
 impl Fixture {
     fn new(kinds: &[Kind]) -> Self {
+        Self::with(kinds, spool::Config::default().max_bytes)
+    }
+
+    fn with(kinds: &[Kind], max_bytes: u64) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let config = spool::Config {
             backend: Backend::Sqlite {
                 dir: dir.path().join("spool"),
             },
+            max_bytes,
             ..spool::Config::default()
         };
         let webhook = |name: &str| Webhook {
@@ -182,15 +187,77 @@ async fn who_is_told_of_returns_only_is_not_told_of_soon_ones() {
 }
 
 #[tokio::test]
-async fn a_refusal_takes_nothing_back() {
+async fn a_refusal_takes_nothing_back_and_the_return_is_told() {
     let mut fixture = Fixture::new(&[Kind::DeviceStatusChanged]);
     assert_eq!(fixture.tell(0, &changes(Status::Disconnected)), [1]);
     assert_eq!(fixture.tell(1, &changes(Status::Refused)), [0, 1]);
-    assert_eq!(fixture.tell(2, &changes(Status::Connected)), [0, 1]);
     assert_eq!(fixture.waiting().await, 1);
+    assert_eq!(fixture.tell(2, &changes(Status::Connected)), [0, 1]);
+    assert_eq!(fixture.waiting().await, 0, "nothing comes after the return");
     assert_eq!(fixture.tell(3, &changes(Status::Disconnected)), [1]);
     assert_eq!(fixture.tell(4, &changes(Status::Connected)), [1]);
-    assert_eq!(fixture.waiting().await, 1);
+    assert_eq!(fixture.waiting().await, 0);
+    fixture.thread.close();
+}
+
+#[tokio::test]
+async fn a_leave_that_is_told_at_once_has_its_return_told() {
+    let mut fixture = Fixture::new(&CONNECTIONS);
+    for second in 0..4 {
+        assert_eq!(fixture.tell(second, &leaves(Reason::Normal)), [1]);
+    }
+    // Of the returns in between none was heard.
+    assert_eq!(fixture.tell(4, &leaves(Reason::Normal)), [0, 1]);
+    assert_eq!(fixture.tell(5, &returns()), [0, 1]);
+    assert_eq!(fixture.waiting().await, 0);
+    assert_eq!(fixture.tell(6, &leaves(Reason::Normal)), [1]);
+    assert_eq!(fixture.tell(7, &returns()), [1]);
+    fixture.thread.close();
+}
+
+#[tokio::test]
+async fn nothing_is_held_back_while_the_disk_is_full() {
+    let mut fixture = Fixture::with(&CONNECTIONS, 64 * 1024);
+    let mut held = 0;
+    let mut leave = leaves(Reason::Normal);
+    loop {
+        leave.client.id = Some(format!("dev {held}").into());
+        if fixture.tell(0, &leave) == [0, 1] {
+            break;
+        }
+        held += 1;
+        assert!(held < 10_000, "there is no end");
+        fixture.spool.flush().await;
+    }
+    assert_eq!(fixture.waiting().await, held);
+    assert_eq!(fixture.tell(0, &leaves(Reason::Normal)), [0, 1]);
+    assert_eq!(fixture.tell(1, &returns()), [0, 1]);
+    fixture.thread.close();
+}
+
+#[tokio::test]
+async fn one_that_comes_and_goes_takes_one_place() {
+    let mut fixture = Fixture::new(&CONNECTIONS);
+    for second in 0..20 {
+        assert_eq!(fixture.tell(second, &leaves(Reason::Normal)), [1]);
+        assert_eq!(fixture.debouncer.order.len(), 1);
+        assert_eq!(fixture.tell(second, &returns()), [1]);
+        assert!(fixture.debouncer.order.is_empty() && fixture.debouncer.away.is_empty());
+    }
+    assert_eq!(fixture.waiting().await, 0);
+    fixture.thread.close();
+}
+
+#[tokio::test]
+async fn who_is_waited_for_long_keeps_nobody_else() {
+    let mut fixture = Fixture::new(&CONNECTIONS);
+    let long = (0, "patient".into());
+    let until = fixture.start.after(Duration::from_hours(1));
+    fixture.debouncer.wait_for(&long, until);
+    assert_eq!(fixture.tell(0, &leaves(Reason::Normal)), [1]);
+    assert_eq!(fixture.debouncer.away.len(), 2);
+    fixture.debouncer.forget(fixture.start.after(DEBOUNCE));
+    assert_eq!(fixture.debouncer.away.keys().collect::<Vec<_>>(), [&long]);
     fixture.thread.close();
 }
 

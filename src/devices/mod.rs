@@ -45,7 +45,7 @@ pub struct Config {
     pub enabled: bool,
     /// Whose client identifier makes a device; `None`, the default: anybody's.
     pub client_id: Option<Pattern>,
-    /// How long a device is remembered that is not seen; `None`, the default: for ever.
+    /// How long a device is remembered that is not connected and not seen; `None`, the default: for ever.
     pub retire_after: Option<Duration>,
     /// The most devices; further clients are not remembered. Default 1,000,000.
     pub max_devices: u64,

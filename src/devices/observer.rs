@@ -23,7 +23,7 @@ const WAITING: usize = 8_192;
 const LONGEST_ID: usize = 1_024;
 
 /// The longest user name or address that is remembered, in bytes; the rest is cut off.
-const LONGEST_TEXT: usize = 1_024;
+const LONGEST_TEXT: usize = 256;
 
 /// Clients of which it is known when they were seen.
 const SEEN: usize = 4_096;
@@ -35,6 +35,8 @@ pub struct Observer {
     queue: mpsc::UnboundedSender<Heard>,
     gauge: Arc<Gauge>,
     seen: Seen,
+    /// Whether the last observation was not taken, for lack of room.
+    is_full: bool,
     metrics: Metrics,
 }
 
@@ -66,6 +68,7 @@ pub(super) fn channel(client_id: Option<Pattern>, metrics: Metrics) -> (Observer
         queue,
         gauge: Arc::clone(&gauge),
         seen: Seen::default(),
+        is_full: false,
         metrics,
     };
     (observer, Queue { heard, gauge })
@@ -92,6 +95,13 @@ impl Observer {
         }
     }
 
+    #[cfg(test)]
+    pub(super) async fn emptied(&self) {
+        while self.gauge.waiting() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Sees what happened to a client. What that changes is on disk before its share of the ticket is
     /// settled.
     pub fn observe(&mut self, happening: &Happening, ticket: &Ticket, now: Timestamp) {
@@ -114,8 +124,13 @@ impl Observer {
             return;
         }
         if !ticket.is_awaited() && !self.has_room() {
+            // What is known is not any more, once for all that is missed by and by.
+            if !std::mem::replace(&mut self.is_full, true) {
+                self.interrupted();
+            }
             return self.metrics.unobserved();
         }
+        self.is_full = false;
         let observation = Observation {
             client: Client {
                 id: Some(id.into()),
@@ -133,6 +148,12 @@ impl Observer {
     pub fn interrupted(&mut self) {
         self.seen = Seen::default();
         self.send(Heard::Interrupted);
+    }
+
+    /// Notes that all that the broker had kept was heard.
+    pub fn caught_up(&mut self) {
+        self.seen = Seen::default();
+        self.send(Heard::CaughtUp);
     }
 
     fn send(&self, heard: Heard) {

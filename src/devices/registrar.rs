@@ -37,7 +37,7 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How soon a sweep goes on that did not come to its end.
 const SWEEP_ON: Duration = Duration::from_millis(100);
 
-/// How soon it is seen again whether there is room for what a sweep tells.
+/// How soon it is seen again whether there is room for what a sweep or a removal tells.
 const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the log may say that there are too many devices.
@@ -53,6 +53,8 @@ pub(super) enum Heard {
     Observed(Observation, Ticket),
     /// From here on nothing may have been heard for a while.
     Interrupted,
+    /// All that the broker had kept was heard, and from here on what happens is.
+    CaughtUp,
 }
 
 /// What was heard and waits.
@@ -76,6 +78,10 @@ pub struct Registrar {
     debouncer: Option<Debouncer>,
     cache: Cache,
     watch: u64,
+    /// Whether the broker is heard, and nothing that it had kept is still to come.
+    is_listening: bool,
+    /// Whether the last observation was not taken, for lack of room.
+    is_full: bool,
     devices: u64,
     too_many_log: Throttle,
 }
@@ -101,6 +107,8 @@ impl Registrar {
             debouncer: None,
             cache: Cache::default(),
             watch: 0,
+            is_listening: false,
+            is_full: false,
             devices: 0,
             too_many_log: Throttle::new(TOO_MANY_INTERVAL),
         }
@@ -131,7 +139,8 @@ impl Registrar {
         let mut sweep = Instant::now();
         let mut is_heard = true;
         let mut heard = Vec::with_capacity(ROUND);
-        self.forget_removed().await;
+        let mut look = Instant::now();
+        let mut is_removed = true;
         loop {
             tokio::select! {
                 count = self.queue.heard.recv_many(&mut heard, ROUND), if is_heard => {
@@ -140,8 +149,13 @@ impl Registrar {
                     self.take(&mut heard).await;
                     self.queue.gauge.took(count);
                 }
-                () = self.spool.changed_by_others() => self.forget_removed().await,
-                () = tokio::time::sleep_until(sweep), if self.config.retire_after.is_some() => {
+                () = self.spool.changed_by_others() => is_removed = true,
+                () = tokio::time::sleep_until(look), if is_removed => {
+                    is_removed = !self.forget_removed().await;
+                    look = Instant::now() + ROOM_AGAIN;
+                }
+                // What has come back meanwhile may be among what the broker has kept.
+                () = tokio::time::sleep_until(sweep), if self.is_listening && self.config.retire_after.is_some() => {
                     sweep = Instant::now() + self.sweep().await;
                 }
             }
@@ -165,13 +179,31 @@ impl Registrar {
         for heard in heard.drain(..) {
             match heard {
                 Heard::Observed(observation, ticket) => self.observe(&observation, ticket),
-                Heard::Interrupted => self.interrupted(),
+                Heard::Interrupted => {
+                    self.is_listening = false;
+                    self.interrupted();
+                }
+                // The broker may have kept only a part, so that what that confirms is not known.
+                Heard::CaughtUp if !self.is_listening => {
+                    self.is_listening = true;
+                    self.interrupted();
+                }
+                Heard::CaughtUp => {}
             }
         }
         self.cache.age();
     }
 
     fn observe(&mut self, observation: &Observation, ticket: Ticket) {
+        // There was room for what is awaited when it was heard.
+        if !ticket.is_awaited() && !self.has_room(2) {
+            // What is known is not any more, once for all that is missed by and by.
+            if !std::mem::replace(&mut self.is_full, true) {
+                self.interrupted();
+            }
+            return self.metrics.unobserved();
+        }
+        self.is_full = false;
         let id = observation.client.id.as_deref().unwrap_or_default();
         let known = self.cache.get(id);
         let is_new = known.is_none();
@@ -181,6 +213,11 @@ impl Registrar {
             return ticket.settle();
         }
         self.perform(verdict, None, ticket);
+    }
+
+    fn has_room(&self, events: usize) -> bool {
+        let size = events * Event::size_with(LARGE);
+        self.spool.has_room_for_device(&self.webhooks, size)
     }
 
     /// Says that a client is not remembered.
@@ -266,14 +303,13 @@ impl Registrar {
         self.spool.record([change], [], Ticket::none());
     }
 
-    /// Forgets devices that the operator has removed, and tells it.
-    async fn forget_removed(&mut self) {
+    /// Forgets devices that the operator has removed, and tells it; returns whether there was room for that.
+    async fn forget_removed(&mut self) -> bool {
         while let Some(removed) = self.spool.removed_devices(STEP).await {
             let is_all = removed.len() < STEP;
-            if removed.is_empty() {
-                return;
+            if !removed.is_empty() && !self.has_room(STEP) {
+                return false;
             }
-            self.spool.room(&self.webhooks).await;
             for Removal {
                 id,
                 event,
@@ -290,10 +326,12 @@ impl Registrar {
                     self.spool.record([change], [], Ticket::none());
                 }
             }
+            self.cache.age();
             if is_all {
-                return;
+                break;
             }
         }
+        true
     }
 
     /// Forgets some of the devices that were not seen for too long; returns how long to wait until the
@@ -302,10 +340,7 @@ impl Registrar {
         let Some(age) = self.config.retire_after else {
             return SWEEP;
         };
-        if !self
-            .spool
-            .has_room(&self.webhooks, STEP * Event::size_with(LARGE))
-        {
+        if !self.has_room(STEP) {
             return ROOM_AGAIN;
         }
         let Some(unseen) = self.spool.devices_not_seen(age, STEP).await else {
@@ -314,14 +349,7 @@ impl Registrar {
         let has_more = unseen.len() == STEP;
         let now = Timestamp::now();
         for row in unseen {
-            let verdict = if row.is_online(self.watch) {
-                Verdict {
-                    entry: Entry::Written(Box::new(registry::still_there(&row, now))),
-                    ..Verdict::default()
-                }
-            } else {
-                registry::decommission(&row, Reason::NotSeen, now)
-            };
+            let verdict = registry::decommission(&row, Reason::NotSeen, now);
             self.cache.put(row.id.clone(), Some(row));
             self.perform(verdict, None, Ticket::none());
         }
@@ -334,7 +362,7 @@ impl Heard {
     fn id(&self) -> Option<&ByteString> {
         match self {
             Self::Observed(observation, _) => observation.client.id.as_ref(),
-            Self::Interrupted => None,
+            Self::Interrupted | Self::CaughtUp => None,
         }
     }
 }

@@ -101,8 +101,9 @@ pub fn judge(known: Option<&DeviceRow>, heard: &Observation, watch: u64) -> Verd
     match heard.sight {
         Sight::Accepted => set(known, heard, watch, (Status::Connected, None)),
         Sight::Gone(reason) => set(known, heard, watch, (Status::Disconnected, Some(reason))),
-        // Somebody else used its name: what is connected stays so.
-        Sight::Refused(_) | Sight::Expired if known.is_online(watch) => Verdict::default(),
+        // Somebody else used its name: what is connected stays so, and what was before a gap may be.
+        Sight::Refused(_) if known.status == Status::Connected => Verdict::default(),
+        Sight::Expired if known.is_online(watch) => Verdict::default(),
         Sight::Refused(reason) => set(known, heard, watch, (Status::Refused, Some(reason))),
         Sight::Expired => decommission(known, Reason::SessionExpired, heard.time),
         Sight::Seen => see(known, heard, watch),
@@ -126,15 +127,6 @@ pub fn decommission(known: &DeviceRow, reason: Reason, time: Timestamp) -> Verdi
     Verdict {
         entry: Entry::Forgotten(known.id.clone()),
         told: SmallVec::from_iter([happening]),
-    }
-}
-
-/// Says that a device that is connected has been seen all the while.
-#[must_use]
-pub fn still_there(known: &DeviceRow, now: Timestamp) -> DeviceRow {
-    DeviceRow {
-        last_seen: known.last_seen.max(now),
-        ..known.clone()
     }
 }
 

@@ -1,3 +1,4 @@
+mod room;
 mod sweep;
 
 use proptest::prelude::*;
@@ -95,6 +96,8 @@ fn who_uses_the_name_of_a_connected_device_in_vain_changes_nothing() {
     let mut story = Story::default();
     story.see(Sight::Accepted).see(REFUSED).see(Sight::Expired);
     story.check(&[(PROVISIONED, Connected, None), (CHANGED, Connected, None)]);
+    story.miss().see(REFUSED).see(Sight::Accepted);
+    story.check(&[]);
 }
 
 #[test]

@@ -182,6 +182,10 @@ impl Lifecycle {
             if happening.kind == Kind::ClientConnected && self.own.is_probe(id) {
                 let id = Some(id.to_owned());
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
+                // It came behind all that the broker had kept.
+                if let Some(observer) = &mut self.observer {
+                    observer.caught_up();
+                }
             }
             return;
         }
@@ -275,6 +279,8 @@ impl Listener for Lifecycle {
             now,
         };
         if !self.has_room(&message) {
+            // From here on nothing of QoS 1 is heard until the connection begins anew.
+            self.interrupted();
             return Hearing::Full;
         }
         let recognised = self.recognise(&heard);

@@ -29,6 +29,9 @@ const OLD: u32 = 2;
 /// Bytes of unsaved events from which on those that are settled are looked for.
 const FORGET: usize = 4 << 20;
 
+/// Bytes that what is new of a device takes in memory, about.
+const DEVICE: usize = 512;
+
 /// How soon a sweep goes on that did not come to its end.
 const SWEEP_ON: Duration = Duration::from_millis(50);
 
@@ -67,7 +70,7 @@ pub(super) struct Agenda {
     pub(super) is_closing: bool,
     /// Whether the thread sleeps until a signal.
     pub(super) is_asleep: bool,
-    /// Bytes of the events that were handed over and are not on disk.
+    /// Bytes of what was handed over and is not on disk.
     pending_bytes: usize,
 }
 
@@ -201,10 +204,7 @@ impl Agenda {
         let Some(webhooks) = accepted.hand_over() else {
             return;
         };
-        let size = event.size();
-        self.batch.bytes += size;
-        self.pending_bytes += size;
-        spool.disk.set_pending(self.pending_bytes);
+        self.pend(spool, event.size());
         self.batch.accepted.push(Arc::clone(accepted));
         self.batch.changes.push(Change::Append {
             seq: accepted.seq,
@@ -212,6 +212,19 @@ impl Agenda {
             event: Arc::clone(event),
             webhooks: keys(spool, &webhooks),
         });
+    }
+
+    /// Has something of devices written, which counts as pending like events.
+    pub(super) fn write(&mut self, spool: &Inner, changes: impl IntoIterator<Item = Change>) {
+        let before = self.batch.changes.len();
+        self.batch.changes.extend(changes);
+        self.pend(spool, (self.batch.changes.len() - before) * DEVICE);
+    }
+
+    fn pend(&mut self, spool: &Inner, bytes: usize) {
+        self.batch.bytes += bytes;
+        self.pending_bytes += bytes;
+        spool.disk.set_pending(self.pending_bytes);
     }
 
     /// Notes that a batch is on disk.

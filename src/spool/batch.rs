@@ -30,7 +30,7 @@ pub(super) struct Batch {
     pub(super) of_devices: Vec<DeviceQuestion>,
     /// Shares of messages of which nothing else holds back the acknowledgement.
     pub(super) tickets: Vec<Ticket>,
-    /// Of the events that it puts on disk.
+    /// Of the events and devices that it puts on disk.
     pub(super) bytes: usize,
 }
 

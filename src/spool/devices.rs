@@ -101,10 +101,17 @@ impl Spool {
                 }
             }
         }
-        agenda.batch.changes.extend(changes);
+        agenda.write(&self.0, changes);
         agenda.batch.tickets.push(ticket);
         journal.notify(agenda);
         numbers
+    }
+
+    /// Returns whether there is room for what is new of a device, and for events of about so many bytes that
+    /// tell it.
+    #[must_use]
+    pub fn has_room_for_device(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
+        !self.0.disk.is_behind() && self.has_room(webhooks, size)
     }
 
     fn place_told(&self, told: Told, ticket: Ticket) -> Placed {
@@ -157,7 +164,7 @@ impl Spool {
             .await
     }
 
-    /// Returns devices that were not seen for so long, at most `limit`; `None` likewise.
+    /// Returns devices that are not connected and were not seen for so long, at most `limit`; `None` likewise.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.

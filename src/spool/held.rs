@@ -32,6 +32,12 @@ pub struct HeldBack {
 }
 
 impl Spool {
+    /// Returns whether an event can be held back for a webhook: on disk, where there must be room.
+    #[must_use]
+    pub fn can_hold_back(&self, webhook: WebhookIndex) -> bool {
+        self.is_durable(webhook) && self.0.disk.has_room()
+    }
+
     /// Takes back a delivery that is held back until `due`; returns whether it was there, and will not be
     /// attempted. What waits for that to be on disk gives a share of its ticket.
     #[must_use]
@@ -83,8 +89,7 @@ pub(super) fn held_back(
         };
         // If there are too many, none is taken back.
         let put_off = store.put_off(key, PUT_OFF, client)?.unwrap_or_default();
-        // What has failed was due.
-        let held = put_off.into_iter().filter(|it| it.first_failed.is_none());
+        let held = put_off.into_iter().filter(|it| it.is_held_back);
         all.extend(held.map(|it| HeldBack {
             webhook,
             kind: it.key.0,

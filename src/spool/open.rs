@@ -17,7 +17,7 @@ use super::held::held_back;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::stock::Stock;
-use super::store::{self, Backlog, Key, PutOff, Seq, Store, WebhookKey};
+use super::store::{self, Backlog, Change, Key, PutOff, Seq, Store, WebhookKey};
 use super::{AtStart, Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
 
 /// Why the spool cannot be opened.
@@ -63,7 +63,10 @@ impl Spool {
         };
         let keys = match &mut store {
             None => vec![None; webhooks.len()],
-            Some(store) => register(store, webhooks)?,
+            Some(store) => {
+                begin_watch(store)?;
+                register(store, webhooks)?
+            }
         };
         let share = config.max_memory_bytes / webhooks.len().max(1);
         let open = webhooks.iter().zip(&keys).map(|(webhook, key)| {
@@ -161,6 +164,15 @@ fn open_store(dir: &Path) -> Result<Store, store::OpenError> {
         warn!(%path, "the spool's database was damaged; it was set aside and a new one is begun");
     }
     Ok(opened.store)
+}
+
+/// Has what an earlier run knew of devices be known no more, whether they are remembered in this one or not.
+fn begin_watch(store: &mut Store) -> Result<(), store::Error> {
+    let counts = store.device_counts()?;
+    if counts.devices == 0 {
+        return Ok(());
+    }
+    store.commit(&[Change::Watch(counts.watch + 1)])
 }
 
 fn register(

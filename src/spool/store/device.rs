@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use bytestring::ByteString;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::column::{Column, column};
 use super::error::Unreadable;
 use super::{Error, Store, begin, time_as_sql};
 use crate::event::{Id, Reason, Status, Timestamp};
 
-/// What a row takes beside its identifier, which the index has again; measured.
-const BESIDE_ID_BYTES: usize = 104;
+/// What a row takes beside its identifier, which the index has again, its user name and its address; measured.
+const BESIDE_TEXTS_BYTES: usize = 85;
 
 /// What is remembered of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,14 +102,16 @@ impl Store {
         self.noted(read())
     }
 
-    /// Returns devices that were last seen before this time, at most `limit`, the longest unseen first.
+    /// Returns devices that were last seen before this time, at most `limit`, the longest unseen first; none
+    /// that was connected when it was heard of last.
     /// Rows that somebody else has spoilt are left out.
     ///
     /// # Errors
     /// The database could not be read.
     pub fn not_seen(&self, before: Timestamp, limit: usize) -> Result<Vec<DeviceRow>, Error> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM devices d WHERE d.last_seen < ? ORDER BY d.last_seen LIMIT ?"
+            "SELECT {COLUMNS} FROM devices d WHERE d.status <> 1 AND d.last_seen < ?
+             ORDER BY d.last_seen LIMIT ?"
         );
         let read = || {
             let mut statement = self.connection.prepare_cached(&sql)?;
@@ -261,10 +263,7 @@ fn read_device(row: &Row<'_>, first: usize) -> Result<DeviceRow, Unreadable> {
         let text = at(place, name).text_or_null(row)?;
         Ok(text.map(ByteString::from))
     };
-    let time = |place, name| {
-        let ms = at(place, name).unsigned(row)?;
-        Ok(Timestamp::from_millis(ms))
-    };
+    let time = |place, name| at(place, name).unsigned(row).map(Timestamp::from_millis);
     Ok(DeviceRow {
         id: at(0, "id").text(row)?.into(),
         username: text(1, "username")?,
@@ -336,11 +335,17 @@ impl Tally {
             time_as_sql(device.first_seen),
             time_as_sql(device.last_seen),
         ];
+        let before = texts(transaction, &device.id)?;
+        let len = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
+        let bytes = len(&device.username) + len(&device.address);
+        self.bytes += i64::try_from(bytes).unwrap_or(0) - before.unwrap_or(0);
         let mut update = transaction.prepare_cached(
             "UPDATE devices SET username = ?2, address = ?3, status = ?4, reason = ?5, watch = ?6,
                since = ?7, first_seen = ?8, last_seen = ?9 WHERE id = ?1",
         )?;
-        if update.execute(values)? == 0 {
+        if before.is_some() {
+            update.execute(values)?;
+        } else {
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO devices (id, username, address, status, reason, watch, since, first_seen,
                    last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -353,18 +358,19 @@ impl Tally {
 
     /// Takes a device away, and that it was removed.
     pub(super) fn forget(&mut self, transaction: &Connection, id: &str) -> rusqlite::Result<()> {
-        let mut delete = transaction.prepare_cached("DELETE FROM devices WHERE id = ?")?;
-        if delete.execute([id])? > 0 {
+        if let Some(bytes) = texts(transaction, id)? {
+            let sql = "DELETE FROM devices WHERE id = ?";
+            transaction.prepare_cached(sql)?.execute([id])?;
             self.add(-1, id);
+            self.bytes -= bytes;
         }
-        let mut delete = transaction.prepare_cached("DELETE FROM removals WHERE id = ?")?;
-        delete.execute([id])?;
-        Ok(())
+        let sql = "DELETE FROM removals WHERE id = ?";
+        transaction.prepare_cached(sql)?.execute([id]).map(drop)
     }
 
     fn add(&mut self, rows: i64, id: &str) {
         self.devices += rows;
-        let bytes = BESIDE_ID_BYTES + 2 * id.len();
+        let bytes = BESIDE_TEXTS_BYTES + 2 * id.len();
         self.bytes += rows * i64::try_from(bytes).unwrap_or(0);
     }
 
@@ -379,9 +385,16 @@ impl Tally {
     }
 }
 
+/// Returns what the user name and the address of a device take; `None` if there is no such device.
+fn texts(transaction: &Connection, id: &str) -> rusqlite::Result<Option<i64>> {
+    let sql = "SELECT ifnull(octet_length(username), 0) + ifnull(octet_length(address), 0)
+         FROM devices WHERE id = ?";
+    let mut select = transaction.prepare_cached(sql)?;
+    select.query_row([id], |row| row.get(0)).optional()
+}
+
 pub(super) fn set_watch(transaction: &Connection, watch: u64) -> rusqlite::Result<()> {
     let sql = "UPDATE counters SET value = ? WHERE name = 'watch'";
-    let mut update = transaction.prepare_cached(sql)?;
-    update.execute([watch.cast_signed()])?;
-    Ok(())
+    let watch = [watch.cast_signed()];
+    transaction.prepare_cached(sql)?.execute(watch).map(drop)
 }

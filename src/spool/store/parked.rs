@@ -14,8 +14,10 @@ const STEP: i64 = 4_096;
 const UNPARK: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due < 0 AND seq IN
      (SELECT seq FROM deliveries INDEXED BY parked WHERE webhook = ?1 AND due < 0 LIMIT ?2)";
 
-pub(super) const REFRESH: &str = "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due > 0 AND seq IN
-     (SELECT seq FROM deliveries INDEXED BY retries WHERE webhook = ?1 AND due > 0 AND seq < ?2 LIMIT ?3)";
+pub(super) const REFRESH: &str =
+    "UPDATE deliveries SET due = 0 WHERE webhook = ?1 AND due > 0 AND seq IN
+     (SELECT seq FROM deliveries INDEXED BY retries WHERE webhook = ?1 AND due > 0 AND seq < ?2
+       AND first_failed IS NOT NULL LIMIT ?3)";
 
 /// What deliveries have in common that must come in order: 1 to 2^63 - 1, for one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +51,8 @@ pub struct PutOff<T> {
     pub due: Timestamp,
     /// When the first attempt failed; `None` where none has.
     pub first_failed: Option<Timestamp>,
+    /// Whether it was held back, and not put off by a lane since: that notes a time even if nothing was attempted.
+    pub is_held_back: bool,
 }
 
 pub(super) fn put_off_sql() -> String {
@@ -105,8 +109,8 @@ impl Store {
         self.noted(result.map_err(Error::from))
     }
 
-    /// Makes all that a webhook has put off fresh again, but for what was replayed. How often it has
-    /// failed stays known.
+    /// Makes all that a webhook has put off fresh again, but for what was replayed and what is held back.
+    /// How often it has failed stays known.
     ///
     /// # Errors
     /// The database could not be written; some may be fresh.
@@ -142,11 +146,13 @@ impl Store {
                     continue;
                 };
                 let failed = loaded.first_failed.filter(|_| loaded.failures > 0);
+                let is_held_back = loaded.first_failed.is_none();
                 found.extend(key(&loaded.event).map(|key| PutOff {
                     key,
                     seq: loaded.seq,
                     due,
                     first_failed: failed,
+                    is_held_back,
                 }));
             }
             Ok(Some(found))

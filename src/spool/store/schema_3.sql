@@ -16,8 +16,8 @@ CREATE TABLE devices (
   last_seen INTEGER NOT NULL
 );
 
--- Finds those that were not seen for long.
-CREATE INDEX devices_by_last_seen ON devices (last_seen);
+-- Finds those that are not connected and were not seen for long.
+CREATE INDEX devices_by_last_seen ON devices (last_seen) WHERE status <> 1;
 
 -- Devices that the operator has removed and of which that is not told yet: when, and under which event id it will be.
 CREATE TABLE removals (

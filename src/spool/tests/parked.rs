@@ -1,6 +1,7 @@
 //! What waits behind others of its key.
 
 use super::*;
+use crate::event::{End, Reason};
 
 const KEY: Key = Key::of(77);
 
@@ -14,7 +15,7 @@ fn open_with(fixture: &Fixture, put_off: AtStart) -> Running {
         name: "webhook-0".to_owned(),
         durable: true,
         put_off,
-        holds_back: false,
+        holds_back: true,
     }];
     let metrics = MetricsFamily::new(&mut Registry::default());
     let opened = Spool::open(&fixture.config(), &webhooks, metrics);
@@ -113,6 +114,7 @@ async fn a_restart_tells_which_deliveries_hold_up_others() {
         seq,
         due,
         first_failed: Some(now),
+        is_held_back: false,
     };
     assert_eq!(again.queues[0].put_off, [expected]);
 }
@@ -142,6 +144,58 @@ async fn what_is_to_be_fresh_again_after_a_restart_comes_at_once_and_in_order() 
     again.flush_and_close().await;
     let empty = open(&fixture);
     assert_eq!(empty.spool.waiting(), 0);
+}
+
+#[tokio::test]
+async fn what_is_held_back_stays_so_over_a_restart_and_what_a_probe_put_off_does_not() {
+    let leave = || {
+        let happening = Happening {
+            kind: Kind::ClientDisconnected,
+            time: None,
+            client: Client {
+                id: Some("dev".into()),
+                ..Client::default()
+            },
+            detail: Detail::End(End {
+                reason: Reason::Normal,
+                connected_at: None,
+            }),
+        };
+        Event::new(happening, Timestamp::now())
+    };
+    let due = Timestamp::now().after(Duration::from_hours(1));
+    let start: [fn() -> AtStart; 2] = [|| AtStart::Refresh, || AtStart::Leave];
+    for (put_off, is_fresh) in start.into_iter().zip([true, false]) {
+        let fixture = Fixture::new();
+        let mut running = open_with(&fixture, put_off());
+        let told = Told {
+            event: leave(),
+            now: SmallVec::new(),
+            later: SmallVec::from_iter([(0, due)]),
+        };
+        let numbers = running.spool.record([], [told], Ticket::none());
+        running.accept(&leave(), &[0], fixture.ledger.open(1));
+        let delivery = running.fresh(0).await;
+        let attempted = delivery.seq();
+        // Before the first attempt the receiver was found to be away.
+        assert!(delivery.postpone(due).is_none());
+        running.flush_and_close().await;
+
+        let mut again = open_with(&fixture, put_off());
+        let held: Vec<Seq> = again
+            .spool
+            .held_back(|_| true)
+            .iter()
+            .map(|it| it.seq)
+            .collect();
+        assert_eq!(held, numbers.to_vec());
+        if is_fresh {
+            assert_eq!(again.fresh(0).await.seq(), attempted);
+        }
+        again.spool.flush().await;
+        assert!(again.queues[0].fresh.try_recv().is_err());
+        assert_eq!(again.spool.waiting(), 2);
+    }
 }
 
 #[tokio::test]

@@ -316,6 +316,7 @@ impl World {
                         seq: item.seq,
                         due: self.time(at),
                         first_failed: None,
+                        is_held_back: false,
                     };
                     let first_failed = item.first_failed.expect("it has failed");
                     self.order.restore(put_off, self.gate(at, first_failed));

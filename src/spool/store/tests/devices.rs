@@ -79,7 +79,8 @@ proptest! {
         prop_assert_eq!(known.into_iter().collect::<BTreeMap<_, _>>(), model.clone());
         let unseen = fixture.store.not_seen(at(before), usize::MAX).expect("a readable store");
         prop_assert!(unseen.is_sorted_by_key(|row| row.last_seen));
-        let old = model.values().filter(|row| row.last_seen < at(before));
+        let is_old = |row: &&DeviceRow| row.status != Status::Connected && row.last_seen < at(before);
+        let old = model.values().filter(is_old);
         prop_assert_eq!(unseen.len(), old.count());
         let page = fixture.store.list_devices(DeviceFilter::default(), 0, usize::MAX);
         prop_assert_eq!(page.expect("a readable store").len(), model.len());
@@ -169,6 +170,40 @@ fn devices_do_not_count_against_what_may_wait() {
 }
 
 #[test]
+fn what_devices_call_themselves_does_not_count_against_what_may_wait() {
+    let mut fixture = Fixture::new();
+    let webhook = fixture.webhooks[0];
+    fixture.commit(&[append(1, 1, &[webhook])]);
+    let before = fixture.store.used_bytes().expect("readable");
+    let long = |text: &str| Some(text.repeat(400).into());
+    let named = |n: u64, username, address| DeviceRow {
+        username,
+        address,
+        ..device(&format!("device-{n}"), n)
+    };
+    // They come without a name, get one, and get another one.
+    for (username, address) in [(None, None), (long("x"), long("y")), (long("\u{e9}"), None)] {
+        let row = |n| put(&named(n, username.clone(), address.clone()));
+        let changes: Vec<Change> = (0..2_000).map(row).collect();
+        fixture.commit(&changes);
+    }
+    let after = fixture.store.used_bytes().expect("readable");
+    assert!(after.abs_diff(before) < 2_000 * 800 / 4, "{before} {after}");
+    let changes: Vec<Change> = (0..2_000).map(|n| forget(&format!("device-{n}"))).collect();
+    fixture.commit(&changes);
+    assert_eq!(counter(&fixture, "device_bytes"), 0);
+}
+
+fn counter(fixture: &Fixture, name: &str) -> i64 {
+    let sql = "SELECT value FROM counters WHERE name = ?";
+    let value = fixture
+        .store
+        .connection
+        .query_row(sql, [name], |row| row.get(0));
+    value.expect("a number")
+}
+
+#[test]
 fn a_spoilt_row_is_as_good_as_none() {
     let mut fixture = Fixture::new();
     fixture.commit(&[put(&device("dev", 1)), put(&device("sound", 1))]);
@@ -241,16 +276,7 @@ fn a_million_devices() {
     let begun = std::time::Instant::now();
     let bytes = fill(&mut fixture, MILLION);
     println!("{bytes} bytes after {:?}; {}", begun.elapsed(), rss());
-    let counted: i64 = fixture
-        .store
-        .connection
-        .query_row(
-            "SELECT value FROM counters WHERE name = 'device_bytes'",
-            [],
-            |row| row.get(0),
-        )
-        .expect("a number");
-    println!("counted as {counted}");
+    println!("counted as {}", counter(&fixture, "device_bytes"));
     let begun = std::time::Instant::now();
     let ids: Vec<ByteString> = (0..512_u64)
         .map(|n| {

@@ -135,7 +135,8 @@ impl Model {
     pub(super) fn refresh(&mut self, webhook: WebhookKey) {
         for ((key, seq), delivery) in &mut self.deliveries {
             let is_put_off = matches!(delivery.due, Due::At(_)) && !seq.is_replayed();
-            if *key == webhook && is_put_off {
+            let is_held_back = delivery.first_failed.is_none();
+            if *key == webhook && is_put_off && !is_held_back {
                 delivery.due = Due::Fresh;
             }
         }
