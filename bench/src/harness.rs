@@ -106,17 +106,21 @@ pub fn run(mut args: Args) -> anyhow::Result<()> {
         args.messages = args.messages.min(5_000);
         args.seconds = args.seconds.min(2);
     }
+    run_until_stopped(all(&args))
+}
+
+/// Runs on one thread to the end, or until ctrl-C or SIGTERM; dropping `work` kills its processes.
+///
+/// # Errors
+/// There is no runtime to be had, or the work failed or was stopped.
+pub fn run_until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(until_stopped(all(&args)))
+    runtime.block_on(until_stopped(work))
 }
 
-/// Runs to the end, or until ctrl-C or SIGTERM; dropping `work` kills its processes.
-///
-/// # Errors
-/// The work failed or was stopped.
-pub async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         done = work => done,

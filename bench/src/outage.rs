@@ -23,7 +23,7 @@ use crate::{
     clock::monotonic_ns,
     control,
     feed::feed,
-    harness::{until_stopped, write},
+    harness::{run_until_stopped, write},
     mosquitto::{self, free_address},
     process::Child,
     publisher,
@@ -112,10 +112,7 @@ struct Recovery {
 /// # Errors
 /// A process does not start, ends early or says nothing in time. Loss is a result, not an error.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(until_stopped(all(args)))
+    run_until_stopped(all(args))
 }
 
 async fn all(args: &Args) -> anyhow::Result<()> {

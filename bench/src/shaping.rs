@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::{
     chain::{Chain, Setup},
     feed::feed,
-    harness::{until_stopped, write},
+    harness::{run_until_stopped, write},
     report::median,
     round::{self, Load, Sample},
 };
@@ -58,10 +58,7 @@ struct Round {
 /// # Errors
 /// A process does not start, ends early or says nothing in time. Loss is a result, not an error.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(until_stopped(all(args)))
+    run_until_stopped(all(args))
 }
 
 async fn all(args: &Args) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ use tokio::time::sleep;
 use crate::{
     chain::{Ends, Mqhook, Setup},
     control,
-    harness::{until_stopped, write},
+    harness::{run_until_stopped, write},
     mosquitto::{self, free_address},
     outage::{report_of, size_of, start_receiver},
     process::Child,
@@ -113,10 +113,7 @@ struct Row {
 /// # Errors
 /// A process does not start or ends early, events are lost, or the memory grew.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(until_stopped(all(args)))
+    run_until_stopped(all(args))
 }
 
 async fn all(args: &Args) -> anyhow::Result<()> {
