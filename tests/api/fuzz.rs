@@ -17,7 +17,10 @@ async fn no_request_is_answered_otherwise_than_the_document_says() {
         eprintln!("skipped: MQHOOK_SCHEMATHESIS names no program; ./test installs it");
         return;
     };
-    let seconds = std::env::var("MQHOOK_SCHEMATHESIS_SECONDS").unwrap_or_else(|_| "25".to_owned());
+    let seconds = std::env::var("MQHOOK_SCHEMATHESIS_SECONDS");
+    // The short run asks the same each time: what it finds is new because the API is.
+    let seed: &[&str] = if seconds.is_ok() { &[] } else { &["--seed", "1"] };
+    let seconds = seconds.unwrap_or_else(|_| "25".to_owned());
     let setup = start().await;
     let token = create(&setup.sidecar, "fuzz", &["--role", "admin"]);
     let url = format!("http://127.0.0.1:{}", setup.admin);
