@@ -50,9 +50,15 @@ pub(super) enum DeviceQuestion {
     NotSeen(Duration, usize, oneshot::Sender<Vec<DeviceRow>>),
     /// Which has the operator removed, at most so many?
     Removed(usize, oneshot::Sender<Vec<Removal>>),
+    /// Which were connected before a watch, of so many behind a number?
+    Before(u64, (u64, usize), oneshot::Sender<Before>),
     /// How many are there?
     Counts(oneshot::Sender<DeviceCounts>),
 }
+
+/// Devices that were connected before a watch, and the number of the last that was looked at; `None` if there are no
+/// more.
+pub type Before = (Vec<DeviceRow>, Option<u64>);
 
 /// An event that was given a place with each webhook.
 struct Placed {
@@ -173,6 +179,20 @@ impl Spool {
             .await
     }
 
+    /// Returns which devices were connected when they were heard of last, before a watch, of `limit` behind a number;
+    /// `None` likewise.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn connected_before(
+        &self,
+        watch: u64,
+        (after, limit): (u64, usize),
+    ) -> Option<Before> {
+        self.ask_of_devices(|answer| DeviceQuestion::Before(watch, (after, limit), answer))
+            .await
+    }
+
     /// Returns devices that the operator has removed, at most `limit`; `None` likewise.
     ///
     /// # Cancel safety
@@ -249,6 +269,14 @@ impl Keeper {
                 match self.store.not_seen(before, limit) {
                     Ok(devices) => drop(answer.send(devices)),
                     Err(error) => return Err((DeviceQuestion::NotSeen(age, limit, answer), error)),
+                }
+            }
+            DeviceQuestion::Before(watch, (after, limit), answer) => {
+                match self.store.connected_before(watch, after, limit) {
+                    Ok(before) => drop(answer.send(before)),
+                    Err(error) => {
+                        return Err((DeviceQuestion::Before(watch, (after, limit), answer), error));
+                    }
                 }
             }
             DeviceQuestion::Removed(limit, answer) => match self.store.removals(limit) {
