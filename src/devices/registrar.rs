@@ -23,7 +23,7 @@ use crate::dialect::Vital;
 use crate::event::{Event, Happening, Id, Timestamp};
 use crate::rule::WebhookIndex;
 use crate::spool::store::Change;
-use crate::spool::{Later, Spool, Told};
+use crate::spool::{Back, Later, Spool, Told};
 use crate::telemetry::Throttle;
 
 use rounds::{Absent, ROOM_AGAIN};
@@ -281,8 +281,9 @@ impl Registrar {
             }
         };
         let told = verdict.told.into_iter();
+        let mut back = Back::new();
         let events: SmallVec<[Told; 2]> =
-            told.filter_map(|it| self.told(it, id, &ticket)).collect();
+            told.filter_map(|it| self.told(it, id, &mut back)).collect();
         let later: SmallVec<[(ByteString, Later); 2]> = events
             .iter()
             .map(|told| {
@@ -292,7 +293,9 @@ impl Registrar {
                 )
             })
             .collect();
-        let numbers = self.spool.record([change], events, ticket);
+        let numbers = self
+            .spool
+            .record_taking_back(&back, [change], events, ticket);
         if let Some(debouncer) = &mut self.debouncer {
             for ((client_id, later), seq) in later.iter().zip(numbers) {
                 debouncer.held_back(client_id, later, seq);
@@ -301,17 +304,18 @@ impl Registrar {
     }
 
     /// Returns the event of a happening, under this id, if there is one; `None` if nobody wants it.
-    fn told(&mut self, happening: Happening, id: Option<Id>, ticket: &Ticket) -> Option<Told> {
+    fn told(&mut self, happening: Happening, id: Option<Id>, taken: &mut Back) -> Option<Told> {
         let webhooks = (self.route)(&happening);
         let at = Timestamp::now();
         let split = match &mut self.debouncer {
-            Some(debouncer) => debouncer.split(&happening, &webhooks, (at, ticket)),
+            Some(debouncer) => debouncer.split(&happening, &webhooks, at),
             None => Split {
                 now: webhooks,
-                later: Later::new(),
+                ..Split::default()
             },
         };
-        let Split { now, later } = split;
+        let Split { now, later, back } = split;
+        taken.extend(back);
         if now.is_empty() && later.is_empty() {
             return None;
         }

@@ -206,7 +206,11 @@ impl Lifecycle {
         }
         let webhooks = self.rules.route(&happening, &mut self.matcher);
         if let Some(debouncer) = &mut self.debouncer {
-            let split = debouncer.split(&happening, webhooks, (now, ticket));
+            let split = debouncer.split(&happening, webhooks, now);
+            if !split.back.is_empty() {
+                let share = ticket.share();
+                self.spool.record_taking_back(&split.back, [], [], share);
+            }
             if !webhooks.is_empty() {
                 self.metrics.event(happening.kind);
                 self.accept_split(&Event::new(happening, now), split, ticket);

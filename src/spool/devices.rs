@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::accepted::{Accepted, Webhooks};
 use super::account::Keeping;
 use super::delivery::{Delivery, Hold};
+use super::held::Back;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::store::{self, Change, DeviceCounts, DeviceRow, Removal, Seq};
@@ -30,7 +31,7 @@ pub struct Told {
     pub event: Event,
     /// The webhooks that want it now.
     pub now: SmallVec<[WebhookIndex; 4]>,
-    /// The webhooks that want it later, if it is not [taken back](Spool::take_back), and when. Theirs are on
+    /// The webhooks that want it later, if it is not [taken back](Spool::claim_back), and when. Theirs are on
     /// disk.
     pub later: Later,
 }
@@ -80,6 +81,18 @@ impl Spool {
         events: impl IntoIterator<Item = Told>,
         ticket: Ticket,
     ) -> SmallVec<[Seq; 2]> {
+        self.record_taking_back(&Back::new(), changes, events, ticket)
+    }
+
+    /// Takes back what was [claimed](Self::claim_back), and writes all that [`record`](Self::record) writes with it: all
+    /// is on disk or nothing.
+    pub fn record_taking_back(
+        &self,
+        back: &Back,
+        changes: impl IntoIterator<Item = Change>,
+        events: impl IntoIterator<Item = Told>,
+        ticket: Ticket,
+    ) -> SmallVec<[Seq; 2]> {
         let Some(journal) = &self.0.journal else {
             ticket.settle();
             return SmallVec::new();
@@ -105,6 +118,11 @@ impl Spool {
                 if let Keeping::Durable(key) = self.0.accounts[webhook].keeping {
                     agenda.batch.hold_back((webhook, key), seq, next);
                 }
+            }
+        }
+        for &(webhook, seq, due) in back {
+            if let Keeping::Durable(key) = self.0.accounts[webhook].keeping {
+                agenda.batch.take_back((webhook, key), seq, due);
             }
         }
         agenda.write(&self.0, changes);
