@@ -135,8 +135,8 @@ impl App {
         let (spool, spool_thread, queues) = Spool::open(&config.spool, &webhooks, metrics)?;
         let announcer = builder.announcer();
         let lanes = builder.lanes(receivers, &spool, queues, &mut registry);
-        let messages = builder.messages(&spool);
         let registrar = builder.registrar(&spool, &mut registry);
+        let messages = builder.messages(&spool);
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
         let serving = admin.serve(admin::Parts {
