@@ -147,7 +147,7 @@ impl App {
                 Backend::Memory => None,
             },
             spool: spool.clone(),
-            events: builder.intake.clone(),
+            came_in: builder.intake.clone(),
             broker: config.broker.url.to_string(),
             control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
         })?;

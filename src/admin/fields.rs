@@ -142,10 +142,10 @@ impl Fields {
         }
     }
 
-    /// Takes a text of at most so many bytes.
+    /// Takes a text of at most so many characters.
     pub fn text(&mut self, key: &'static str, most: usize) -> Option<String> {
-        self.parse(key, |text| match text.len() {
-            length if length > most => Err(format!("it must have at most {most} bytes")),
+        self.parse(key, |text| match text.chars().count() {
+            length if length > most => Err(format!("it must have at most {most} characters")),
             _ => Ok(text.to_owned()),
         })
     }

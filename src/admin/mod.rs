@@ -135,7 +135,7 @@ pub struct Parts {
     /// What waits.
     pub spool: Spool,
     /// Counts of what came in.
-    pub events: intake::Metrics,
+    pub came_in: intake::Metrics,
     /// The broker's URL, without what is secret.
     pub broker: String,
     /// The data path.
@@ -147,7 +147,7 @@ pub struct Api {
     registry: Registry,
     health: Health,
     spool: Spool,
-    events: intake::Metrics,
+    came_in: intake::Metrics,
     broker: String,
     started_at: Timestamp,
     /// The spool's database.
@@ -210,7 +210,7 @@ impl Admin {
             registry: parts.registry,
             health: parts.health,
             spool: parts.spool,
-            events: parts.events,
+            came_in: parts.came_in,
             broker: parts.broker,
             started_at: Timestamp::now(),
             store: StoreHandle::new(parts.dir),

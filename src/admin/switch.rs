@@ -11,7 +11,7 @@ use super::{Api, Caller, Fields, OptionalBody, Problem, Segment, answer, audit};
 use crate::event::Timestamp;
 use crate::spool::store::{self, Change, Status, Store, WebhookState};
 
-/// The longest reason, in bytes.
+/// The longest reason, in characters.
 const LONGEST_REASON: usize = 1_024;
 
 pub(super) async fn enable(

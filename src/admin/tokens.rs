@@ -15,7 +15,7 @@ use crate::spool::store::{Limit, MAX_TOKENS, Made, NewToken, Role, TokenId, Toke
 /// The longest name of a token, in bytes.
 const LONGEST_NAME: usize = 64;
 
-/// The longest name of a group or a webhook, in bytes.
+/// The longest name of a group or a webhook, in characters.
 const LONGEST_LIMIT: usize = 256;
 
 /// What who asks without a token is called; no token may have this name.
@@ -142,9 +142,9 @@ fn read_new(mut body: Fields) -> Result<(NewToken, String), Problem> {
     let roles = Role::ALL.map(|role| (role.name(), role));
     let name = body.required("name", |body, key| body.parse(key, token_name));
     let role = body.required("role", |body, key| body.choice(key, &roles));
-    let some = |text: &str| match text.len() {
+    let some = |text: &str| match text.chars().count() {
         1..=LONGEST_LIMIT => Ok(text.to_owned()),
-        _ => Err("it must have 1 to 256 bytes"),
+        _ => Err("it must have 1 to 256 characters"),
     };
     let (group, webhook) = (body.parse("group", some), body.parse("webhook", some));
     let limit = token_limit(role.unwrap_or(Role::Viewer), group, webhook);

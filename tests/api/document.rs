@@ -213,9 +213,10 @@ fn every_part_of_a_path_is_described() {
             .split('/')
             .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
         {
-            let is_it = |parameter: &&Value| parameter["name"] == name && parameter["in"] == "path";
+            let is_it =
+                |parameter: &&&Value| parameter["name"] == name && parameter["in"] == "path";
             assert!(
-                parameters.iter().any(|it| is_it(it)),
+                parameters.iter().any(|it| is_it(&it)),
                 "{} {}: `{name}` is not described",
                 entry.method,
                 entry.path

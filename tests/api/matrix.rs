@@ -79,11 +79,11 @@ fn expected(least: Least, part: Part, token: &str) -> Result<(), u16> {
     let has_role = match (role, least) {
         (_, Nobody) => return Ok(()),
         ("none" | "wrong", _) => return Err(401),
-        (_, Anybody) => true,
-        ("admin", _) => true,
-        ("operator", Viewer | Operator | Publisher) => true,
-        ("viewer", Viewer) => true,
-        ("publisher", Publisher) => true,
+        (_, Anybody)
+        | ("admin", _)
+        | ("operator", Viewer | Operator | Publisher)
+        | ("viewer", Viewer)
+        | ("publisher", Publisher) => true,
         _ => false,
     };
     let has_part = limit.is_none() || part == Also;

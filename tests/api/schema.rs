@@ -172,10 +172,8 @@ fn any(value: &Value, said: &'static Value, at: &str) -> bool {
 }
 
 fn items(value: &Value, said: &'static Value, at: &str) -> Result<(), String> {
-    let elements = value.as_array().into_iter().flatten().enumerate();
-    elements
-        .map(|(place, element)| matches(element, said, &format!("{at}/{place}")))
-        .collect()
+    let mut elements = value.as_array().into_iter().flatten().enumerate();
+    elements.try_for_each(|(place, element)| matches(element, said, &format!("{at}/{place}")))
 }
 
 fn has_all(value: &Value, said: &Value) -> bool {
@@ -200,7 +198,7 @@ fn properties(value: &Value, schema: &'static Map<String, Value>, at: &str) -> R
             (Some(schema), _) => matches(element, schema, &at)?,
             (None, Some(Value::Bool(false))) => return Err(format!("{at} is not in the document")),
             (None, Some(Value::Object(_))) => {
-                matches(element, &schema["additionalProperties"], &at)?
+                matches(element, &schema["additionalProperties"], &at)?;
             }
             (None, _) => {}
         }

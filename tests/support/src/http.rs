@@ -76,19 +76,21 @@ pub async fn send(
     headers: &[(&str, &str)],
     body: &str,
 ) -> Answer {
-    let mut request = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
-    if !headers
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-    {
-        request += &format!("Host: 127.0.0.1:{port}\r\n");
+    let line = format!("{method} {target} HTTP/1.1");
+    let mut lines = vec![line, "Connection: close".to_owned()];
+    let is_host = |(name, _): &(&str, &str)| name.eq_ignore_ascii_case("host");
+    if !headers.iter().any(is_host) {
+        lines.push(format!("Host: 127.0.0.1:{port}"));
     }
-    for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
-    }
+    lines.extend(
+        headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}")),
+    );
     if !body.is_empty() {
-        request += &format!("Content-Length: {}\r\n", body.len());
+        lines.push(format!("Content-Length: {}", body.len()));
     }
+    let request = lines.join("\r\n") + "\r\n";
     let expected = format!("an answer to {method} {target}");
     let exchange = exchange(port, request + "\r\n" + body);
     let answer = bounded(&expected, exchange).await;
