@@ -8,6 +8,7 @@ mod fuzz;
 mod limits;
 mod local;
 mod matrix;
+mod problems;
 mod schema;
 mod stuck;
 mod tokens;
