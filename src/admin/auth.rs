@@ -39,6 +39,9 @@ const LONGEST: usize = 128;
 /// For how long tokens are not read again.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// For how much longer, when the database could not be read.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// In which steps it is kept when a token was used.
 const USED_IN_STEPS: Duration = Duration::from_hours(1);
 
@@ -114,9 +117,10 @@ impl Tokens {
         let (at, changes) = (Instant::now(), self.lock().changes);
         let found = store.read(|store| store.tokens()).await;
         let mut read = self.lock();
-        let tokens = match (found, &read.tokens) {
-            (Ok(tokens), _) => tokens.into(),
-            (Err(_), Some(last)) => Arc::clone(last),
+        let (tokens, at) = match (found, &read.tokens) {
+            (Ok(tokens), _) => (tokens.into(), at),
+            // Otherwise each who waits would wait for the whole deadline again.
+            (Err(_), Some(last)) => (Arc::clone(last), Instant::now() + AGAIN),
             (Err(problem), None) => return Err(problem),
         };
         read.at = (read.changes == changes).then_some(at);
@@ -281,4 +285,55 @@ pub(super) async fn guard(
         }
     }
     next.run(Request::from_parts(parts, body)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::store::{NewToken, Role, Store};
+
+    #[tokio::test]
+    async fn while_the_database_cannot_be_read_the_last_tokens_count_and_without_any_nobody_is_let_in()
+     {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (text, hash) = new_token();
+        let new = NewToken {
+            name: "a".to_owned(),
+            hash,
+            role: Role::Viewer,
+            limit: None,
+        };
+        let mut store = Store::open(dir.path()).expect("it opens").store;
+        store
+            .make_token(&new, Timestamp::now())
+            .expect("it can be written");
+        let (sound, broken) = (
+            StoreHandle::new(Some(dir.path().to_owned())),
+            StoreHandle::new(Some(dir.path().join("missing"))),
+        );
+        let tokens = Tokens::default();
+        assert!(tokens.current(&broken).await.is_err());
+        let read = tokens.current(&sound).await.expect("it can be read");
+        assert!(find(&read, &text).is_some() && find(&read, &text[1..]).is_none());
+        tokens.forget();
+        let last = tokens.current(&broken).await.expect("the last count");
+        assert!(find(&last, &text).is_some());
+        assert!(tokens.fresh().is_some(), "it was not asked again at once");
+        tokens.forget();
+        store.remove_token(read[0].id).expect("it can be written");
+        assert!(
+            tokens
+                .current(&sound)
+                .await
+                .expect("it can be read")
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn tokens_are_long_and_never_the_same() {
+        let (one, two) = (new_token(), new_token());
+        assert!(one.0.starts_with(PREFIX) && one.0.len() > 40 && one.0.len() < LONGEST);
+        assert!(one.0 != two.0 && one.1 != two.1 && one.1 == hash(&one.0));
+    }
 }
