@@ -198,6 +198,7 @@ fn sample(kind: Kind, publisher: Publisher) -> Scope {
         time: Timestamp::from_millis(0),
         client: if kind == Kind::MessagePublish && publisher == Publisher::Untold
             || kind.is_notice()
+            || kind.is_of_application()
         {
             Client::default()
         } else {
@@ -230,16 +231,17 @@ fn detail(kind: Kind, publisher: Publisher) -> Detail {
             topic_filter: text("a/#"),
             qos: Some(1),
         }),
-        Kind::MessagePublish | Kind::MessageDelivered | Kind::MessageAcked => {
-            Detail::Message(Message {
-                topic: TopicName::try_from(text("a/b")).expect("it is a topic name"),
-                payload: "{}".into(),
-                qos: 1,
-                retain: false,
-                protocol_version: (publisher == Publisher::Told).then_some(5),
-                properties: Some(Box::new(properties())),
-            })
-        }
+        Kind::MessagePublish
+        | Kind::MessageDelivered
+        | Kind::MessageAcked
+        | Kind::ApplicationEvent => Detail::Message(Message {
+            topic: TopicName::try_from(text("a/b")).expect("it is a topic name"),
+            payload: "{}".into(),
+            qos: 1,
+            retain: false,
+            protocol_version: (publisher == Publisher::Told).then_some(5),
+            properties: Some(Box::new(properties())),
+        }),
         Kind::DeliveryFailed | Kind::WebhookDisabled => Detail::Notice(Notice {
             webhook: text("w"),
             event: Some((Id::new(), Kind::MessagePublish)),
