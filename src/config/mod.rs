@@ -15,8 +15,11 @@ mod complaint;
 mod credential;
 mod debounce;
 mod devices;
+pub mod group;
 mod guard;
 pub mod hocon;
+pub mod json;
+pub mod masked;
 mod nanomq;
 mod network;
 mod parsed;
@@ -48,6 +51,7 @@ use crate::retry::{FailureLimit, Policy, breaker};
 use crate::rule::Rule;
 use crate::{dialect, http, mqtt};
 
+pub use group::Group;
 use hocon::Outside;
 use parsed::Parsed;
 use problem::{Problem, Severity};
@@ -71,12 +75,18 @@ pub struct Config {
     pub spool: crate::spool::Config,
     /// Which clients are remembered.
     pub devices: crate::devices::Config,
+    /// The scopes that webhooks share, in the order of the file.
+    pub groups: Vec<Group>,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
     pub webhooks: Vec<Webhook>,
     /// How long deliveries may go on after SIGTERM; default 10 s.
     pub shutdown_grace: Duration,
+    /// What is written of webhooks and groups, without secrets.
+    pub written: masked::Written,
+    /// What definitions that come later depend on.
+    pub surroundings: json::Surroundings,
 }
 
 /// Where the admin API listens.
@@ -107,6 +117,8 @@ pub struct Notify {
 pub struct Webhook {
     /// Its name, which logs and metrics show.
     pub name: String,
+    /// The group that it is of.
+    pub group: Option<String>,
     /// Which events it takes.
     pub rules: Vec<Rule>,
     /// How requests are made.
@@ -131,6 +143,7 @@ impl Webhook {
     pub fn new(name: impl Into<String>, url: http::Target) -> Self {
         Self {
             name: name.into(),
+            group: None,
             rules: Vec::new(),
             http: http::Config::new(url),
             durable: true,
@@ -158,9 +171,12 @@ impl Config {
             admin: Admin::default(),
             spool: crate::spool::Config::default(),
             devices: crate::devices::Config::default(),
+            groups: Vec::new(),
             notify: Notify::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),
+            written: masked::Written::default(),
+            surroundings: json::Surroundings::default(),
         }
     }
 }
