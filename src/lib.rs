@@ -43,6 +43,7 @@ pub mod debounce;
 pub mod devices;
 pub mod intake;
 pub mod config;
+pub mod catalogue;
 pub mod admin;
 pub mod app;
 pub mod cli;

@@ -315,7 +315,7 @@ fn refuse_files(json: &Json, pointer: &str, mistakes: &mut Vec<Mistake>) {
     // What headers are called is up to the receiver.
     for (key, value) in entries.iter().filter(|(key, _)| *key != "headers") {
         let pointer = format!("{pointer}/{}", escape(key));
-        if key.ends_with("_file") || FILES.contains(&key.as_str()) {
+        if key.ends_with("_file") || key.ends_with("_files") || FILES.contains(&key.as_str()) {
             let detail =
                 format!("`{key}` cannot be set over the API: it names a file of this host");
             let help = "give the secret itself, or put the webhook into the configuration file";

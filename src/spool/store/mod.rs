@@ -8,6 +8,7 @@
 //! dead_letters  id -> the event and its last outcome
 //! webhooks      id -> name, state, counts
 //! devices       number -> client identifier, status, when it was seen; removals: those to be forgotten
+//! definitions   number -> webhooks and groups of the admin API, as JSON
 //! ```
 //!
 //! The key of `deliveries` serves both reads: fresh deliveries in the order in which they were
@@ -27,6 +28,7 @@ mod batch;
 mod bound;
 mod column;
 mod dead_letter;
+mod definition;
 mod device;
 mod error;
 mod event;
@@ -49,6 +51,7 @@ use crate::event::Timestamp;
 pub use batch::Change;
 pub use bound::DroppedUpTo;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
+pub use definition::{Activity, Defines, Definition, MAX_DEFINITIONS};
 pub use device::{DeviceCounts, DeviceFilter, DeviceRow, Removal};
 pub use error::{Error, OpenError, Unreadable};
 pub use load::{Loaded, Window};

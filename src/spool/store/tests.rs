@@ -1,5 +1,6 @@
 mod bounds;
 mod dead_letters;
+mod definitions;
 mod devices;
 mod faults;
 mod hostile;
