@@ -290,6 +290,7 @@ fn read_ends(connection: &Connection) -> rusqlite::Result<()> {
         ("counters", "name"),
         ("devices", "number"),
         ("removals", "id"),
+        ("tokens", "id"),
         ("definitions", "number"),
     ] {
         for order in ["ASC", "DESC"] {
