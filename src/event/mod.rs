@@ -9,6 +9,7 @@
 //! that it came in instead of copying it.
 
 mod device;
+mod example;
 mod id;
 mod kind;
 mod properties;
