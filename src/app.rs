@@ -9,6 +9,7 @@
 //! one per connection. A task that ends before it is told to is a bug, and ends the program.
 
 mod builder;
+mod publishing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use builder::Builder;
+use publishing::Publishing;
 
 use crate::admin::control::Fixed;
-use crate::admin::{self, Admin, Health, Serving};
+use crate::admin::{self, Admin, Configured, Health, Serving};
+use crate::catalogue::{self, Catalogue};
 use crate::config::Config;
 use crate::devices::Registrar;
 use crate::dispatch::{Lane, Shaping};
@@ -55,6 +58,9 @@ pub enum Error {
         /// Why.
         source: http::Error,
     },
+    /// Of what was configured over the API.
+    #[error(transparent)]
+    Configured(#[from] catalogue::Error),
     /// Of `admin`.
     #[error("serve the admin API")]
     Admin(#[from] admin::Error),
@@ -99,6 +105,7 @@ pub struct App {
     lifecycle: Option<(Connection<Lifecycle>, Probe)>,
     announcer: Option<Announcer>,
     registrar: Option<Registrar>,
+    publishing: Publishing,
     /// Ends the admin API when dropped.
     serving: Option<Serving>,
     admin_address: Option<std::net::SocketAddr>,
@@ -119,6 +126,8 @@ impl App {
     /// # Errors
     /// A TLS file or the admin listener is not as configured.
     pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
+        let catalogue = Arc::new(Catalogue::at_start(config.clone())?);
+        let config = &*catalogue.view().config;
         let admin = config.admin.listen.map(Admin::bind).transpose()?;
         let admin_address = admin.as_ref().map(Admin::address);
         let mut receivers = Vec::new();
@@ -138,6 +147,7 @@ impl App {
         let registrar = builder.registrar(&spool, &mut registry);
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
+        let (publisher, publishing) = builder.publishing(&spool);
         let serving = match admin {
             Some(admin) => Some(admin.serve(admin::Parts {
                 registry,
@@ -145,6 +155,11 @@ impl App {
                 dir: match &config.spool.backend {
                     Backend::Sqlite { dir } => Some(dir.clone()),
                     Backend::Memory => None,
+                },
+                configured: Configured {
+                    catalogue,
+                    publisher,
+                    activities: builder.activities.clone(),
                 },
                 control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
             })?),
@@ -160,6 +175,7 @@ impl App {
             lifecycle,
             announcer,
             registrar,
+            publishing,
             serving,
             admin_address,
             closing: builder.closing,
@@ -203,6 +219,7 @@ impl App {
         if let Some(announcer) = self.announcer {
             connections.spawn(announcer.run(disconnect.clone()));
         }
+        connections.spawn(self.publishing.run(self.closing.clone()));
         if let Some(registrar) = self.registrar {
             connections.spawn(registrar.run(disconnect.clone()));
         }

@@ -13,20 +13,25 @@
 mod access;
 mod answer;
 mod auth;
+mod clients;
 mod connections;
 pub mod control;
+mod definitions;
 mod devices;
 mod failures;
 mod fields;
+mod groups;
 mod health;
 mod local;
 mod patience;
 mod probes;
 mod problem;
+pub mod publish;
 mod routes;
 mod segment;
 mod server;
 mod store;
+mod webhooks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -47,6 +52,7 @@ pub use control::Control;
 pub use fields::{Body, Fields, OptionalBody, Query};
 pub use health::{Health, Watched};
 pub use problem::{Flaw, Problem};
+pub use publish::Configured;
 pub use routes::{Entry, routes};
 pub use segment::Segment;
 pub use store::StoreHandle;
@@ -91,6 +97,8 @@ pub struct Parts {
     pub dir: Option<PathBuf>,
     /// The data path.
     pub control: Arc<dyn Control>,
+    /// What is configured, and the ways to and from it.
+    pub configured: Configured,
 }
 
 /// What handlers share.
@@ -101,6 +109,8 @@ pub struct Api {
     pub store: StoreHandle,
     /// The data path.
     pub control: Arc<dyn Control>,
+    /// What is configured, and the ways to and from it.
+    pub configured: Configured,
     tokens: Tokens,
     /// Whether, without any token, programs on this host may do everything.
     trusts_loopback: bool,
@@ -141,6 +151,7 @@ impl Admin {
             health: parts.health,
             store: StoreHandle::new(parts.dir),
             control: parts.control,
+            configured: parts.configured,
             tokens: Tokens::default(),
             trusts_loopback: local::is_loopback(self.address.ip()),
         });
@@ -148,7 +159,13 @@ impl Admin {
         let (stop, stopped) = oneshot::channel::<()>();
         thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(self.listener, router, stopped)))
+            .spawn(move || {
+                runtime.block_on(async {
+                    let counts = tokio::spawn(webhooks::keep(api));
+                    serve(self.listener, router, stopped).await;
+                    counts.abort();
+                });
+            })
             .map_err(Error::Thread)?;
         Ok(Serving { _stop: stop })
     }

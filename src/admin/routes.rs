@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
-use super::{Api, Problem, devices, probes};
+use super::{Api, Problem, clients, devices, groups, probes, webhooks};
 use crate::spool::store::Role;
 
 use Limited::{Confined, Refused};
@@ -22,6 +22,8 @@ use Limited::{Confined, Refused};
 const OPEN: Needs = Needs::Nothing;
 const VIEWER: Needs = Needs::Role(Role::Viewer);
 const OPERATOR: Needs = Needs::Role(Role::Operator);
+const ADMIN: Needs = Needs::Role(Role::Admin);
+const PUBLISHER: Needs = Needs::Role(Role::Publisher);
 
 /// A route, as the tests and the documentation see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +52,30 @@ fn list() -> Vec<Route> {
         get("/devices", VIEWER, Refused, devices::list),
         get("/devices/{client_id}", VIEWER, Refused, devices::show),
         delete("/devices/{client_id}", OPERATOR, Refused, devices::remove),
+        get("/webhooks", VIEWER, Confined, webhooks::list),
+        post("/webhooks", ADMIN, Confined, webhooks::create),
+        get("/webhooks/{id}", VIEWER, Confined, webhooks::one),
+        put("/webhooks/{id}", ADMIN, Confined, webhooks::replace),
+        delete("/webhooks/{id}", ADMIN, Confined, webhooks::remove),
+        post("/webhooks/{id}/test", OPERATOR, Confined, webhooks::trial),
+        post(
+            "/webhooks/{id}/rotate-secret",
+            ADMIN,
+            Confined,
+            webhooks::rotate,
+        ),
+        get("/groups", VIEWER, Confined, groups::list),
+        post("/groups", ADMIN, Refused, groups::create),
+        get("/groups/{id}", VIEWER, Confined, groups::one),
+        put("/groups/{id}", ADMIN, Refused, groups::replace),
+        delete("/groups/{id}", ADMIN, Refused, groups::remove),
+        post("/groups/{id}/events", PUBLISHER, Confined, groups::publish),
+        get(
+            "/clients/{client_id}/webhooks",
+            VIEWER,
+            Confined,
+            clients::webhooks,
+        ),
     ]
 }
 
@@ -71,6 +97,8 @@ macro_rules! methods {
 methods! {
     get GET;
     delete DELETE;
+    post POST;
+    put PUT;
 }
 
 /// Returns what is known of every route.

@@ -10,8 +10,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::publishing::Publishing;
 use super::{Error, Receiver};
 use crate::ack::Ticket;
+use crate::admin::publish::Publisher;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
@@ -45,6 +47,8 @@ pub(super) struct Builder<'a> {
     publish: Option<mpsc::Sender<Bytes>>,
     /// Sees what happens to clients, where devices are remembered.
     observer: Option<devices::Observer>,
+    /// How many attempts have ended.
+    pub(super) activities: dispatch::Activities,
     pub(super) closing: CancellationToken,
 }
 
@@ -75,6 +79,7 @@ impl<'a> Builder<'a> {
             watched: Vec::new(),
             publish: None,
             observer: None,
+            activities: dispatch::Activities::default(),
             closing: CancellationToken::new(),
         })
     }
@@ -87,6 +92,7 @@ impl<'a> Builder<'a> {
         registry: &mut Registry,
     ) -> Vec<Lane> {
         let metrics = dispatch::MetricsFamily::new(registry);
+        self.activities = metrics.activities();
         let unpublished = Counter::default();
         registry.register(
             "dropped_notices",
@@ -153,6 +159,19 @@ impl<'a> Builder<'a> {
             self.connection(&name, client_id, &self.broker.clone(), listener)
         };
         feeds.into_iter().map(connect).collect()
+    }
+
+    /// Returns what takes events of applications, and the way to it.
+    pub(super) fn publishing(&self, spool: &Spool) -> (Publisher, Publishing) {
+        let (publisher, queue) = Publisher::channel();
+        let publishing = Publishing {
+            queue,
+            rules: Arc::clone(&self.rules),
+            spool: spool.clone(),
+            intake: self.intake.clone(),
+            is_durable: self.config.spool.backend != Backend::Memory,
+        };
+        (publisher, publishing)
     }
 
     /// Returns what remembers devices, if that is configured or a rule needs it; to be called before

@@ -27,6 +27,11 @@ pub enum Why {
     Mistakes(Vec<Mistake>),
 }
 
+/// All definitions that do not fit.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+pub struct Clashes(pub Vec<Clash>);
+
 impl fmt::Display for Clash {
     /// Says what is wrong, and how to mend it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,12 +17,12 @@ mod start;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::config::Config;
 use crate::spool::store::Definition;
 
-pub use compose::{Clash, compose};
+pub use compose::{Clash, Clashes, compose};
 pub use start::Error;
 
 /// What is configured now.
@@ -40,14 +40,14 @@ pub struct View {
 #[derive(Debug)]
 pub struct Catalogue {
     view: RwLock<View>,
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
 }
 
 /// The right to change what is configured, until it is dropped.
 #[derive(Debug)]
-pub struct Turn<'a> {
-    catalogue: &'a Catalogue,
-    _turn: MutexGuard<'a, ()>,
+pub struct Turn {
+    catalogue: Arc<Catalogue>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Catalogue {
@@ -59,7 +59,7 @@ impl Catalogue {
         let view = View::new(file.into(), definitions.into())?;
         Ok(Self {
             view: RwLock::new(view),
-            turn: Mutex::default(),
+            turn: Arc::default(),
         })
     }
 
@@ -74,15 +74,15 @@ impl Catalogue {
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
-    pub async fn turn(&self) -> Turn<'_> {
+    pub async fn turn(self: &Arc<Self>) -> Turn {
         Turn {
-            catalogue: self,
-            _turn: self.turn.lock().await,
+            catalogue: Arc::clone(self),
+            _turn: Arc::clone(&self.turn).lock_owned().await,
         }
     }
 }
 
-impl Turn<'_> {
+impl Turn {
     /// Returns what is configured now, which stays so until [`set`](Self::set).
     #[must_use]
     pub fn view(&self) -> View {

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tracing::error;
 
-use super::{Catalogue, Clash};
+use super::{Catalogue, Clashes};
 use crate::config::Config;
 use crate::spool::Backend;
 use crate::spool::store::{self, Definition, OpenError, Store};
@@ -13,7 +13,7 @@ use crate::spool::store::{self, Definition, OpenError, Store};
 pub enum Error {
     /// What was made over the API does not fit the file.
     #[error("use what was configured over the API beside the configuration file")]
-    Clashes(Vec<Clash>),
+    Clashes(#[from] Clashes),
     /// The spool cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -32,7 +32,7 @@ impl Catalogue {
             Backend::Memory => Vec::new(),
             Backend::Sqlite { dir } => stored(dir)?,
         };
-        Self::new(file, definitions).map_err(Error::Clashes)
+        Ok(Self::new(file, definitions).map_err(Clashes)?)
     }
 }
 

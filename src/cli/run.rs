@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::catalogue::{self, Catalogue};
+use crate::catalogue;
 use crate::config::{Admin, Config, Webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, TopicFilter};
@@ -125,31 +125,14 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         eprintln!("error: {error:#}");
         return ExitCode::from(2);
     }
-    let catalogue = match configured(config) {
-        Ok(catalogue) => catalogue,
-        Err(status) => return status,
-    };
-    match run(&catalogue.view().config) {
+    match run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
-            ExitCode::FAILURE
+            let is_clash = error.chain().any(|cause| cause.is::<catalogue::Clashes>());
+            ExitCode::from(if is_clash { super::EXIT_CONFIG } else { 1 })
         }
     }
-}
-
-/// Returns what the file and the API have configured, or the exit status.
-fn configured(file: Config) -> Result<Catalogue, ExitCode> {
-    Catalogue::at_start(file).map_err(|error| {
-        if let catalogue::Error::Clashes(clashes) = &error {
-            for clash in clashes {
-                eprintln!("error: {clash}\n");
-            }
-            return ExitCode::from(super::EXIT_CONFIG);
-        }
-        eprintln!("error: cannot {:#}", anyhow::Error::from(error));
-        ExitCode::FAILURE
-    })
 }
 
 impl Quick {

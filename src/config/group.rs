@@ -107,6 +107,9 @@ impl Group {
             || rule.kind.is_notice()
             || rule.kind == Kind::MessagePublish && publisher == Publisher::Untold;
         let mut guard = rule.guard.as_deref().cloned().unwrap_or_default();
+        if rule.kind.is_of_application() {
+            guard.group = Some(self.name.as_str().into());
+        }
         if !self.clients.is_empty() && !is_unknown {
             guard.scope = Some(Scope {
                 clients: Arc::clone(&self.clients),
@@ -137,7 +140,7 @@ pub(super) fn read_all(section: &Section<'_>, context: &Context<'_>) -> Vec<Grou
 }
 
 /// What a name may be.
-pub(super) const NAME_HELP: &str =
+pub const NAME_HELP: &str =
     "a name has 1 to 64 letters, digits, `-`, `_` and `.`, and something beside dots";
 
 /// Reads a group.

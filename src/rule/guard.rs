@@ -28,6 +28,8 @@ pub struct Guard {
     pub username: Option<Pattern>,
     /// The topic of a message that is not routed by its topic: of any but `on_message_publish`.
     pub topic: Option<TopicFilter>,
+    /// The group to which an application must have published it.
+    pub group: Option<Arc<str>>,
     /// Whose client it must be, besides.
     pub scope: Option<Scope>,
     /// Anything else.

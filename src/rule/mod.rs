@@ -138,6 +138,25 @@ impl Rules {
         matcher.found()
     }
 
+    /// Finds the webhooks with a rule for what an application publishes to a group.
+    pub fn route_to_group<'a>(
+        &'a self,
+        group: &str,
+        happening: &Happening,
+        matcher: &'a mut Matcher,
+    ) -> &'a [WebhookIndex] {
+        matcher.begin();
+        if let Some(takers) = self.by_kind.get(&happening.kind) {
+            let subject = Subject::new(happening);
+            let is_of_group = |guard: &Guard| guard.group.as_deref() == Some(group);
+            let guarded = takers.guarded.iter();
+            for (webhook, guard) in guarded.filter(|(_, guard)| is_of_group(guard)) {
+                matcher.add_if(*webhook, guard, happening, &subject, &self.reports);
+            }
+        }
+        matcher.found()
+    }
+
     /// Returns the kinds other than `on_message_publish` that some rule takes and a broker has to tell.
     #[must_use]
     pub fn lifecycle_kinds(&self) -> KindSet {
