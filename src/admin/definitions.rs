@@ -12,8 +12,9 @@ use tokio::time::timeout;
 use tracing::error;
 
 use super::control::{Refused, Wrong};
-use super::{Api, Flaw, Problem};
+use super::{Api, Fields, Flaw, Problem};
 use crate::catalogue::{Clash, Turn, View};
+use crate::config::group::{NAME_HELP, is_name};
 use crate::config::json::Mistake;
 use crate::config::problem::Severity;
 use crate::spool::store::{Defines, Definition, MAX_DEFINITIONS, Store};
@@ -65,6 +66,17 @@ impl Change {
         })?;
         Ok(Self { step, view })
     }
+}
+
+/// Takes a name that can stand in paths.
+pub(super) fn name_of(fields: &mut Fields, key: &'static str) -> Option<String> {
+    fields.parse(key, |text| {
+        if is_name(text) {
+            Ok(text.to_owned())
+        } else {
+            Err(NAME_HELP)
+        }
+    })
 }
 
 /// Waits until nothing else is changed.

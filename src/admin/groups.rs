@@ -15,7 +15,7 @@ use super::answer::{self, Tag, Window};
 use super::{Api, Caller, Problem, Query, Segment};
 use crate::catalogue::View;
 use crate::config::Group;
-use crate::event::Kind;
+use crate::event::{Kind, TopicFilter};
 use crate::spool::store::{Defines, Definition, Limit};
 
 pub(super) use change::{create, remove, replace};
@@ -50,11 +50,7 @@ impl Known {
     }
 
     fn topics(&self) -> Vec<&str> {
-        self.group
-            .topics
-            .iter()
-            .map(|topic| topic.as_str())
-            .collect()
+        self.group.topics.iter().map(TopicFilter::as_str).collect()
     }
 
     fn events(&self) -> Vec<&'static str> {

@@ -129,7 +129,9 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
-            let is_clash = error.chain().any(|cause| cause.is::<catalogue::Clashes>());
+            let is_clash = error
+                .chain()
+                .any(<dyn std::error::Error>::is::<catalogue::Clashes>);
             ExitCode::from(if is_clash { super::EXIT_CONFIG } else { 1 })
         }
     }

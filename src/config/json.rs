@@ -157,7 +157,7 @@ impl Tree {
             group: span(0),
             is_too_deep: false,
         };
-        tree.root = tree.node(definition, String::new(), 0);
+        tree.root = tree.node(definition, "", 0);
         tree.group = tree.place("/group".to_owned());
         tree
     }
@@ -168,8 +168,8 @@ impl Tree {
         span((self.pointers.len() - 1) * 2)
     }
 
-    fn node(&mut self, json: &Json, pointer: String, depth: usize) -> Node {
-        let span = self.place(pointer.clone());
+    fn node(&mut self, json: &Json, pointer: &str, depth: usize) -> Node {
+        let span = self.place(pointer.to_owned());
         self.is_too_deep |= depth > MAX_DEPTH;
         let value = match json {
             _ if depth > MAX_DEPTH => Value::Null,
@@ -179,7 +179,7 @@ impl Tree {
             Json::String(text) => Value::String(text.clone()),
             Json::Array(elements) => {
                 let node =
-                    |(index, element)| self.node(element, format!("{pointer}/{index}"), depth + 1);
+                    |(index, element)| self.node(element, &format!("{pointer}/{index}"), depth + 1);
                 Value::Array(elements.iter().enumerate().map(node).collect())
             }
             Json::Object(entries) => {
@@ -187,7 +187,7 @@ impl Tree {
                 for (key, json) in entries {
                     let pointer = format!("{pointer}/{}", escape(key));
                     let key_span = self.place(pointer.clone());
-                    let node = self.node(json, pointer, depth + 1);
+                    let node = self.node(json, &pointer, depth + 1);
                     table.insert(key.clone(), Entry { key_span, node });
                 }
                 Value::Table(table)

@@ -13,13 +13,14 @@ impl Event {
     #[must_use]
     pub fn example(kind: Kind, topic: &TopicFilter) -> Self {
         let text = |text| Some(ByteString::from_static(text));
-        let client = match kind.is_notice() || kind.is_of_application() {
-            true => Client::default(),
-            false => Client {
+        let client = if kind.is_notice() || kind.is_of_application() {
+            Client::default()
+        } else {
+            Client {
                 id: text("example"),
                 username: text("example"),
                 address: text("192.0.2.1:49152"),
-            },
+            }
         };
         let mut detail = Detail::example(kind);
         if let Detail::Message(message) = &mut detail {

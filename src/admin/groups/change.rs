@@ -9,10 +9,9 @@ use serde_json::{Map, Value};
 
 use super::{find, show};
 use crate::admin::access::audit;
-use crate::admin::definitions::{Change, Step, carried_out, refuse_taken, turn};
+use crate::admin::definitions::{Change, Step, carried_out, name_of, refuse_taken, turn};
 use crate::admin::{Api, Body, Caller, Fields, Flaw, Problem, Query, Segment, answer};
 use crate::catalogue::View;
-use crate::config::group::{NAME_HELP, is_name};
 use crate::config::json;
 use crate::event::{Id, Timestamp};
 use crate::spool::store::{Defines, Definition};
@@ -25,15 +24,10 @@ struct Wanted {
 
 impl Wanted {
     fn read(mut fields: Fields, needs_name: bool) -> Result<Self, Problem> {
-        let name = |fields: &mut Fields, key| {
-            fields.parse(key, |text| match is_name(text) {
-                true => Ok(text.to_owned()),
-                false => Err(NAME_HELP),
-            })
-        };
-        let name = match needs_name {
-            true => fields.required("name", name),
-            false => name(&mut fields, "name"),
+        let name = if needs_name {
+            fields.required("name", name_of)
+        } else {
+            name_of(&mut fields, "name")
         };
         let mut definition = Map::new();
         for key in ["topics", "clients", "events"] {

@@ -15,7 +15,9 @@ use crate::admin::fields::{refuse_other_types, whole_body};
 use crate::admin::publish::Unpublished;
 use crate::admin::{Api, Caller, Flaw, Problem, Segment, answer};
 use crate::config::Group;
-use crate::event::{Client, Detail, Event, Id, Kind, Message, Properties, Timestamp, TopicName};
+use crate::event::{
+    Client, Detail, Event, Id, Kind, Message, Properties, Timestamp, TopicFilter, TopicName,
+};
 use crate::spool::store::Limit;
 
 /// The most events of one request.
@@ -176,13 +178,11 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, key: &str) -> Option<String> {
-        match self.take(key)? {
-            Value::String(text) => Some(text),
-            _ => {
-                self.flaw(key, "it must be a string", None);
-                None
-            }
+        if let Value::String(text) = self.take(key)? {
+            return Some(text);
         }
+        self.flaw(key, "it must be a string", None);
+        None
     }
 
     fn topic(&mut self) -> Option<TopicName> {
@@ -283,13 +283,13 @@ fn is_in(group: &Group, topic: &TopicName) -> bool {
 fn default_topic(group: &Group) -> Option<TopicName> {
     let name = TopicName::try_from(ByteString::from(group.name.as_str())).ok();
     name.filter(|name| is_in(group, name)).or_else(|| {
-        let filters = group.topics.iter().map(|filter| filter.as_str());
+        let filters = group.topics.iter().map(TopicFilter::as_str);
         let mut names = filters.map(|text| TopicName::try_from(ByteString::from(text)));
         names.find_map(Result::ok)
     })
 }
 
 fn topics(group: &Group) -> String {
-    let topics: Vec<&str> = group.topics.iter().map(|topic| topic.as_str()).collect();
+    let topics: Vec<&str> = group.topics.iter().map(TopicFilter::as_str).collect();
     topics.join(", ")
 }

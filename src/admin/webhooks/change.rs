@@ -10,11 +10,10 @@ use serde_json::Value;
 use super::{Known, States, find, show};
 use crate::admin::access::{Sight, audit};
 use crate::admin::definitions::{
-    Change, Step, carried_out, flaws_of, refuse_taken, turn, warnings_of,
+    Change, Step, carried_out, flaws_of, name_of, refuse_taken, turn, warnings_of,
 };
 use crate::admin::{Api, Body, Caller, Fields, Flaw, Problem, Query, Segment, answer};
 use crate::catalogue::View;
-use crate::config::group::{NAME_HELP, is_name};
 use crate::config::json;
 use crate::config::masked::{self, Unmaskable, Why};
 use crate::event::{Id, Timestamp};
@@ -32,15 +31,10 @@ struct Wanted {
 
 impl Wanted {
     fn read(mut fields: Fields, needs_name: bool) -> Result<Self, Problem> {
-        let name = |fields: &mut Fields, key| {
-            fields.parse(key, |text| match is_name(text) {
-                true => Ok(text.to_owned()),
-                false => Err(NAME_HELP),
-            })
-        };
-        let name = match needs_name {
-            true => fields.required("name", name),
-            false => name(&mut fields, "name"),
+        let name = if needs_name {
+            fields.required("name", name_of)
+        } else {
+            name_of(&mut fields, "name")
         };
         let group = fields.text("group", 256);
         let definition = fields.required("definition", |fields, key| {
@@ -137,13 +131,11 @@ pub(super) fn check(
     definition: &Value,
 ) -> Result<Vec<Value>, Problem> {
     let (webhook, mistakes) = json::webhook(&view.config, name, group, definition);
-    match webhook {
-        Some(_) => Ok(warnings_of(&mistakes)),
-        None => {
-            let flaws = flaws_of(&mistakes);
-            Err(Problem::configuration("the webhook is not as it must be").flaws(flaws))
-        }
+    if webhook.is_some() {
+        return Ok(warnings_of(&mistakes));
     }
+    let flaws = flaws_of(&mistakes);
+    Err(Problem::configuration("the webhook is not as it must be").flaws(flaws))
 }
 
 async fn answered(
@@ -152,8 +144,8 @@ async fn answered(
     webhook: &Known,
     warnings: &[Value],
 ) -> Result<Response<Bytes>, Problem> {
-    let states = States::read(api).await.unwrap_or_default();
-    let shown = serde_json::to_value(show(webhook, &states));
+    let known = States::read(api).await.unwrap_or_default();
+    let shown = serde_json::to_value(show(webhook, &known));
     let mut shown = shown.map_err(|_| Problem::internal())?;
     shown["warnings"] = warnings.into();
     Ok(webhook.tag().on(answer::json(status, &shown)))

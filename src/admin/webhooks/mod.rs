@@ -220,9 +220,10 @@ pub(super) fn show<'a>(webhook: &'a Known, states: &States) -> Shown<'a> {
         group: webhook.group.as_deref(),
         url: &webhook.url,
         status: states.status(webhook).name(),
-        disabled_reason: match webhook.is_on {
-            false => Some("`enable` is false in the configuration file".to_owned()),
-            true => reason.filter(|reason| !reason.is_empty()),
+        disabled_reason: if webhook.is_on {
+            reason.filter(|reason| !reason.is_empty())
+        } else {
+            Some("`enable` is false in the configuration file".to_owned())
         },
         created_at: definition.map(|it| it.created_at.rfc3339()),
         last_modified_at: definition.map(|it| it.last_modified_at.rfc3339()),
@@ -250,7 +251,7 @@ pub(super) async fn list(
     query.end(|| Some(()))?;
     let view = api.configured.catalogue.view();
     let sight = api.sight(&caller).await?;
-    let states = States::read(&api).await?;
+    let known = States::read(&api).await?;
     let is_meant = |webhook: &Known| {
         let has = |text: &str| {
             webhook.name.to_lowercase().contains(text) || webhook.url.to_lowercase().contains(text)
@@ -262,14 +263,14 @@ pub(super) async fn list(
             && group
                 .as_ref()
                 .is_none_or(|group| webhook.group.as_ref() == Some(group))
-            && status.is_none_or(|status| states.status(webhook) == status)
+            && status.is_none_or(|status| known.status(webhook) == status)
             && text.as_deref().is_none_or(has)
     };
     let mut found = all(&view, &sight);
     found.retain(is_meant);
     let next = (found.len() > window.limit).then(|| found[window.limit - 1].name.clone());
     found.truncate(window.limit);
-    let items: Vec<_> = found.iter().map(|webhook| show(webhook, &states)).collect();
+    let items: Vec<_> = found.iter().map(|webhook| show(webhook, &known)).collect();
     Ok(answer::page(items, next))
 }
 

@@ -105,9 +105,12 @@ fn new_secret(scheme: &str) -> Result<String, Problem> {
     let mut bytes = [0; SECRET_BYTES];
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| Problem::internal())?;
-    let hexadecimal = || bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(match scheme {
-        SEVERAL => format!("whsec_{}", STANDARD.encode(bytes)),
-        _ => hexadecimal(),
-    })
+    if scheme == SEVERAL {
+        return Ok(format!("whsec_{}", STANDARD.encode(bytes)));
+    }
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
+    let digits = bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+    Ok(digits.collect())
 }

@@ -68,11 +68,8 @@ async fn tried(webhook: &Webhook) -> Result<Value, Problem> {
     let sent = timeout(DEADLINE, client.deliver(events)).await;
     let outcome = sent.unwrap_or_else(|_| Outcome::Retry(Class::Timeout.into()));
     let latency_ms = began.elapsed().as_secs_f64() * 1_000.0;
-    Ok(told(
-        &outcome,
-        (latency_ms * 1_000.0).round() / 1_000.0,
-        request,
-    ))
+    let latency_ms = (latency_ms * 1_000.0).round() / 1_000.0;
+    Ok(told(&outcome, latency_ms, request.as_ref()))
 }
 
 /// Returns an event that the first rule of a webhook takes.
@@ -83,7 +80,7 @@ fn example(webhook: &Webhook) -> Event {
     }
 }
 
-fn told(outcome: &Outcome, latency_ms: f64, request: Option<Value>) -> Value {
+fn told(outcome: &Outcome, latency_ms: f64, request: Option<&Value>) -> Value {
     let (name, failure) = match outcome {
         Outcome::Delivered => ("delivered", None),
         Outcome::Retry(failure) => ("retry", Some(failure)),
@@ -119,9 +116,10 @@ fn shown(webhook: &Webhook, preview: &Preview) -> Value {
 fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let mut shown: Map<String, Value> = Map::new();
     for (name, value) in headers {
-        let text = match value.is_sensitive() {
-            true => "***".to_owned(),
-            false => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        let text = if value.is_sensitive() {
+            "***".to_owned()
+        } else {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
         };
         match shown.entry(name.as_str()).or_insert(Value::Null) {
             Value::Array(values) => values.push(text.into()),
