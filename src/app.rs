@@ -11,6 +11,7 @@
 mod builder;
 mod publishing;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,8 +108,8 @@ pub struct App {
     registrar: Option<Registrar>,
     publishing: Publishing,
     /// Ends the admin API when dropped.
-    serving: Option<Serving>,
-    admin_address: Option<std::net::SocketAddr>,
+    serving: Serving,
+    admin_addresses: (Option<SocketAddr>, Option<SocketAddr>),
     closing: CancellationToken,
 }
 
@@ -128,8 +129,8 @@ impl App {
     pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
         let catalogue = Arc::new(Catalogue::at_start(config.clone())?);
         let config = &*catalogue.view().config;
-        let admin = config.admin.listen.map(Admin::bind).transpose()?;
-        let admin_address = admin.as_ref().map(Admin::address);
+        let admin = Admin::bind(&config.admin)?;
+        let admin_addresses = (admin.address(), admin.metrics_address());
         let mut receivers = Vec::new();
         for webhook in &config.webhooks {
             receivers.push(receiver(webhook.clone())?);
@@ -148,23 +149,23 @@ impl App {
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
         let (publisher, publishing) = builder.publishing(&spool);
-        let serving = match admin {
-            Some(admin) => Some(admin.serve(admin::Parts {
-                registry,
-                health: health.clone(),
-                dir: match &config.spool.backend {
-                    Backend::Sqlite { dir } => Some(dir.clone()),
-                    Backend::Memory => None,
-                },
-                configured: Configured {
-                    catalogue,
-                    publisher,
-                    activities: builder.activities.clone(),
-                },
-                control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
-            })?),
-            None => None,
-        };
+        let serving = admin.serve(admin::Parts {
+            registry,
+            health: health.clone(),
+            dir: match &config.spool.backend {
+                Backend::Sqlite { dir } => Some(dir.clone()),
+                Backend::Memory => None,
+            },
+            spool: spool.clone(),
+            events: builder.intake.clone(),
+            broker: config.broker.url.to_string(),
+            configured: Configured {
+                catalogue,
+                publisher,
+                activities: builder.activities.clone(),
+            },
+            control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
+        })?;
         Ok(Self {
             health,
             grace: config.shutdown_grace,
@@ -177,7 +178,7 @@ impl App {
             registrar,
             publishing,
             serving,
-            admin_address,
+            admin_addresses,
             closing: builder.closing,
         })
     }
@@ -190,8 +191,14 @@ impl App {
 
     /// Returns where the admin API listens, if it does.
     #[must_use]
-    pub fn admin_address(&self) -> Option<std::net::SocketAddr> {
-        self.admin_address
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_addresses.0
+    }
+
+    /// Returns where metrics alone are served, if they are.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.admin_addresses.1
     }
 
     /// Runs until `stop`, then stops in order.

@@ -14,7 +14,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
-use super::{Api, Problem, clients, devices, groups, probes, webhooks};
+use super::{
+    Api, Problem, clients, dead_letters, devices, groups, openapi, probes, reload, status, switch,
+    tokens, webhooks,
+};
 use crate::spool::store::Role;
 
 use Limited::{Confined, Refused};
@@ -49,6 +52,19 @@ fn list() -> Vec<Route> {
         get("/live", OPEN, Confined, probes::live),
         get("/ready", OPEN, Confined, probes::ready),
         get("/metrics", VIEWER, Refused, probes::metrics),
+        get("/openapi.json", OPEN, Confined, openapi::document),
+        get("/status", VIEWER, Confined, status::show),
+        get("/whoami", Needs::Token, Confined, tokens::whoami),
+        get("/tokens", ADMIN, Refused, tokens::list),
+        post("/tokens", ADMIN, Refused, tokens::create),
+        delete("/tokens/{id}", ADMIN, Refused, tokens::remove),
+        post("/webhooks/{id}/enable", OPERATOR, Confined, switch::enable),
+        post(
+            "/webhooks/{id}/disable",
+            OPERATOR,
+            Confined,
+            switch::disable,
+        ),
         get("/devices", VIEWER, Refused, devices::list),
         get("/devices/{client_id}", VIEWER, Refused, devices::show),
         delete("/devices/{client_id}", OPERATOR, Refused, devices::remove),
@@ -76,6 +92,21 @@ fn list() -> Vec<Route> {
             Confined,
             clients::webhooks,
         ),
+        get("/dead-letters", VIEWER, Confined, dead_letters::list),
+        get("/dead-letters/{id}", VIEWER, Confined, dead_letters::show),
+        post(
+            "/dead-letters/replay",
+            OPERATOR,
+            Confined,
+            dead_letters::replay,
+        ),
+        post(
+            "/dead-letters/drop",
+            OPERATOR,
+            Confined,
+            dead_letters::discard,
+        ),
+        post("/reload", ADMIN, Refused, reload::reload),
     ]
 }
 
@@ -96,15 +127,26 @@ macro_rules! methods {
 
 methods! {
     get GET;
-    delete DELETE;
     post POST;
     put PUT;
+    delete DELETE;
 }
 
 /// Returns what is known of every route.
 #[must_use]
 pub fn routes() -> Vec<Entry> {
     list().into_iter().map(|route| route.entry).collect()
+}
+
+/// Returns what serves machines without asking who they are, on a listener of its own.
+pub(super) fn metrics_router(api: &Arc<Api>) -> Router {
+    Router::new()
+        .route("/live", on(MethodFilter::GET, probes::live))
+        .route("/ready", on(MethodFilter::GET, probes::ready))
+        .route("/metrics", on(MethodFilter::GET, probes::metrics))
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(Arc::clone(api))
 }
 
 /// Returns what serves all routes.
@@ -128,7 +170,7 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
 }
 
 async fn nothing() -> Problem {
-    Problem::not_found("there is nothing under this path; see /openapi.json")
+    Problem::not_found("there is nothing under this path")
 }
 
 async fn not_allowed() -> Problem {

@@ -39,7 +39,7 @@ pub(super) struct Builder<'a> {
     tls: Option<Arc<ClientConfig>>,
     rules: Arc<Rules>,
     own: OwnClients,
-    intake: intake::Metrics,
+    pub(super) intake: intake::Metrics,
     publishers: Publishers,
     connections: mqtt::MetricsFamily,
     watched: Vec<Watched>,

@@ -7,7 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
 //!
-//! `dead-letters`, `devices`, `spool` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! `dead-letters`, `devices`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
@@ -19,6 +19,7 @@ mod place;
 mod run;
 mod spool;
 mod time;
+mod tokens;
 mod webhooks;
 
 use std::io::IsTerminal as _;
@@ -74,6 +75,8 @@ enum Command {
     Devices(devices::Arguments),
     /// Say what waits on disk.
     Spool(spool::Arguments),
+    /// Make, list or remove tokens of the admin API.
+    Tokens(tokens::Arguments),
     /// List, enable or disable webhooks.
     Webhooks(webhooks::Arguments),
 }
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
         Command::Devices(arguments) => devices::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
+        Command::Tokens(arguments) => tokens::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
     }
 }
