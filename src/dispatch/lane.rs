@@ -25,7 +25,7 @@ use super::turns::{Turn, Turns};
 use super::{Config, Metrics, Notify};
 use crate::retry::breaker::{Admission, Attempt, Breaker};
 use crate::rule::WebhookIndex;
-use crate::sink::{Outcome, Sink};
+use crate::sink::{Report, Sink};
 use crate::spool::store::WebhookState;
 use crate::spool::{Delivery, Queue, Spool};
 
@@ -70,7 +70,7 @@ struct Done {
     slot: Option<Slot>,
     attempt: Attempt,
     is_probe: bool,
-    outcome: Outcome,
+    report: Report,
     took: Duration,
 }
 
@@ -237,7 +237,7 @@ impl Lane {
         self.metrics.started();
         Some(async move {
             let started = Instant::now();
-            let outcome = match parcel.as_slice() {
+            let report = match parcel.as_slice() {
                 [one] => {
                     sink.deliver(std::slice::from_ref(one.delivery.event()))
                         .await
@@ -254,7 +254,7 @@ impl Lane {
                 slot,
                 attempt,
                 is_probe,
-                outcome,
+                report,
                 took,
             }
         })

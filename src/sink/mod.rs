@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::event::Event;
 
 /// A future that a sink returns.
-pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+pub type Attempt<'a> = Pin<Box<dyn Future<Output = Report> + Send + 'a>>;
 
 /// A receiver of events.
 pub trait Sink: Send + Sync {
@@ -33,7 +35,8 @@ where
     /// several is tried again in halves, as it has not seen all: those that it has taken come twice.
     fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a> {
         if let [event] = events {
-            return Box::pin(self(Arc::clone(event)));
+            let answer = self(Arc::clone(event));
+            return Box::pin(async move { answer.await.into() });
         }
         Box::pin(async move {
             for event in events {
@@ -41,13 +44,40 @@ where
                     Outcome::Delivered => {}
                     Outcome::Rejected(failure) => {
                         let class = Class::Other;
-                        return Outcome::Rejected(Failure { class, ..failure });
+                        return Outcome::Rejected(Failure { class, ..failure }).into();
                     }
-                    retry @ Outcome::Retry(_) => return retry,
+                    retry @ Outcome::Retry(_) => return retry.into(),
                 }
             }
-            Outcome::Delivered
+            Outcome::Delivered.into()
         })
+    }
+}
+
+/// What came of an attempt, and what the receiver answered, for those who look into deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The status code of the answer; `None` if there was none, or the sink is not HTTP.
+    pub status: Option<u16>,
+    /// The beginning of the answer's body, at most [`RESPONSE_BYTES`](Self::RESPONSE_BYTES) of it. May share a
+    /// larger buffer: who keeps it copies it.
+    pub response: Bytes,
+}
+
+impl Report {
+    /// The most of an answer's body that is told.
+    pub const RESPONSE_BYTES: usize = 1_024;
+}
+
+impl From<Outcome> for Report {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            status: None,
+            response: Bytes::new(),
+        }
     }
 }
 
@@ -199,7 +229,7 @@ mod tests {
         let events = [event(), event()];
         let alone = reject.deliver(&events[..1]).await;
         let together = reject.deliver(&events).await;
-        let rejected = |class| Outcome::Rejected(Failure::from(class));
+        let rejected = |class| Report::from(Outcome::Rejected(Failure::from(class)));
         assert_eq!(alone, rejected(Class::Status(404)));
         assert_eq!(together, rejected(Class::Other));
     }

@@ -45,9 +45,9 @@ impl Lane {
         self.count(&done);
         for turn in &done.parcel {
             self.log
-                .attempt_ended(&turn.delivery, &done.outcome, done.took);
+                .attempt_ended(&turn.delivery, &done.report.outcome, done.took);
         }
-        let change = match &done.outcome {
+        let change = match &done.report.outcome {
             // Nothing was sent, so nothing is known of the receiver.
             Outcome::Rejected(failure) if failure.class == Class::Request => {
                 self.breaker.abandoned(done.attempt);
@@ -64,7 +64,7 @@ impl Lane {
             self.log.breaker_changed(change);
             self.metrics.breaker_open(!self.breaker.is_closed());
         }
-        match &done.outcome {
+        match &done.report.outcome {
             Outcome::Delivered => {
                 for turn in done.parcel {
                     self.delivered(turn);
@@ -79,7 +79,7 @@ impl Lane {
                     now: Timestamp::now(),
                     random: rand::random(),
                 };
-                let is_rejected = matches!(done.outcome, Outcome::Rejected(_));
+                let is_rejected = matches!(done.report.outcome, Outcome::Rejected(_));
                 for turn in done.parcel {
                     match (is_rejected, done.is_probe) {
                         (true, _) => self.rejected(turn, &failed),
@@ -93,10 +93,9 @@ impl Lane {
 
     /// Counts an attempt, unless no request could be made: that is none, and costs none of the limit.
     fn count(&mut self, done: &Done) {
-        let is_none =
-            matches!(&done.outcome, Outcome::Rejected(failure) if failure.class == Class::Request);
+        let is_none = matches!(&done.report.outcome, Outcome::Rejected(failure) if failure.class == Class::Request);
         if !is_none {
-            self.metrics.ended(&done.outcome, done.took);
+            self.metrics.ended(&done.report.outcome, done.took);
             return;
         }
         self.metrics.abandoned();
