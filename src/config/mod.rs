@@ -14,6 +14,7 @@ mod body;
 mod complaint;
 mod credential;
 mod debounce;
+mod delivery_log;
 mod devices;
 mod guard;
 pub mod hocon;
@@ -71,6 +72,8 @@ pub struct Config {
     pub spool: crate::spool::Config,
     /// Which clients are remembered.
     pub devices: crate::devices::Config,
+    /// What of deliveries is remembered.
+    pub delivery_log: crate::delivery_log::Config,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
@@ -158,6 +161,7 @@ impl Config {
             admin: Admin::default(),
             spool: crate::spool::Config::default(),
             devices: crate::devices::Config::default(),
+            delivery_log: crate::delivery_log::Config::default(),
             notify: Notify::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),

@@ -17,7 +17,8 @@ use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
 use super::{
-    Config, credential, debounce, devices, nanomq, plugin, reason, retry, secret, spool, webhook,
+    Config, credential, debounce, delivery_log, devices, nanomq, plugin, reason, retry, secret,
+    spool, webhook,
 };
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
@@ -102,6 +103,9 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     }
     if let Some(section) = root.section("devices") {
         devices::read(section, &mut config.devices);
+    }
+    if let Some(section) = root.section("delivery_log") {
+        delivery_log::read(section, config);
     }
     if let Some(section) = root.section("notify") {
         notify(section, config);

@@ -23,6 +23,7 @@ use super::record::Record;
 use super::schedule::Schedule;
 use super::turns::{Turn, Turns};
 use super::{Config, Metrics, Notify};
+use crate::delivery_log::Recorder;
 use crate::retry::breaker::{Admission, Attempt, Breaker};
 use crate::rule::WebhookIndex;
 use crate::sink::{Report, Sink};
@@ -51,6 +52,8 @@ pub struct Lane {
     is_enabled: bool,
     notify: Notify,
     metrics: Metrics,
+    /// Remembers attempts.
+    recorder: Recorder,
     log: Log,
 }
 
@@ -71,6 +74,7 @@ struct Done {
     attempt: Attempt,
     is_probe: bool,
     report: Report,
+    ended: Instant,
     took: Duration,
 }
 
@@ -81,7 +85,7 @@ impl Lane {
         webhook: WebhookIndex,
         sink: Arc<dyn Sink>,
         (spool, mut queue): (Spool, Queue),
-        metrics: Metrics,
+        (metrics, recorder): (Metrics, Recorder),
         notify: Notify,
     ) -> Self {
         let breaker = Breaker::new(config.breaker.clone(), config.retry.retry_after_max);
@@ -106,6 +110,7 @@ impl Lane {
             is_enabled: state.is_enabled(),
             notify,
             metrics,
+            recorder,
         }
     }
 
@@ -248,14 +253,15 @@ impl Lane {
                     sink.deliver(&events).await
                 }
             };
-            let took = started.elapsed();
+            let ended = Instant::now();
             Done {
                 parcel,
                 slot,
                 attempt,
                 is_probe,
                 report,
-                took,
+                ended,
+                took: ended.duration_since(started),
             }
         })
     }

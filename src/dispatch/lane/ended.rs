@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Done, Lane};
+use crate::delivery_log::{Ended, Ending};
 use crate::dispatch::gather::Parcel;
 use crate::dispatch::notice;
 use crate::dispatch::turns::Turn;
@@ -26,6 +27,7 @@ const OF_THE_CONTENT: [u16; 3] = [413, 400, 422];
 /// What an attempt that failed means for all its deliveries alike.
 struct Failed<'a> {
     failure: &'a Failure,
+    ended: Ended<'a>,
     now: Timestamp,
     /// From 0 to 1: what has failed together is tried again together, as far as schedules allow.
     random: f64,
@@ -64,18 +66,28 @@ impl Lane {
             self.log.breaker_changed(change);
             self.metrics.breaker_open(!self.breaker.is_closed());
         }
+        let ended = Ended {
+            report: &done.report,
+            at: done.ended,
+            took: done.took,
+        };
         match &done.report.outcome {
             Outcome::Delivered => {
                 for turn in done.parcel {
+                    self.remember(&turn, Ending::Delivered, &ended);
                     self.delivered(turn);
                 }
             }
             Outcome::Rejected(failure) if is_of_the_batch(failure) && done.parcel.len() > 1 => {
+                for turn in &done.parcel {
+                    self.remember(turn, Ending::Retry, &ended);
+                }
                 self.split(done.parcel);
             }
             Outcome::Rejected(failure) | Outcome::Retry(failure) => {
                 let failed = Failed {
                     failure,
+                    ended,
                     now: Timestamp::now(),
                     random: rand::random(),
                 };
@@ -89,6 +101,13 @@ impl Lane {
                 }
             }
         }
+    }
+
+    fn remember(&mut self, turn: &Turn, ending: Ending, ended: &Ended<'_>) {
+        let delivery = &turn.delivery;
+        let number = delivery.failures.saturating_add(1);
+        self.recorder
+            .record(delivery.event(), number, ending, ended);
     }
 
     /// Counts an attempt, unless no request could be made: that is none, and costs none of the limit.
@@ -133,6 +152,7 @@ impl Lane {
 
     fn rejected(&mut self, mut turn: Turn, failed: &Failed<'_>) {
         let Failed { failure, now, .. } = *failed;
+        self.remember(&turn, Ending::Rejected, &failed.ended);
         if failure.class != Class::Request {
             self.note_failure(failure, now);
         }
@@ -153,6 +173,7 @@ impl Lane {
     /// The receiver is still down: the delivery has not had its attempt.
     fn probe_failed(&mut self, turn: Turn, failed: &Failed<'_>) {
         let Failed { failure, now, .. } = *failed;
+        self.remember(&turn, Ending::Retry, &failed.ended);
         self.note_failure(failure, now);
         self.disable_at_limit(now);
         let wait = match self.breaker.admits(Instant::now()) {
@@ -169,16 +190,23 @@ impl Lane {
             failure,
             now,
             random,
+            ..
         } = *failed;
         self.note_failure(failure, now);
-        let delivery = &mut turn.delivery;
-        delivery.count_failure(now);
+        let delivery = &turn.delivery;
         let failing_for = delivery
             .first_failed
             .map_or(Duration::ZERO, |first| now.since(first));
-        let failures = delivery.failures;
+        let failures = delivery.failures.saturating_add(1);
         let policy = &self.config.retry;
-        match policy.next(failures, failing_for, failure.retry_after, random) {
+        let next = policy.next(failures, failing_for, failure.retry_after, random);
+        let ending = match next {
+            Next::After(_) => Ending::Retry,
+            Next::GiveUp => Ending::GivenUp,
+        };
+        self.remember(&turn, ending, &failed.ended);
+        turn.delivery.count_failure(now);
+        match next {
             Next::After(wait) => {
                 self.disable_at_limit(now);
                 self.put_off(turn, wait, now);

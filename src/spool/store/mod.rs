@@ -38,6 +38,7 @@ mod replay;
 mod schema;
 mod space;
 mod webhook;
+mod whereabouts;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -48,14 +49,17 @@ use crate::event::Timestamp;
 
 pub use batch::Change;
 pub use bound::DroppedUpTo;
+pub(crate) use column::column;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
 pub use device::{DeviceCounts, DeviceFilter, DeviceRow, Removal};
 pub use error::{Error, OpenError, Unreadable};
+pub(crate) use event::{Columns as EventColumns, read as read_event};
 pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};
 pub use parked::{Key, PutOff};
 pub use space::Space;
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
+pub use whereabouts::Whereabouts;
 
 /// The number of an accepted event; a later event has a higher one.
 ///
