@@ -21,6 +21,7 @@ mod minutes;
 mod query;
 mod queue;
 mod recorder;
+mod replay;
 mod ring;
 mod store;
 mod trace;
@@ -40,8 +41,9 @@ pub use query::{LastHour, Page, Recorded};
 use queue::Queue;
 use recorder::Book;
 pub use recorder::{Ended, Recorder};
-pub use store::Error;
+pub use replay::{Progress, Replay, ReplayError, Source};
 use store::Store;
+pub use store::{Error, Kept};
 pub use trace::{Destination, State, Trace};
 pub use writer::Thread;
 
@@ -170,3 +172,6 @@ fn forget_gone(books: &mut Vec<Arc<Book>>) {
         !goes
     });
 }
+
+#[cfg(test)]
+mod tests;

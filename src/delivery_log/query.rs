@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use super::DeliveryLog;
 use super::attempt::{Attempt, AttemptId, Filter};
 use super::minutes::Minute;
-use super::store::{Error, Kept, Rows, Store};
+use super::store::{Error, Rows, Store};
 use crate::event::Timestamp;
 
 /// Attempts, newest first.
@@ -62,16 +62,6 @@ impl DeliveryLog {
             }
         });
         hour.collect()
-    }
-
-    /// Returns events that were delivered and are kept; see [`Store::kept`].
-    pub(crate) fn kept(
-        &self,
-        filter: &Filter,
-        after: AttemptId,
-        limit: usize,
-    ) -> Result<Vec<Kept>, Error> {
-        self.read(|store| store.kept(filter, after, limit))
     }
 
     fn in_memory(&self, filter: &Filter, before: AttemptId) -> Vec<Attempt> {
@@ -138,17 +128,8 @@ impl Recorded {
         ))
     }
 
-    pub(crate) fn kept(
-        &self,
-        filter: &Filter,
-        after: AttemptId,
-        limit: usize,
-    ) -> Result<Vec<Kept>, Error> {
-        let kept = self
-            .0
-            .as_ref()
-            .map(|store| store.kept(filter, after, limit));
-        kept.unwrap_or(Ok(Vec::new()))
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.0.as_ref()
     }
 }
 

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::attempt::AttemptId;
 
-pub(crate) use read::Kept;
+pub use read::Kept;
 pub(super) use read::Rows;
 
 /// The name of the database.

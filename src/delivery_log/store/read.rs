@@ -15,6 +15,9 @@ use crate::spool::store::{Unreadable, column, read_event};
 /// The most rows that one call looks at.
 const LOOKED_AT: usize = 20_000;
 
+/// So many bytes of kept events are read at a time, and the rest of the last.
+const KEPT_BYTES: usize = 4 << 20;
+
 const SELECT: &str =
     "SELECT a.id, a.at, w.name, a.event_id, a.kind, a.topic, a.number, a.ending, a.status, a.class,
        a.detail, a.latency_us, a.response, a.left_out
@@ -30,10 +33,13 @@ pub(in super::super) struct Rows {
 
 /// An event that was delivered to a webhook, and is kept.
 #[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) attempt: AttemptId,
-    pub(crate) webhook: String,
-    pub(crate) event: Event,
+pub struct Kept {
+    /// The attempt that delivered it.
+    pub attempt: AttemptId,
+    /// The webhook's name.
+    pub webhook: String,
+    /// The event.
+    pub event: Event,
 }
 
 /// What a query asks for, in SQL.
@@ -137,9 +143,13 @@ impl Store {
             .chain([since.into(), limit.into()]);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut kept = Vec::new();
-        while let Some(row) = rows.next()? {
+        let mut kept: Vec<Kept> = Vec::new();
+        let mut bytes = 0;
+        while bytes < KEPT_BYTES
+            && let Some(row) = rows.next()?
+        {
             if let Ok(one) = read_kept(row) {
+                bytes += one.event.size();
                 kept.push(one);
             }
         }

@@ -22,6 +22,7 @@
 //! A store is synchronous and meant for a thread of its own. It decides nothing: what to attempt,
 //! to give up or to drop, and when, is for its caller to say.
 
+mod again;
 mod attributes;
 mod batch;
 mod bound;
