@@ -8,6 +8,7 @@
 //! dead_letters  id -> the event and its last outcome
 //! webhooks      id -> name, state, counts
 //! devices       number -> client identifier, status, when it was seen; removals: those to be forgotten
+//! tokens        id -> name, hash, role              of the admin API
 //! ```
 //!
 //! The key of `deliveries` serves both reads: fresh deliveries in the order in which they were
@@ -38,6 +39,7 @@ mod properties;
 mod replay;
 mod schema;
 mod space;
+mod token;
 mod webhook;
 mod whereabouts;
 
@@ -59,6 +61,7 @@ pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};
 pub use parked::{Key, PutOff};
 pub use space::Space;
+pub use token::{Limit, MAX_TOKENS, Made, NewToken, Role, TokenId, TokenRow};
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
 pub use whereabouts::Whereabouts;
 
