@@ -150,6 +150,8 @@ impl App {
                     Backend::Sqlite { dir } => Some(dir.clone()),
                     Backend::Memory => None,
                 },
+                log: log.clone(),
+                events: spool.tap().clone(),
                 control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
             })?),
             None => None,

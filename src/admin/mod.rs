@@ -15,18 +15,23 @@ mod answer;
 mod auth;
 mod connections;
 pub mod control;
+mod deliveries;
 mod devices;
+mod events;
 mod failures;
 mod fields;
 mod health;
 mod local;
+mod log;
 mod patience;
 mod probes;
 mod problem;
+mod replay;
 mod routes;
 mod segment;
 mod server;
 mod store;
+mod stream;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -38,6 +43,10 @@ use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::delivery_log::DeliveryLog;
+use crate::spool::Passing;
+use crate::tap::Tap;
+
 use auth::Tokens;
 
 pub use access::{Caller, Limited, Needs, Sight, audit};
@@ -46,6 +55,7 @@ pub use auth::new_token;
 pub use control::Control;
 pub use fields::{Body, Fields, OptionalBody, Query};
 pub use health::{Health, Watched};
+pub use log::LogHandle;
 pub use problem::{Flaw, Problem};
 pub use routes::{Entry, routes};
 pub use segment::Segment;
@@ -89,6 +99,10 @@ pub struct Parts {
     pub health: Health,
     /// Where the spool's database is; `None` for a spool in memory.
     pub dir: Option<PathBuf>,
+    /// What is remembered of deliveries.
+    pub log: DeliveryLog,
+    /// Accepted events, as they are.
+    pub events: Tap<Passing>,
     /// The data path.
     pub control: Arc<dyn Control>,
 }
@@ -99,6 +113,10 @@ pub struct Api {
     health: Health,
     /// The spool's database.
     pub store: StoreHandle,
+    /// What is remembered of deliveries.
+    pub log: LogHandle,
+    /// Accepted events, as they are.
+    pub events: Tap<Passing>,
     /// The data path.
     pub control: Arc<dyn Control>,
     tokens: Tokens,
@@ -140,6 +158,8 @@ impl Admin {
             registry: parts.registry,
             health: parts.health,
             store: StoreHandle::new(parts.dir),
+            log: LogHandle::new(parts.log),
+            events: parts.events,
             control: parts.control,
             tokens: Tokens::default(),
             trusts_loopback: local::is_loopback(self.address.ip()),

@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
-use super::{Api, Problem, devices, probes};
+use super::{Api, Problem, deliveries, devices, events, probes, replay};
 use crate::spool::store::Role;
 
 use Limited::{Confined, Refused};
@@ -47,6 +47,12 @@ fn list() -> Vec<Route> {
         get("/live", OPEN, Confined, probes::live),
         get("/ready", OPEN, Confined, probes::ready),
         get("/metrics", VIEWER, Refused, probes::metrics),
+        get("/metrics/summary", VIEWER, Confined, deliveries::summary),
+        get("/deliveries", VIEWER, Confined, deliveries::list),
+        get("/deliveries/stream", VIEWER, Confined, deliveries::stream),
+        get("/events/stream", VIEWER, Confined, events::stream),
+        get("/events/{id}", VIEWER, Confined, events::show),
+        post("/replay", OPERATOR, Confined, replay::replay),
         get("/devices", VIEWER, Refused, devices::list),
         get("/devices/{client_id}", VIEWER, Refused, devices::show),
         delete("/devices/{client_id}", OPERATOR, Refused, devices::remove),
@@ -71,6 +77,7 @@ macro_rules! methods {
 methods! {
     get GET;
     delete DELETE;
+    post POST;
 }
 
 /// Returns what is known of every route.
