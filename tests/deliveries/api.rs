@@ -157,7 +157,8 @@ async fn where_an_event_went_is_told_for_every_webhook() {
 
 #[tokio::test]
 async fn a_page_is_followed_by_the_next_while_attempts_come_in() {
-    let setup = start(WEBHOOK).await;
+    // One connection, so that attempts end in their order.
+    let setup = start(&format!("{WEBHOOK}pool_size = 1\n")).await;
     setup.receiver.set_script(by_target);
     for number in 0..30 {
         setup.publish(&format!("ok/{number}"), "x").await;
