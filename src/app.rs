@@ -29,6 +29,7 @@ use crate::admin::control::Fixed;
 use crate::admin::{self, Admin, Configured, Health, Serving};
 use crate::catalogue::{self, Catalogue};
 use crate::config::Config;
+use crate::delivery_log::{self, DeliveryLog};
 use crate::devices::Registrar;
 use crate::dispatch::{Lane, Shaping};
 use crate::intake::{Lifecycle, Messages, Probe};
@@ -101,6 +102,8 @@ pub struct App {
     grace: Duration,
     spool: Spool,
     spool_thread: spool::Thread,
+    log: DeliveryLog,
+    log_thread: delivery_log::Thread,
     lanes: Vec<Lane>,
     messages: Vec<Connection<Messages>>,
     lifecycle: Option<(Connection<Lifecycle>, Probe)>,
@@ -143,7 +146,8 @@ impl App {
         let metrics = spool::MetricsFamily::new(&mut registry);
         let (spool, spool_thread, queues) = Spool::open(&config.spool, &webhooks, metrics)?;
         let announcer = builder.announcer();
-        let lanes = builder.lanes(receivers, &spool, queues, &mut registry);
+        let (log, log_thread) = delivery_log(config, &mut registry);
+        let lanes = builder.lanes(receivers, &spool, queues, (&log, &mut registry));
         let messages = builder.messages(&spool);
         let registrar = builder.registrar(&spool, &mut registry);
         let lifecycle = builder.lifecycle(&spool);
@@ -157,7 +161,9 @@ impl App {
                 Backend::Memory => None,
             },
             spool: spool.clone(),
-            events: builder.intake.clone(),
+            log: log.clone(),
+            events: spool.tap().clone(),
+            came_in: builder.intake.clone(),
             broker: config.broker.url.to_string(),
             configured: Configured {
                 catalogue,
@@ -171,6 +177,8 @@ impl App {
             grace: config.shutdown_grace,
             spool,
             spool_thread,
+            log,
+            log_thread,
             lanes,
             messages,
             lifecycle,
@@ -187,6 +195,12 @@ impl App {
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// Returns what is remembered of deliveries.
+    #[must_use]
+    pub fn delivery_log(&self) -> &DeliveryLog {
+        &self.log
     }
 
     /// Returns where the admin API listens, if it does.
@@ -248,10 +262,24 @@ impl App {
         drain(&mut connections).await;
         drop(self.serving);
         // A disk that hangs must not keep a second signal from being heard.
-        let thread = self.spool_thread;
-        let _ = tokio::task::spawn_blocking(move || thread.close()).await;
+        let (log, thread) = (self.log_thread, self.spool_thread);
+        let close = move || {
+            log.close();
+            thread.close();
+        };
+        let _ = tokio::task::spawn_blocking(close).await;
         ended
     }
+}
+
+/// Opens the log in the spool's directory, if that is on disk.
+fn delivery_log(config: &Config, registry: &mut Registry) -> (DeliveryLog, delivery_log::Thread) {
+    let dir = match &config.spool.backend {
+        Backend::Sqlite { dir } => Some(dir.as_path()),
+        Backend::Memory => None,
+    };
+    let metrics = delivery_log::Metrics::new(registry);
+    DeliveryLog::open(config.delivery_log.clone(), dir, metrics)
 }
 
 fn say_what_waits(spool: &Spool) {

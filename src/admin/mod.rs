@@ -18,24 +18,29 @@ mod connections;
 pub mod control;
 mod dead_letters;
 mod definitions;
+mod deliveries;
 mod devices;
 pub mod event;
+mod events;
 mod failures;
 mod fields;
 mod groups;
 mod health;
 mod local;
+mod log;
 mod openapi;
 mod patience;
 mod probes;
 mod problem;
 pub mod publish;
 mod reload;
+mod replay;
 mod routes;
 mod segment;
 mod server;
 mod status;
 mod store;
+mod stream;
 mod switch;
 mod tokens;
 mod webhooks;
@@ -50,6 +55,10 @@ use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+use crate::delivery_log::DeliveryLog;
+use crate::spool::Passing;
+use crate::tap::Tap;
+
 use auth::Tokens;
 
 use crate::event::Timestamp;
@@ -63,6 +72,7 @@ pub use auth::new_token;
 pub use control::Control;
 pub use fields::{Body, Fields, OptionalBody, Query};
 pub use health::{Health, Watched};
+pub use log::LogHandle;
 pub use problem::{Flaw, Problem};
 pub use publish::Configured;
 pub use routes::{Entry, routes};
@@ -141,9 +151,13 @@ pub struct Parts {
     /// What waits.
     pub spool: Spool,
     /// Counts of what came in.
-    pub events: intake::Metrics,
+    pub came_in: intake::Metrics,
     /// The broker's URL, without what is secret.
     pub broker: String,
+    /// What is remembered of deliveries.
+    pub log: DeliveryLog,
+    /// Accepted events, as they are.
+    pub events: Tap<Passing>,
     /// The data path.
     pub control: Arc<dyn Control>,
     /// What is configured, and the ways to and from it.
@@ -155,11 +169,15 @@ pub struct Api {
     registry: Registry,
     health: Health,
     spool: Spool,
-    events: intake::Metrics,
+    came_in: intake::Metrics,
     broker: String,
     started_at: Timestamp,
     /// The spool's database.
     pub store: StoreHandle,
+    /// What is remembered of deliveries.
+    pub log: LogHandle,
+    /// Accepted events, as they are.
+    pub events: Tap<Passing>,
     /// The data path.
     pub control: Arc<dyn Control>,
     /// What is configured, and the ways to and from it.
@@ -220,10 +238,12 @@ impl Admin {
             registry: parts.registry,
             health: parts.health,
             spool: parts.spool,
-            events: parts.events,
+            came_in: parts.came_in,
             broker: parts.broker,
             started_at: Timestamp::now(),
             store: StoreHandle::new(parts.dir),
+            log: LogHandle::new(parts.log),
+            events: parts.events,
             control: parts.control,
             configured: parts.configured,
             tokens: Tokens::default(),

@@ -15,8 +15,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
 use super::{
-    Api, Problem, clients, dead_letters, devices, groups, openapi, probes, reload, status, switch,
-    tokens, webhooks,
+    Api, Problem, clients, dead_letters, deliveries, devices, events, groups, openapi, probes,
+    reload, replay, status, switch, tokens, webhooks,
 };
 use crate::spool::store::Role;
 
@@ -65,6 +65,12 @@ fn list() -> Vec<Route> {
             Confined,
             switch::disable,
         ),
+        get("/metrics/summary", VIEWER, Confined, deliveries::summary),
+        get("/deliveries", VIEWER, Confined, deliveries::list),
+        get("/deliveries/stream", VIEWER, Confined, deliveries::stream),
+        get("/events/stream", VIEWER, Confined, events::stream),
+        get("/events/{id}", VIEWER, Confined, events::show),
+        post("/replay", OPERATOR, Confined, replay::replay),
         get("/devices", VIEWER, Refused, devices::list),
         get("/devices/{client_id}", VIEWER, Refused, devices::show),
         delete("/devices/{client_id}", OPERATOR, Refused, devices::remove),

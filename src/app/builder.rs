@@ -17,6 +17,7 @@ use crate::admin::publish::Publisher;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
+use crate::delivery_log::DeliveryLog;
 use crate::devices::{self, Registrar};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
@@ -89,7 +90,7 @@ impl<'a> Builder<'a> {
         receivers: Vec<Receiver>,
         spool: &Spool,
         queues: Vec<Queue>,
-        registry: &mut Registry,
+        (log, registry): (&DeliveryLog, &mut Registry),
     ) -> Vec<Lane> {
         let metrics = dispatch::MetricsFamily::new(registry);
         self.activities = metrics.activities();
@@ -102,7 +103,7 @@ impl<'a> Builder<'a> {
         let publish = self.publish.take().map(|queue| (queue, unpublished));
         let notify = notify(Arc::clone(&self.rules), spool.clone(), publish);
         let lane = |(webhook, (receiver, queue)): (usize, (Receiver, Queue))| {
-            let metrics = metrics.of(&receiver.name);
+            let records = (metrics.of(&receiver.name), log.recorder(&receiver.name));
             let config = dispatch::Config {
                 name: receiver.name,
                 concurrency: receiver.concurrency,
@@ -113,7 +114,7 @@ impl<'a> Builder<'a> {
             };
             let spooled = (spool.clone(), queue);
             let notify = Arc::clone(&notify);
-            Lane::new(config, webhook, receiver.sink, spooled, metrics, notify)
+            Lane::new(config, webhook, receiver.sink, spooled, records, notify)
         };
         receivers
             .into_iter()

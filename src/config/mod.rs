@@ -15,6 +15,7 @@ mod body;
 mod complaint;
 mod credential;
 mod debounce;
+mod delivery_log;
 mod devices;
 pub mod group;
 mod guard;
@@ -78,6 +79,8 @@ pub struct Config {
     pub devices: crate::devices::Config,
     /// The scopes that webhooks share, in the order of the file.
     pub groups: Vec<Group>,
+    /// What of deliveries is remembered.
+    pub delivery_log: crate::delivery_log::Config,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
@@ -177,6 +180,7 @@ impl Config {
             spool: crate::spool::Config::default(),
             devices: crate::devices::Config::default(),
             groups: Vec::new(),
+            delivery_log: crate::delivery_log::Config::default(),
             notify: Notify::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),

@@ -16,8 +16,8 @@ use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
 use super::{
-    Config, Group, admin, credential, debounce, devices, group, json::Surroundings, masked, nanomq,
-    plugin, reason, retry, secret, spool, webhook,
+    Config, Group, admin, credential, debounce, delivery_log, devices, group, json::Surroundings,
+    masked, nanomq, plugin, reason, retry, secret, spool, webhook,
 };
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
@@ -112,6 +112,9 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     }
     if let Some(section) = root.section("devices") {
         devices::read(section, &mut config.devices);
+    }
+    if let Some(section) = root.section("delivery_log") {
+        delivery_log::read(section, config);
     }
     if let Some(section) = root.section("notify") {
         notify(section, config);

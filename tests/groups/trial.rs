@@ -29,6 +29,7 @@ async fn a_trial_shows_what_was_sent_and_what_came_of_it() {
     assert_eq!(got.target(), "/file");
     assert_eq!(got.header("x-api-key").as_deref(), Some("sesame-of-file"));
     assert_eq!(got.text(), body);
+    assert_eq!(tried["status"], 200);
 
     setup.receiver.set(Behaviour::Status(404));
     let tried = api

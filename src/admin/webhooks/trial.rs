@@ -17,7 +17,7 @@ use crate::admin::{Api, Caller, Problem, Query, Segment, answer};
 use crate::config::Webhook;
 use crate::event::{Event, Kind, TopicFilter};
 use crate::http::{Client, Preview};
-use crate::sink::{Class, Events, Failure, Outcome, Sink as _};
+use crate::sink::{Class, Events, Failure, Outcome, Report, Sink as _};
 
 /// How long a trial may take, whatever the webhook's timeout is.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -66,10 +66,10 @@ async fn tried(webhook: &Webhook) -> Result<Value, Problem> {
     let began = Instant::now();
     let events = Events::from_elem(event, 1);
     let sent = timeout(DEADLINE, client.deliver(events)).await;
-    let outcome = sent.unwrap_or_else(|_| Outcome::Retry(Class::Timeout.into()));
+    let report = sent.unwrap_or_else(|_| Outcome::Retry(Class::Timeout.into()).into());
     let latency_ms = began.elapsed().as_secs_f64() * 1_000.0;
     let latency_ms = (latency_ms * 1_000.0).round() / 1_000.0;
-    Ok(told(&outcome, latency_ms, request.as_ref()))
+    Ok(told(&report, latency_ms, request.as_ref()))
 }
 
 /// Returns an event that the first rule of a webhook takes.
@@ -80,25 +80,21 @@ fn example(webhook: &Webhook) -> Event {
     }
 }
 
-fn told(outcome: &Outcome, latency_ms: f64, request: Option<&Value>) -> Value {
-    let (name, failure) = match outcome {
+fn told(report: &Report, latency_ms: f64, request: Option<&Value>) -> Value {
+    let (name, failure) = match &report.outcome {
         Outcome::Delivered => ("delivered", None),
         Outcome::Retry(failure) => ("retry", Some(failure)),
         Outcome::Rejected(failure) => ("rejected", Some(failure)),
     };
-    let status = failure.and_then(|failure| match failure.class {
-        Class::Status(status) => Some(status),
-        _ => None,
-    });
     let detail = |failure: &Failure| failure.detail.clone();
     json!({
         "outcome": name,
-        "status": status,
+        "status": report.status,
         "class": failure.map(|failure| failure.class.as_str()),
         "detail": failure.map(detail).filter(|detail| !detail.is_empty()),
         "latency_ms": latency_ms,
         "request": request,
-        "response": Value::Null,
+        "response": report.status.map(|_| json!({"body": body(&report.response)})),
     })
 }
 

@@ -24,6 +24,7 @@
 //! A store is synchronous and meant for a thread of its own. It decides nothing: what to attempt,
 //! to give up or to drop, and when, is for its caller to say.
 
+mod again;
 mod attributes;
 mod batch;
 mod bound;
@@ -42,6 +43,7 @@ mod schema;
 mod space;
 mod token;
 mod webhook;
+mod whereabouts;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -52,16 +54,19 @@ use crate::event::Timestamp;
 
 pub use batch::Change;
 pub use bound::DroppedUpTo;
+pub(crate) use column::column;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
 pub use definition::{Activity, Defines, Definition, MAX_DEFINITIONS};
 pub use device::{DeviceCounts, DeviceFilter, DeviceRow, Removal};
 pub use error::{Error, OpenError, Unreadable};
+pub(crate) use event::{Columns as EventColumns, read as read_event};
 pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};
 pub use parked::{Key, PutOff};
 pub use space::Space;
 pub use token::{Limit, MAX_TOKENS, Made, NewToken, Role, TokenId, TokenRow};
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
+pub use whereabouts::Whereabouts;
 
 /// The number of an accepted event; a later event has a higher one.
 ///

@@ -9,6 +9,7 @@ mod opening;
 mod order;
 mod processes;
 mod round_trip;
+mod whereabouts;
 mod world;
 
 use std::collections::HashSet;
