@@ -8,6 +8,7 @@
 //!
 //! It has a thread and a runtime of its own, so that it answers while the data path is stuck.
 
+pub mod control;
 mod health;
 
 use std::net::{SocketAddr, TcpListener};

@@ -16,6 +16,7 @@ mod dead_letters;
 mod devices;
 mod output;
 mod place;
+mod reload;
 mod run;
 mod spool;
 mod time;
@@ -101,7 +102,11 @@ pub fn main() -> ExitCode {
 
 /// Reads a configuration and writes its problems to standard error.
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    let reading = config::load(path, &hocon::System);
+    usable(path, config::load(path, &hocon::System))
+}
+
+/// Returns a configuration that was read, and writes its problems to standard error.
+fn usable(path: &Path, reading: config::Reading) -> Result<Config, ExitCode> {
     let problems = reading.render(std::io::stderr().is_terminal());
     if !problems.is_empty() {
         eprintln!("{problems}\n");

@@ -106,6 +106,12 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(section) = root.section("notify") {
         notify(section, config);
     }
+    if let Some(mut section) = root.section("reload") {
+        if let Some(watch) = section.bool("watch") {
+            config.reload.watch = watch;
+        }
+        section.finish();
+    }
     let help = "give each webhook a name: `webhooks.<name>`";
     if let Some(section) = root.section_or("webhooks", help) {
         webhooks(&section, context, config);

@@ -8,7 +8,7 @@
 //! One that takes another's place under the same name is admitted before that one leaves, and begins after it is
 //! closed: nothing is lost, nothing comes twice, and nothing overtakes what came before.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use thiserror::Error;
@@ -22,7 +22,7 @@ use super::keeper::Keeper;
 use super::open::in_order;
 use super::stock::Stock;
 use super::store::{self, Key, PutOff, Seq};
-use super::{AtStart, Queue, Spool, Webhook};
+use super::{AtStart, Inner, Queue, Spool, Webhook};
 use crate::rule::WebhookIndex;
 
 /// Why there is no place for a webhook. Nothing has changed.
@@ -105,11 +105,7 @@ impl Spool {
             return;
         };
         let (answer, answered) = oneshot::channel();
-        let mut agenda = journal.lock();
-        agenda.hand_over_of(&self.0, webhook);
-        let request = Request::Close(webhook, answer);
-        agenda.batch.requests.push(request);
-        journal.notify(agenda);
+        journal.request_close(&self.0, webhook, answer);
         // The spool has ended, and so does everything.
         let _ = answered.await;
     }
@@ -146,6 +142,14 @@ impl Spool {
 impl Journal {
     fn request(&self, request: Request) {
         let mut agenda = self.lock();
+        agenda.batch.requests.push(request);
+        self.notify(agenda);
+    }
+
+    fn request_close(&self, spool: &Inner, webhook: WebhookIndex, answer: oneshot::Sender<()>) {
+        let mut agenda = self.lock();
+        agenda.hand_over_of(spool, webhook);
+        let request = Request::Close(webhook, answer);
         agenda.batch.requests.push(request);
         self.notify(agenda);
     }
@@ -189,7 +193,7 @@ impl Keeper {
             Request::Admit(webhook, answer) => {
                 let admitted = match self.store.register(&webhook.name) {
                     Ok(key) => {
-                        let spool = Spool(std::sync::Arc::clone(&self.spool));
+                        let spool = Spool(Arc::clone(&self.spool));
                         spool.place_account(&webhook, Keeping::Durable(key))
                     }
                     Err(error) => return Err((Request::Admit(webhook, answer), error)),

@@ -130,6 +130,12 @@ impl Delivery {
         }
     }
 
+    /// Ends a delivery of a webhook that has gone and is not durable, and counts it as dropped.
+    pub fn discard(self) {
+        self.hold.account.metrics.dropped_stored("removed", 1);
+        self.settle();
+    }
+
     /// Ends the delivery without success. A durable one is kept as a dead letter.
     /// The event is not acknowledged before that is on disk.
     pub fn give_up(self, why: GaveUp, outcome: String, at: Timestamp) {
