@@ -37,11 +37,14 @@ impl fmt::Display for Clash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (what, name) = (self.defines.name(), self.name.escape_debug());
         match &self.why {
-            Why::NameTaken => write!(
-                f,
-                "the {what} `{name}` is in the configuration file, and was made over the API as well; \
-                 rename the one in the file, or delete the other one"
-            ),
+            Why::NameTaken => {
+                write!(
+                    f,
+                    "the {what} `{name}` is in the configuration file, and was made over the API as well; \
+                     rename the one in the file, or delete the other one"
+                )?;
+                self.say_how_to_delete(f)
+            }
             Why::Mistakes(mistakes) => {
                 write!(f, "the {what} `{name}`, which was made over the API, ")?;
                 for (index, mistake) in mistakes.iter().enumerate() {
@@ -51,7 +54,23 @@ impl fmt::Display for Clash {
                         write!(f, " ({help})")?;
                     }
                 }
-                f.write_str("; mend the file, or change or delete it over the API")
+                f.write_str("; mend the file, or change or delete it over the API")?;
+                self.say_how_to_delete(f)
+            }
+        }
+    }
+}
+
+impl Clash {
+    fn say_how_to_delete(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.defines {
+            Defines::Group => Ok(()),
+            Defines::Webhook => {
+                let name = self.name.escape_debug();
+                write!(
+                    f,
+                    " (while mqhook does not run: `mqhook webhooks delete {name}`)"
+                )
             }
         }
     }

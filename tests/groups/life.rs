@@ -256,3 +256,90 @@ async fn a_group_is_made_changed_and_taken_away() {
         .await
         .expect_problem(404, "no such group");
 }
+
+#[tokio::test]
+async fn what_is_refused_is_not_kept_either() {
+    let mut setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let body = json!({
+        "name": "mine",
+        "definition": {
+            "url": format!("{}/mine", setup.receiver.url()),
+            "events": [{"event": "on_device_provisioned"}],
+        },
+    });
+    let refused = api.post("/webhooks", &body).await;
+    refused.expect_problem(409, "devices.enabled");
+    api.get("/webhooks/mine")
+        .await
+        .expect_problem(404, "no such webhook");
+    restart(&mut setup).await;
+    let api = Asker::local(&setup);
+    api.get("/webhooks/mine")
+        .await
+        .expect_problem(404, "no such webhook");
+    api.post("/webhooks", &webhook(&setup, "/mine"))
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn a_file_that_hides_a_webhook_is_refused_and_says_how_to_mend_it() {
+    let mut setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let made = api.post("/webhooks", &webhook(&setup, "/mine")).await;
+    made.expect(201);
+    let file = setup.sidecar.directory().join("mqhook.toml");
+    let before = std::fs::read_to_string(&file).expect("the file is there");
+    let hiding = format!("{before}\n[webhooks.mine]\nurl = \"http://127.0.0.1:1/\"\nevents = []\n");
+    setup.sidecar.write_config(&hiding);
+    let reload = api.ask("POST", "/reload", &[], "").await;
+    reload.expect_problem(422, "the webhook `mine` is in the configuration file");
+    setup
+        .sidecar
+        .write_config(&before.replace("plant", "office"));
+    let reload = api.ask("POST", "/reload", &[], "").await;
+    reload.expect_problem(422, "unknown group `plant`");
+    setup.publish("plant/1", "still").await;
+    wait_for(&setup, "/mine", "still").await;
+
+    setup.sidecar.write_config(&hiding);
+    setup.sidecar.terminate();
+    setup.sidecar.wait().await;
+    setup.sidecar.start_again();
+    assert_eq!(setup.sidecar.wait().await.code(), Some(78));
+    setup
+        .sidecar
+        .wait_for_log("rename the one in the file")
+        .await;
+    let arguments = ["webhooks", "delete", "mine", "--dir", "mqhook-spool"];
+    let deleted = setup.sidecar.command(&arguments);
+    assert!(deleted.status.success(), "{deleted:?}");
+    setup.sidecar.start_again();
+    setup.wait_ready().await;
+    let shown = Asker::local(&setup).get("/webhooks/mine").await.expect(200);
+    assert_eq!(shown["origin"], "file");
+}
+
+#[tokio::test]
+async fn a_reload_of_the_file_keeps_what_the_api_has_made() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    api.post("/webhooks", &webhook(&setup, "/mine"))
+        .await
+        .expect(201);
+    let file = setup.sidecar.directory().join("mqhook.toml");
+    let before = std::fs::read_to_string(&file).expect("the file is there");
+    let more = format!(
+        "{before}\n[webhooks.new]\nurl = \"{}/new\"\ngroup = \"plant\"\nbody.format = \"json\"\n",
+        setup.receiver.url()
+    );
+    setup.sidecar.write_config(&more);
+    let reloaded = api.ask("POST", "/reload", &[], "").await.expect(200);
+    assert_eq!(reloaded["added"], json!(["new"]), "{reloaded}");
+    assert_eq!(reloaded["unchanged"], 2, "{reloaded}");
+    setup.publish("plant/1", "one").await;
+    wait_for(&setup, "/new", "one").await;
+    let requests = wait_for(&setup, "/mine", "one").await;
+    assert_eq!(count(&requests, "/mine", "one"), 1);
+}
