@@ -119,7 +119,9 @@ impl Minutes {
 }
 
 fn bucket(latency: Duration) -> usize {
-    let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    // Not `as_micros`, whose 128 bits cost more than all else here.
+    let seconds = latency.as_secs().min(u64::from(u32::MAX));
+    let micros = seconds * 1_000_000 + u64::from(latency.subsec_micros());
     let power = micros.max(1).ilog2();
     if power < FIRST_POWER {
         return 0;
