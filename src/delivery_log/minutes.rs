@@ -133,8 +133,9 @@ fn bucket(latency: Duration) -> usize {
 
 /// Returns what the latencies of a bucket are below.
 fn upper_bound(bucket: usize) -> Duration {
-    let (power, step) = (bucket as u64 / 4, bucket as u64 % 4);
-    Duration::from_micros((STEPS as u64 + step + 1) << (power + u64::from(FIRST_POWER) - 2))
+    let steps = u64::from(STEPS);
+    let (power, step) = (bucket as u64 / steps, bucket as u64 % steps);
+    Duration::from_micros((steps + step + 1) << (power + u64::from(FIRST_POWER) - 2))
 }
 
 #[cfg(test)]
