@@ -56,7 +56,7 @@ pub(super) async fn show(
     } else {
         None
     };
-    let trace = Trace::of(id, attempts, whereabouts.as_deref(), Timestamp::now());
+    let trace = Trace::of(id, &attempts, whereabouts.as_deref(), Timestamp::now());
     let unknown = "nothing is known of this event, or not any more";
     let mut trace = trace.ok_or_else(|| Problem::not_found(unknown))?;
     trace.destinations.retain(|it| sight.has(&it.webhook));

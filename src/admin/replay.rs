@@ -77,14 +77,16 @@ fn describe_request(asked: &Replay) -> String {
 
 /// Returns what of it concerns webhooks that may be known of.
 fn within(asked: Replay, sight: &Sight) -> Result<Vec<Replay>, Problem> {
-    let names = match (sight, &asked.webhook) {
-        (Sight::All, _) => return Ok(vec![asked]),
-        (Sight::Webhooks(_), Some(name)) if !sight.has(name) => {
-            return Err(Problem::not_found("there is no such webhook"));
-        }
-        (Sight::Webhooks(_), Some(_)) => return Ok(vec![asked]),
-        (Sight::Webhooks(names), None) => names,
+    let Sight::Webhooks(names) = sight else {
+        return Ok(vec![asked]);
     };
+    if let Some(name) = &asked.webhook {
+        return if sight.has(name) {
+            Ok(vec![asked])
+        } else {
+            Err(Problem::not_found("there is no such webhook"))
+        };
+    }
     let of = |name: &String| Replay {
         webhook: Some(name.clone()),
         ..asked.clone()

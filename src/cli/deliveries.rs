@@ -266,7 +266,7 @@ fn show(spool: &Spool, output: &mut Output, arguments: &Show) -> Result<()> {
     let log = Recorded::attach(&spool.dir)?;
     let attempts = log.attempts(&filter, None, PAGE)?.attempts;
     let whereabouts = spool.store.whereabouts(id)?;
-    let Some(trace) = Trace::of(id, attempts, Some(&whereabouts), Timestamp::now()) else {
+    let Some(trace) = Trace::of(id, &attempts, Some(&whereabouts), Timestamp::now()) else {
         bail!(
             "find the event {id}: it neither waits nor was given up, and the log has no attempt of it"
         );

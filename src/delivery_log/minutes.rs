@@ -119,7 +119,9 @@ impl Minutes {
 }
 
 fn bucket(latency: Duration) -> usize {
-    let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+    // Not `as_micros`, whose 128 bits cost more than all else here.
+    let seconds = latency.as_secs().min(u64::from(u32::MAX));
+    let micros = seconds * 1_000_000 + u64::from(latency.subsec_micros());
     let power = micros.max(1).ilog2();
     if power < FIRST_POWER {
         return 0;
@@ -131,8 +133,9 @@ fn bucket(latency: Duration) -> usize {
 
 /// Returns what the latencies of a bucket are below.
 fn upper_bound(bucket: usize) -> Duration {
-    let (power, step) = (bucket as u64 / 4, bucket as u64 % 4);
-    Duration::from_micros((STEPS as u64 + step + 1) << (power + u64::from(FIRST_POWER) - 2))
+    let steps = u64::from(STEPS);
+    let (power, step) = (bucket as u64 / steps, bucket as u64 % steps);
+    Duration::from_micros((steps + step + 1) << (power + u64::from(FIRST_POWER) - 2))
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl DeliveryLog {
     ) -> Result<Page, Error> {
         let before = cursor.unwrap_or(AttemptId(u64::MAX));
         // First what is not on disk: what goes there meanwhile is seen twice rather than not at all.
-        let in_memory = self.in_memory(filter, before);
+        let in_memory = self.in_memory(filter, before, limit);
         let rows = self.read(|store| store.attempts(filter, before, limit))?;
         Ok(page(in_memory, rows, limit))
     }
@@ -64,8 +64,9 @@ impl DeliveryLog {
         hour.collect()
     }
 
-    fn in_memory(&self, filter: &Filter, before: AttemptId) -> Vec<Attempt> {
-        let mut found = Vec::new();
+    /// Returns the newest of those that are not on disk, one more than `limit` at most.
+    fn in_memory(&self, filter: &Filter, before: AttemptId, limit: usize) -> Vec<Attempt> {
+        let mut newest = Newest::new(limit.saturating_add(1));
         for book in self.books() {
             if filter
                 .webhook
@@ -75,21 +76,56 @@ impl DeliveryLog {
                 continue;
             }
             let pages = book.pages.lock().unwrap_or_else(PoisonError::into_inner);
-            let entries = pages.successes.iter().chain(pages.failures.iter());
-            let attempts = entries
-                .filter(|entry| entry.id < before)
-                .filter(|entry| filter.event.is_none_or(|event| event == entry.event))
-                .map(|entry| entry.to_attempt(&book.webhook));
-            found.extend(attempts.filter(|attempt| filter.means(attempt)));
+            for entry in pages.successes.iter().chain(pages.failures.iter()) {
+                let is_event = filter.event.is_none_or(|event| event == entry.event);
+                if is_event && entry.id < before && newest.wants(entry.id) {
+                    let attempt = entry.to_attempt(&book.webhook);
+                    if filter.means(&attempt) {
+                        newest.push(attempt);
+                    }
+                }
+            }
         }
         if let Some(queue) = &self.0.queue {
             queue.see(|attempt| {
-                if attempt.id < before && filter.means(attempt) {
-                    found.push(attempt.clone());
+                if attempt.id < before && newest.wants(attempt.id) && filter.means(attempt) {
+                    newest.push(attempt.clone());
                 }
             });
         }
-        found
+        newest.found
+    }
+}
+
+/// The newest of what is seen, in any order: at most twice as many as are wanted, however much is seen.
+struct Newest {
+    most: usize,
+    found: Vec<Attempt>,
+    /// What is not above this is not among them.
+    floor: AttemptId,
+}
+
+impl Newest {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            found: Vec::new(),
+            floor: AttemptId(0),
+        }
+    }
+
+    fn wants(&self, id: AttemptId) -> bool {
+        id > self.floor
+    }
+
+    fn push(&mut self, attempt: Attempt) {
+        self.found.push(attempt);
+        if self.found.len() >= self.most.saturating_mul(2) {
+            self.found
+                .sort_unstable_by_key(|attempt| Reverse(attempt.id));
+            self.found.truncate(self.most);
+            self.floor = self.found.last().map_or(self.floor, |last| last.id);
+        }
     }
 }
 

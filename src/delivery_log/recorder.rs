@@ -12,7 +12,7 @@ use super::minutes::Minutes;
 use super::queue::Entry as Queued;
 use super::ring::{Entry, Ring};
 use super::{DeliveryLog, Successes};
-use crate::event::{Event, Timestamp};
+use crate::event::{Event, Timestamp, TopicName};
 use crate::sink::{Outcome, Report};
 
 /// Failed attempts of one webhook that are written without a pause in between.
@@ -107,7 +107,7 @@ impl Recorder {
             at,
             event: event.id,
             kind: event.kind,
-            topic: event.topic().map(|topic| topic.as_str()),
+            topic: event.topic().map(TopicName::as_str),
             number,
             ending,
             status: ended.report.status,

@@ -286,6 +286,28 @@ fn what_was_delivered_and_kept_is_replayed_once_under_its_id() {
 }
 
 #[test]
+fn the_newest_of_many_webhooks_are_told_in_order() {
+    let metrics = Metrics::new(&mut Registry::default());
+    let (log, _thread) = DeliveryLog::open(Config::default(), None, metrics);
+    let mut recorders: Vec<_> = ["a", "b", "c"].map(|name| log.recorder(name)).into();
+    let mut expected = Vec::new();
+    for number in 0..300 {
+        let event = event("t", 1);
+        record(&mut recorders[number * 7 % 3], &event, Ending::Delivered);
+        expected.push(event.id);
+    }
+    expected.reverse();
+    for limit in [1, 2, 10, 299, 300, 400] {
+        let page = log
+            .attempts(&Filter::default(), None, limit)
+            .expect("memory");
+        let found: Vec<_> = page.attempts.iter().map(|attempt| attempt.event).collect();
+        assert_eq!(found, expected[..limit.min(300)]);
+        assert_eq!(page.next.is_some(), limit < 300, "{limit}");
+    }
+}
+
+#[test]
 fn without_a_disk_everything_is_in_memory() {
     let metrics = Metrics::new(&mut Registry::default());
     let (log, _thread) = DeliveryLog::open(Config::default(), None, metrics);

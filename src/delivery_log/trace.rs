@@ -72,7 +72,7 @@ impl Trace {
     #[must_use]
     pub fn of(
         id: Id,
-        attempts: Vec<Attempt>,
+        attempts: &[Attempt],
         whereabouts: Option<&[Whereabouts]>,
         now: Timestamp,
     ) -> Option<Self> {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     fn check(attempts: &[Attempt], whereabouts: Option<&[Whereabouts]>, expected: State) {
-        let trace = Trace::of(Id::new(), attempts.to_vec(), whereabouts, NOW);
+        let trace = Trace::of(Id::new(), attempts, whereabouts, NOW);
         let trace = trace.expect("something is known");
         assert_eq!(trace.destinations.len(), 1, "{trace:?}");
         assert_eq!(trace.destinations[0].state, expected, "{trace:?}");
@@ -200,6 +200,6 @@ mod tests {
 
     #[test]
     fn nothing_is_made_up_of_an_event_that_nobody_knows() {
-        assert_eq!(Trace::of(Id::new(), Vec::new(), Some(&[]), NOW), None);
+        assert_eq!(Trace::of(Id::new(), &[], Some(&[]), NOW), None);
     }
 }

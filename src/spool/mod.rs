@@ -165,9 +165,7 @@ impl Spool {
     /// An event that nobody would send again is dropped, and counted, for each webhook that has no
     /// room.
     pub fn accept(&self, event: Event, webhooks: &[WebhookIndex], ticket: Ticket) {
-        if self.0.tap.has_listeners() {
-            self.tell(&event, webhooks.iter().copied());
-        }
+        self.pass_by(&event, webhooks.iter().copied());
         let size = event.size();
         let is_awaited = ticket.is_awaited();
         let accounts = self.0.accounts.load();

@@ -68,13 +68,20 @@ impl Spool {
         &self.0.tap
     }
 
-    /// Tells those who listen of an event that is accepted for these webhooks.
+    /// Tells of an event that is accepted for these webhooks, if anybody listens.
+    #[inline]
+    pub(super) fn pass_by(&self, event: &Event, webhooks: impl Iterator<Item = WebhookIndex>) {
+        if self.0.tap.has_listeners() {
+            self.tell(event, &webhooks.collect::<Vec<_>>());
+        }
+    }
+
     #[cold]
-    pub(super) fn tell(&self, event: &Event, webhooks: impl IntoIterator<Item = WebhookIndex>) {
+    fn tell(&self, event: &Event, webhooks: &[WebhookIndex]) {
         let accounts = self.0.accounts.load();
         let name =
-            |webhook: WebhookIndex| Some(accounts.get(webhook)?.metrics.webhook().to_owned());
-        let webhooks = webhooks.into_iter().filter_map(name).collect();
+            |&webhook: &WebhookIndex| Some(accounts.get(webhook)?.metrics.webhook().to_owned());
+        let webhooks = webhooks.iter().filter_map(name).collect();
         self.0.tap.tell(Passing::of(event, webhooks));
     }
 }

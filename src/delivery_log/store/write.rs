@@ -47,13 +47,12 @@ impl Store {
         let mut webhooks = HashMap::new();
         for entry in entries {
             let name = &entry.attempt.webhook;
-            let key = match webhooks.get(name) {
-                Some(key) => *key,
-                None => {
-                    let key = webhook(&transaction, name)?;
-                    webhooks.insert(Arc::clone(name), key);
-                    key
-                }
+            let key = if let Some(key) = webhooks.get(name) {
+                *key
+            } else {
+                let key = webhook(&transaction, name)?;
+                webhooks.insert(Arc::clone(name), key);
+                key
             };
             insert(&transaction, key, &entry.attempt)?;
             if let Some(event) = &entry.event {
