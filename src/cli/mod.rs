@@ -7,15 +7,18 @@
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
 //!
-//! `dead-letters`, `devices`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! `dead-letters`, `deliveries`, `devices`, `replay`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
 mod check;
 mod dead_letters;
+mod deliveries;
 mod devices;
 mod output;
 mod place;
+mod reload;
+mod replay;
 mod run;
 mod spool;
 mod time;
@@ -71,8 +74,12 @@ enum Command {
     Check(check::Arguments),
     /// List, show, replay or drop deliveries that were given up.
     DeadLetters(dead_letters::Arguments),
+    /// List attempts, and say where an event went.
+    Deliveries(deliveries::Arguments),
     /// List, show or remove devices.
     Devices(devices::Arguments),
+    /// Have what was given up, or delivered, delivered again; each event keeps its id.
+    Replay(Box<replay::Arguments>),
     /// Say what waits on disk.
     Spool(spool::Arguments),
     /// Make, list or remove tokens of the admin API.
@@ -96,7 +103,9 @@ pub fn main() -> ExitCode {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
+        Command::Deliveries(arguments) => deliveries::main(&arguments),
         Command::Devices(arguments) => devices::main(&arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
         Command::Tokens(arguments) => tokens::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
@@ -105,7 +114,11 @@ pub fn main() -> ExitCode {
 
 /// Reads a configuration and writes its problems to standard error.
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    let reading = config::load(path, &hocon::System);
+    usable(path, config::load(path, &hocon::System))
+}
+
+/// Returns a configuration that was read, and writes its problems to standard error.
+fn usable(path: &Path, reading: config::Reading) -> Result<Config, ExitCode> {
     let problems = reading.render(std::io::stderr().is_terminal());
     if !problems.is_empty() {
         eprintln!("{problems}\n");

@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
 use super::output::{Output, Record, Table, escape};
 use super::place::{Place, Spool};
 use super::time;
 use crate::event::Timestamp;
-use crate::spool::store::{Backlog, Change, Status, WebhookState};
+use crate::spool::store::{Backlog, Change, Defines, Definition, Status, WebhookState};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -29,6 +29,10 @@ enum Command {
     ///
     /// It is remembered over restarts. A running mqhook follows within a second.
     Disable(Disable),
+    /// Take away a webhook that was made over the API, while no mqhook runs.
+    ///
+    /// What waits for it stays on disk under its name, until it is too old. While mqhook runs, the API does this.
+    Delete(Delete),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +79,15 @@ struct Disable {
     place: Place,
 }
 
+#[derive(Debug, Args)]
+struct Delete {
+    /// The webhook's name.
+    name: String,
+
+    #[command(flatten)]
+    place: Place,
+}
+
 pub(super) fn main(arguments: &Arguments) -> ExitCode {
     match &arguments.command {
         Command::List(list) => list.place.with_spool(|spool, output| {
@@ -93,6 +106,9 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
             let reason = &disable.reason;
             set(spool, output, &disable.name, Status::Disabled, reason)
         }),
+        Command::Delete(delete) => delete
+            .place
+            .with_spool(|spool, output| remove(spool, output, &delete.name)),
     }
 }
 
@@ -123,6 +139,21 @@ fn show(backlog: &[Backlog], output: &mut Output) -> Result<()> {
         return output.line("no webhook was ever configured");
     }
     Table::new(["WEBHOOK", "STATE", "SINCE", "REASON"]).write(&rows, output)
+}
+
+/// Removes what defines a webhook.
+fn remove(spool: &mut Spool, output: &mut Output, name: &str) -> Result<()> {
+    if spool.is_running()? {
+        bail!("delete a webhook beside an mqhook that runs; send it DELETE /webhooks/{{id}}");
+    }
+    let definitions = spool.store.definitions()?;
+    let is_it = |it: &&Definition| it.defines == Defines::Webhook && it.name == name;
+    let name = escape(name);
+    let Some(definition) = definitions.iter().find(is_it) else {
+        bail!("find the webhook `{name}` among those that were made over the API");
+    };
+    spool.store.remove_definition(&definition.id)?;
+    output.line(&format!("webhook {name} is deleted"))
 }
 
 /// Gives a webhook another status. What it had failed before counts no more.

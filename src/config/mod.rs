@@ -15,9 +15,13 @@ mod body;
 mod complaint;
 mod credential;
 mod debounce;
+mod delivery_log;
 mod devices;
+pub mod group;
 mod guard;
 pub mod hocon;
+pub mod json;
+pub mod masked;
 mod nanomq;
 mod network;
 mod parsed;
@@ -40,7 +44,7 @@ pub mod value;
 mod webhook;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::dispatch::Shaping;
@@ -49,6 +53,7 @@ use crate::retry::{FailureLimit, Policy, breaker};
 use crate::rule::Rule;
 use crate::{dialect, http, mqtt};
 
+pub use group::Group;
 use hocon::Outside;
 use parsed::Parsed;
 use problem::{Problem, Severity};
@@ -72,12 +77,22 @@ pub struct Config {
     pub spool: crate::spool::Config,
     /// Which clients are remembered.
     pub devices: crate::devices::Config,
+    /// The scopes that webhooks share, in the order of the file.
+    pub groups: Vec<Group>,
+    /// What of deliveries is remembered.
+    pub delivery_log: crate::delivery_log::Config,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
+    /// When the configuration is read again.
+    pub reload: Reload,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
     pub webhooks: Vec<Webhook>,
     /// How long deliveries may go on after SIGTERM; default 10 s.
     pub shutdown_grace: Duration,
+    /// What is written of webhooks and groups, without secrets.
+    pub written: masked::Written,
+    /// What definitions that come later depend on.
+    pub surroundings: json::Surroundings,
 }
 
 /// Where the admin API listens.
@@ -99,6 +114,13 @@ impl Default for Admin {
     }
 }
 
+/// When the configuration is read again, beside when somebody asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reload {
+    /// Whether it is when its file, or one that it includes, has changed; default no.
+    pub watch: bool,
+}
+
 /// Who is told when a webhook is disabled or a delivery is given up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notify {
@@ -108,10 +130,12 @@ pub struct Notify {
 }
 
 /// One webhook.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     /// Its name, which logs and metrics show.
     pub name: String,
+    /// The group that it is of.
+    pub group: Option<String>,
     /// Which events it takes.
     pub rules: Vec<Rule>,
     /// How requests are made.
@@ -136,6 +160,7 @@ impl Webhook {
     pub fn new(name: impl Into<String>, url: http::Target) -> Self {
         Self {
             name: name.into(),
+            group: None,
             rules: Vec::new(),
             http: http::Config::new(url),
             durable: true,
@@ -163,9 +188,14 @@ impl Config {
             admin: Admin::default(),
             spool: crate::spool::Config::default(),
             devices: crate::devices::Config::default(),
+            groups: Vec::new(),
+            delivery_log: crate::delivery_log::Config::default(),
             notify: Notify::default(),
+            reload: Reload::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),
+            written: masked::Written::default(),
+            surroundings: json::Surroundings::default(),
         }
     }
 }
@@ -187,11 +217,44 @@ pub struct Reading {
     secrets: Vec<Span>,
 }
 
+/// A problem in words; says no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The file, the line and the column; `None` for what is missing.
+    pub place: Option<String>,
+    /// What is wrong, naming the key.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
 impl Reading {
     /// Returns all that is wrong, in the order of the file.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Returns the files that were read, the main one first; none if that could not be.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let names = self
+            .sources
+            .texts()
+            .map(|(id, _)| &self.sources.get(id).name);
+        names.map(PathBuf::from).collect()
+    }
+
+    /// Returns the problems of this severity, each in words.
+    #[must_use]
+    pub fn listed(&self, severity: Severity) -> Vec<Listed> {
+        let of_it = |problem: &&Problem| problem.severity == severity;
+        let listed = |problem: &Problem| Listed {
+            place: problem.span.map(|span| self.sources.place(span)),
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+        };
+        self.problems.iter().filter(of_it).map(listed).collect()
     }
 
     /// Returns how many problems are of this severity.

@@ -5,6 +5,7 @@
 //! ```
 
 mod ended;
+mod revised;
 mod supply;
 
 use std::collections::VecDeque;
@@ -19,13 +20,15 @@ use super::flights::Flights;
 use super::gather::{Gather, Parcel};
 use super::limit::{Limit, Slot};
 use super::log::Log;
+use super::orders::Orders;
 use super::record::Record;
 use super::schedule::Schedule;
 use super::turns::Turns;
 use super::{Config, Metrics, Notify};
+use crate::delivery_log::Recorder;
 use crate::retry::breaker::{Admission, Attempt, Breaker};
 use crate::rule::WebhookIndex;
-use crate::sink::{Outcome, Sink};
+use crate::sink::{Report, Sink};
 use crate::spool::store::WebhookState;
 use crate::spool::{Delivery, Queue, Spool};
 
@@ -49,8 +52,16 @@ pub struct Lane {
     breaker: Breaker,
     record: Record,
     is_enabled: bool,
+    /// Whether its deliveries survive the end of the process.
+    is_durable: bool,
+    /// Whether deliveries are to be sequenced otherwise, when nothing is under way any more.
+    is_changing: bool,
+    /// What others tell it.
+    orders: Orders,
     notify: Notify,
     metrics: Metrics,
+    /// Remembers attempts.
+    recorder: Recorder,
     log: Log,
 }
 
@@ -76,16 +87,19 @@ struct Begun {
 /// An attempt that has ended.
 struct Done {
     begun: Begun,
-    outcome: Outcome,
+    report: Report,
+    at: Instant,
     took: Duration,
 }
 
 impl Begun {
-    fn end(self, outcome: Outcome) -> Done {
+    fn end(self, report: Report) -> Done {
+        let at = Instant::now();
         Done {
-            took: self.at.elapsed(),
+            took: at.duration_since(self.at),
             begun: self,
-            outcome,
+            report,
+            at,
         }
     }
 }
@@ -97,13 +111,14 @@ impl Lane {
         webhook: WebhookIndex,
         sink: Arc<dyn Sink>,
         (spool, mut queue): (Spool, Queue),
-        metrics: Metrics,
+        (metrics, recorder): (Metrics, Recorder),
         notify: Notify,
     ) -> Self {
         let breaker = Breaker::new(config.breaker.clone(), config.retry.retry_after_max);
         let state = queue.state.borrow().clone();
         let shaping = &config.shaping;
         let share = spool.share(webhook);
+        let is_durable = spool.is_durable(webhook);
         Self {
             log: Log::new(&config.name),
             turns: Turns::new(shaping.sequence, webhook, spool.clone(), &mut queue),
@@ -120,26 +135,39 @@ impl Lane {
             breaker,
             record: Record::of(&state),
             is_enabled: state.is_enabled(),
+            is_durable,
+            is_changing: false,
+            orders: Orders::default(),
             notify,
             metrics,
+            recorder,
         }
+    }
+
+    /// Returns what tells the lane something while it runs.
+    #[must_use]
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
     }
 
     /// Attempts deliveries, fresh ones before those that were put off, until `closing`; then finishes
     /// those that are under way and, of a webhook that is not durable, those that were not
-    /// attempted yet.
+    /// attempted yet. Ends likewise when it is [told to leave](Orders::leave).
     ///
     /// # Cancel safety
     /// Dropping the future cuts off attempts. What is not settled stays so: the store or the broker
     /// still has it.
     pub async fn run(mut self, closing: CancellationToken) {
         let mut attempts = Flights::new();
-        let closed = closing.cancelled();
-        tokio::pin!(closed);
+        let called = self.orders.attention(&closing).cancelled_owned();
+        tokio::pin!(called);
         let mut is_open = true;
         while is_open || !attempts.is_empty() || self.has_more() {
             if self.queue.state.has_changed().unwrap_or(false) {
                 self.follow_state();
+            }
+            if self.is_changing && attempts.is_empty() {
+                self.sequence_anew();
             }
             self.tend();
             let mut takes = self.takes(attempts.len(), is_open);
@@ -162,8 +190,11 @@ impl Lane {
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
                 biased;
-                Some((begun, outcome)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(outcome)),
-                () = &mut closed, if is_open => is_open = false,
+                Some((begun, report)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(report)),
+                () = &mut called, if is_open => {
+                    is_open = self.heed(&closing);
+                    called.set(self.orders.attention(&closing).cancelled_owned());
+                }
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(answer) = self.queue.answers.recv(), if !self.turns.are_free() => self.turns.answered(answer),
                 Some(delivery) = self.queue.fresh.recv(), if takes_fresh => {
@@ -186,6 +217,10 @@ impl Lane {
                 () = at(until), if until.is_some() => {}
             }
         }
+        drop(attempts);
+        if self.orders.leaves() {
+            self.discard_rest();
+        }
     }
 
     /// Returns whether something is to be attempted before the end: what would not survive it, and what
@@ -195,7 +230,7 @@ impl Lane {
             .gather
             .as_ref()
             .is_some_and(|gather| !gather.is_empty());
-        let is_volatile = !self.spool.is_durable(self.webhook);
+        let is_volatile = !self.is_durable;
         // What is on disk need not wait for the limit.
         let is_next = is_volatile || self.limited_until().is_none();
         let has_begun = is_next && (has_gathered || !self.parts.is_empty());
@@ -205,7 +240,8 @@ impl Lane {
 
     fn takes(&self, under_way: usize, is_open: bool) -> Takes {
         let is_ending = !is_open && !self.has_more();
-        if is_ending || !self.is_enabled || under_way >= self.config.concurrency {
+        let may_take = self.is_enabled && !self.is_changing;
+        if is_ending || !may_take || under_way >= self.config.concurrency {
             return Takes::No { until: None };
         }
         if let Some(until) = self.limited_until() {
@@ -229,7 +265,7 @@ impl Lane {
 
     /// Returns whether deliveries are wanted though none can be attempted.
     fn looks_ahead(&self, is_open: bool) -> bool {
-        self.turns.look_ahead() && self.is_enabled && is_open
+        self.turns.look_ahead() && self.is_enabled && !self.is_changing && is_open
     }
 
     /// Returns when there is something to do that no queue tells of. What is gathered waits until
@@ -241,7 +277,7 @@ impl Lane {
     }
 
     /// Begins an attempt with those deliveries that are still wanted.
-    fn attempt(&mut self, mut parcel: Parcel, attempts: &mut Flights<Begun, Outcome>) {
+    fn attempt(&mut self, mut parcel: Parcel, attempts: &mut Flights<Begun, Report>) {
         if parcel.iter().any(|turn| turn.delivery.is_dropped()) {
             parcel = self.without_dropped(parcel);
             if parcel.is_empty() {
@@ -251,7 +287,7 @@ impl Lane {
         let limit = self.limit.as_mut();
         let slot = limit.map(|limit| limit.begin(Instant::now()));
         let events = parcel.iter().map(|turn| Arc::clone(turn.delivery.event()));
-        let outcome = Arc::clone(&self.sink).deliver(events.collect());
+        let report = Arc::clone(&self.sink).deliver(events.collect());
         let begun = Begun {
             slot,
             is_probe: !self.breaker.is_closed(),
@@ -260,7 +296,7 @@ impl Lane {
             parcel,
         };
         self.metrics.started();
-        attempts.begin(outcome, begun);
+        attempts.begin(report, begun);
     }
 
     fn without_dropped(&mut self, parcel: Parcel) -> Parcel {

@@ -1,5 +1,8 @@
 //! Counts of the lanes.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -37,6 +40,36 @@ pub struct MetricsFamily {
     in_flight: Family<Webhook, Gauge>,
     enabled: Family<Webhook, Gauge>,
     breaker: Family<Webhook, Gauge>,
+    activities: Activities,
+}
+
+/// How many attempts of each webhook have ended that nobody has counted yet, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Activities(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+
+impl Activities {
+    fn of(&self, webhook: &str) -> Arc<AtomicU64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(webhook.to_owned()).or_default())
+    }
+
+    /// Returns those that have ended since the last call, by webhook.
+    #[must_use]
+    pub fn take(&self) -> Vec<(String, u64)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |(name, count): (&String, &Arc<AtomicU64>)| {
+            let count = count.swap(0, Ordering::Relaxed);
+            (count > 0).then(|| (name.clone(), count))
+        };
+        all.iter().filter_map(take).collect()
+    }
+
+    /// Gives back what could not be counted.
+    pub fn put_back(&self, attempts: &[(String, u64)]) {
+        for (webhook, count) in attempts {
+            self.of(webhook).fetch_add(*count, Ordering::Relaxed);
+        }
+    }
 }
 
 impl MetricsFamily {
@@ -50,6 +83,7 @@ impl MetricsFamily {
             in_flight: Family::default(),
             enabled: Family::default(),
             breaker: Family::default(),
+            activities: Activities::default(),
         };
         registry.register(
             "deliveries",
@@ -85,6 +119,12 @@ impl MetricsFamily {
         family
     }
 
+    /// Returns how many attempts have ended, which is not lost with the program if somebody counts them.
+    #[must_use]
+    pub fn activities(&self) -> Activities {
+        self.activities.clone()
+    }
+
     /// Returns the metrics of one webhook's lane.
     #[must_use]
     pub fn of(&self, webhook: &str) -> Metrics {
@@ -107,6 +147,7 @@ impl MetricsFamily {
             latency: self.latency.get_or_create_owned(&labels),
             in_flight: self.in_flight.get_or_create_owned(&labels),
             breaker: self.breaker.get_or_create_owned(&labels),
+            activity: self.activities.of(webhook),
             enabled,
         }
     }
@@ -125,6 +166,7 @@ pub struct Metrics {
     in_flight: Gauge,
     enabled: Gauge,
     breaker: Gauge,
+    activity: Arc<AtomicU64>,
 }
 
 impl Metrics {
@@ -134,6 +176,7 @@ impl Metrics {
 
     pub(super) fn ended(&self, outcome: &Outcome, took: Duration) {
         self.in_flight.dec();
+        self.activity.fetch_add(1, Ordering::Relaxed);
         self.latency.observe(took.as_secs_f64());
         match outcome {
             Outcome::Delivered => self.succeeded.inc(),

@@ -13,6 +13,7 @@ mod log;
 mod metrics;
 mod notice;
 mod order;
+mod orders;
 mod record;
 mod schedule;
 mod sequence;
@@ -26,7 +27,8 @@ use crate::retry::{self, breaker};
 pub use gather::Batch;
 pub use lane::Lane;
 pub use limit::Rate;
-pub use metrics::{Metrics, MetricsFamily};
+pub use metrics::{Activities, Metrics, MetricsFamily};
+pub use orders::{Orders, Revision};
 pub use sequence::{OrderBy, Sequence};
 
 /// How one webhook's deliveries are attempted.

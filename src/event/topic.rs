@@ -187,6 +187,41 @@ impl TopicFilter {
         }
     }
 
+    /// Returns the filter that matches the topics that both match, in the share group of `self`; `None` if there
+    /// is no such topic.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        if self.is_reserved() != other.is_reserved() {
+            return None;
+        }
+        let (mut ours, mut theirs) = (self.levels(), other.levels());
+        let mut levels = Vec::new();
+        loop {
+            match (ours.next(), theirs.next()) {
+                // What stands before `#` matches as well.
+                (None | Some("#"), None) | (None, Some("#")) => break,
+                (Some("#"), Some(rest)) => {
+                    levels.push(rest);
+                    levels.extend(theirs.by_ref());
+                    break;
+                }
+                (Some(rest), Some("#")) => {
+                    levels.push(rest);
+                    levels.extend(ours.by_ref());
+                    break;
+                }
+                (Some("+"), Some(level)) | (Some(level), Some("+")) => levels.push(level),
+                (Some(our), Some(their)) if our == their => levels.push(our),
+                _ => return None,
+            }
+        }
+        let filter = levels.join("/");
+        (filter.len() <= MAX_BYTES).then(|| Self {
+            group: self.group.clone(),
+            filter: filter.into(),
+        })
+    }
+
     fn is_reserved(&self) -> bool {
         self.filter.starts_with('$')
     }
@@ -254,91 +289,4 @@ fn check_wildcards(filter: &str) -> Result<(), TopicError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn filter(text: &str) -> TopicFilter {
-        TopicFilter::try_from(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-    }
-
-    fn name(text: &'static str) -> TopicName {
-        TopicName::try_from(ByteString::from_static(text))
-            .unwrap_or_else(|error| panic!("{text}: {error}"))
-    }
-
-    #[test]
-    fn filters_match_as_the_specification_says() {
-        let check = |wanted, topic, expected| {
-            let answer = filter(wanted).matches(&name(topic));
-            assert_eq!(answer, expected, "{wanted} on {topic}");
-        };
-        check("sport/tennis/player1/#", "sport/tennis/player1", true);
-        check(
-            "sport/tennis/player1/#",
-            "sport/tennis/player1/ranking",
-            true,
-        );
-        check("sport/#", "sport", true);
-        check("sport/tennis/+", "sport/tennis/player1", true);
-        check("sport/tennis/+", "sport/tennis/player1/ranking", false);
-        check("sport/+", "sport", false);
-        check("sport/+", "sport/", true);
-        check("+/+", "/finance", true);
-        check("/+", "/finance", true);
-        check("+", "/finance", false);
-        check("#", "$SYS/broker/version", false);
-        check("+/monitor/Clients", "$SYS/monitor/Clients", false);
-        check("$SYS/#", "$SYS/monitor/Clients", true);
-        check("a/+/c", "a//c", true);
-        check("a/b", "a/B", false);
-        check("$share/group/a/#", "a/b", true);
-    }
-
-    #[test]
-    fn malformed_filters_are_refused() {
-        let check = |text, expected| {
-            assert_eq!(TopicFilter::try_from(text), Err(expected), "{text}");
-        };
-        check("", TopicError::Empty);
-        check("a/#/b", TopicError::MultiLevel);
-        check("a#", TopicError::MultiLevel);
-        check("a/b+", TopicError::SingleLevel);
-        check("a\0", TopicError::Null);
-        check("$share/a", TopicError::Share);
-        check("$share//a", TopicError::Share);
-        check("$share/g/", TopicError::Share);
-        check("$share/+/a", TopicError::Share);
-        check(&"/".repeat(200), TopicError::TooDeep);
-    }
-
-    #[test]
-    fn names_have_no_wildcards() {
-        let name = TopicName::try_from(ByteString::from_static("a/+"));
-        assert_eq!(name, Err(TopicError::Wildcard));
-    }
-
-    #[test]
-    fn shared_filters_show_as_written() {
-        assert_eq!(filter("$share/g/a/+").to_string(), "$share/g/a/+");
-        assert_eq!(filter("$share/g/a/+").group(), Some("g"));
-        assert_eq!(filter("$share/g/a/+").as_str(), "a/+");
-    }
-
-    #[test]
-    fn union_of_overlapping_filters() {
-        let check = |one, other, expected: Option<&str>| {
-            let (one, other) = (filter(one), filter(other));
-            let union = one.overlaps(&other).then(|| one.union(&other).to_string());
-            assert_eq!(union.as_deref(), expected, "{one} and {other}");
-            assert_eq!(one.overlaps(&other), other.overlaps(&one));
-        };
-        check("a/b", "a/b", Some("a/b"));
-        check("a/b", "a/c", None);
-        check("a/+", "+/b", Some("+/+"));
-        check("a/#", "a", Some("a/#"));
-        check("+", "a/#", Some("+/#"));
-        check("#", "$SYS/#", None);
-        check("$SYS/+", "$SYS/a/#", Some("$SYS/+/#"));
-        check("a/b/c", "a/#", Some("a/#"));
-    }
-}
+mod tests;

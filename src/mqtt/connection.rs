@@ -1,5 +1,8 @@
 //! Keeping one session with the broker.
 
+mod changes;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +12,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+pub use changes::Overlap;
+use changes::{Leaving, Progress};
+
 use super::attempts::Attempts;
 use super::link::{Link, LinkEvent, Persistence, Publish};
+use super::orders::{Orders, Waiters};
 use super::pauses::Pauses;
-use super::subscriptions::{Request, Subscriptions, Verdict};
+use super::subscriptions::Subscriptions;
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
 use crate::ack::{Ledger, Ticket};
 use crate::event::TopicName;
@@ -38,6 +45,12 @@ pub struct Connection<L> {
     pub metrics: Metrics,
     /// From when on nothing more is taken, while the connection is kept for acknowledgements.
     pub closing: CancellationToken,
+    /// What others tell the connection.
+    pub orders: Orders,
+    /// What the session may be subscribed to at the broker; empty at first.
+    pub holds: BTreeSet<String>,
+    /// What comes twice while subscriptions change.
+    pub overlap: Overlap,
 }
 
 /// Why a conversation with the broker ended.
@@ -53,7 +66,8 @@ impl From<Problem> for End {
 }
 
 impl<L: Listener> Connection<L> {
-    /// Connects, and connects again, until `stop`; then says DISCONNECT and returns.
+    /// Connects, and connects again, until `stop`; then says DISCONNECT and returns. When it is
+    /// [told to leave](Orders::leave), it returns after the broker has nothing left for it.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection; the broker keeps the session.
@@ -73,11 +87,16 @@ impl<L: Listener> Connection<L> {
             let delay = attempts.failed(&problem, &spoke, started.elapsed(), rand::random());
             self.report(&problem, delay, &mut attempts);
             self.status.send_replace(Status::Waiting(problem));
+            if self.holds.is_empty() && self.orders.go() {
+                // There is no session that would have to be ended.
+                break;
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(delay) => {}
             }
         }
+        self.metrics.ended();
         self.status.send_replace(Status::Stopped);
     }
 
@@ -144,9 +163,12 @@ impl<L: Listener> Connection<L> {
             subscriptions: Subscriptions::new(self.config.connect_timeout),
             full: false,
             pauses: Pauses::new(Instant::now()),
+            leaving: Leaving::No,
+            waiters: Waiters::default(),
+            was_subscribed: false,
         };
-        let stopped = stop.cancelled();
-        tokio::pin!(stopped);
+        let called = self.orders.attention(stop).cancelled_owned();
+        tokio::pin!(called);
         loop {
             let event = tokio::select! {
                 biased;
@@ -156,7 +178,15 @@ impl<L: Listener> Connection<L> {
                     self.wait_for_listener(&mut progress.pauses).await;
                     self.next(link, ledger, &progress).await
                 } => event,
-                () = &mut stopped => return self.farewell(link, ledger).await,
+                () = &mut called => {
+                    if stop.is_cancelled() {
+                        return self.farewell(link, ledger).await;
+                    }
+                    called.set(self.orders.attention(stop).cancelled_owned());
+                    self.heed(&mut progress);
+                    self.follow(link, &mut progress);
+                    continue;
+                }
             };
             match event {
                 Err(problem) => {
@@ -167,9 +197,14 @@ impl<L: Listener> Connection<L> {
                     return problem.into();
                 }
                 Ok(Next::Link(event)) => self.take(event, link.protocol(), ledger, &mut progress),
-                Ok(Next::SubscribeAgain) => self.subscribe(false, &mut progress.subscriptions),
+                Ok(Next::SubscribeAgain) => self.subscribe(&mut progress.subscriptions),
+                Ok(Next::Paid) => progress.probe(),
             }
-            self.follow(link, &mut progress.subscriptions);
+            self.follow(link, &mut progress);
+            if progress.has_nothing_left(ledger) && self.orders.go() {
+                self.farewell(link, ledger).await;
+                return self.end_session(link.protocol(), stop).await;
+            }
         }
     }
 
@@ -184,30 +219,47 @@ impl<L: Listener> Connection<L> {
         match event {
             LinkEvent::Connected { session_present } => {
                 self.status.send_replace(Status::Subscribing);
-                self.subscribe(session_present, subscriptions);
+                if session_present {
+                    self.holds.extend(self.listener.leftover_filters());
+                } else {
+                    self.holds.clear();
+                }
+                self.subscribe(subscriptions);
             }
             LinkEvent::Publish(publish) if progress.full && publish.qos > 0 => {}
-            LinkEvent::Publish(publish) => match self.hear(publish, protocol, ledger) {
-                Hearing::Taken => {}
-                Hearing::Full => {
-                    ledger.withdraw();
-                    progress.full = true;
-                    let client_id = self.client_id.as_str();
-                    warn!(
-                        client_id,
-                        "no room for more events; the broker keeps those of QoS 1"
-                    );
-                    self.status.send_replace(Status::Full);
+            LinkEvent::Publish(publish) if self.overlap.copies.is_copy(&publish, Instant::now) => {
+                progress.leaving.heard();
+                if publish.qos > 0 {
+                    ledger.open(publish.packet_id).settle();
                 }
-                Hearing::Resubscribe => {
-                    // Until the old ones are given up, messages may come twice.
-                    self.status.send_replace(Status::Subscribing);
-                    self.subscribe(true, subscriptions);
+            }
+            LinkEvent::Publish(publish) => {
+                progress.leaving.heard();
+                match self.hear(publish, protocol, ledger) {
+                    Hearing::Taken => {}
+                    Hearing::Full => {
+                        ledger.withdraw();
+                        progress.full = true;
+                        self.say_full();
+                    }
+                    Hearing::Resubscribe => {
+                        // Until the old ones are given up, messages may come twice.
+                        if self.change(subscriptions) {
+                            self.status.send_replace(Status::Subscribing);
+                        }
+                    }
                 }
-            },
+            }
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
-            LinkEvent::Subscribed(subscribed) => subscriptions.subscribed(subscribed),
-            LinkEvent::Unsubscribed(packet_id) => subscriptions.unsubscribed(packet_id),
+            LinkEvent::Subscribed(subscribed) => {
+                self.overlap.copies.answered();
+                subscriptions.subscribed(subscribed);
+            }
+            LinkEvent::Unsubscribed(packet_id) => {
+                if let Some(filter) = subscriptions.unsubscribed(packet_id) {
+                    self.holds.remove(&filter);
+                }
+            }
             LinkEvent::Acknowledged => ledger.sent(),
             LinkEvent::Published | LinkEvent::Disconnecting | LinkEvent::Other => {}
         }
@@ -237,9 +289,16 @@ impl<L: Listener> Connection<L> {
         progress: &Progress,
     ) -> Result<Next, Problem> {
         let wake_at = progress.subscriptions.wake_at();
-        if !progress.full && wake_at.is_none() {
+        let drains = progress.drains();
+        if !progress.full && wake_at.is_none() && !drains {
             return link.poll().await.map(Next::Link);
         }
+        let paid = async {
+            if !drains {
+                std::future::pending::<()>().await;
+            }
+            ledger.paid().await;
+        };
         let room = async {
             if !progress.full {
                 std::future::pending::<()>().await;
@@ -256,49 +315,18 @@ impl<L: Listener> Connection<L> {
         tokio::select! {
             event = link.poll() => event.map(Next::Link),
             () = room => Err(Problem::new(Cause::Restart, "")),
+            () = paid => Ok(Next::Paid),
             () = wake => progress.subscriptions.wake().map(|()| Next::SubscribeAgain),
         }
     }
 
-    fn subscribe(&self, session_present: bool, subscriptions: &mut Subscriptions) {
-        let leftovers = if session_present {
-            self.listener.leftover_filters()
-        } else {
-            Vec::new()
-        };
-        let passing = self.listener.passing_filters();
-        subscriptions.ask(&self.listener.topic_filters(), passing, leftovers);
-    }
-
-    /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
-    fn follow(&mut self, link: &Link, subscriptions: &mut Subscriptions) {
-        if subscriptions.is_quiet() {
-            return;
-        }
-        let (now, protocol) = (Instant::now(), link.protocol());
-        match subscriptions.send(now) {
-            None => {}
-            Some(Request::Subscribe(filters)) => link.subscribe(filters, self.listener.replays()),
-            Some(Request::Overhear(filters)) => link.overhear(filters),
-            Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
-        }
-        match subscriptions.take_verdict(now, rand::random()) {
-            None => {}
-            Some(Verdict::Accepted) => {
-                let (client_id, broker) = (self.client_id.as_str(), &self.config.url);
-                info!(client_id, %broker, %protocol, "subscribed at the broker");
-                self.metrics.subscribed();
-                self.status.send_replace(Status::Subscribed(protocol));
-                self.listener.subscribed();
-            }
-            Some(Verdict::Refused(problem)) => {
-                let (client_id, remedy) = (self.client_id.as_str(), problem.remedy());
-                if *self.status.borrow() != Status::Waiting(problem.clone()) {
-                    warn!(client_id, remedy, "{problem}");
-                    self.status.send_replace(Status::Waiting(problem));
-                }
-            }
-        }
+    fn say_full(&self) {
+        let client_id = self.client_id.as_str();
+        warn!(
+            client_id,
+            "no room for more events; the broker keeps those of QoS 1"
+        );
+        self.status.send_replace(Status::Full);
     }
 
     fn hear(&mut self, publish: Publish, protocol: Protocol, ledger: &Ledger) -> Hearing {
@@ -354,15 +382,9 @@ impl<L: Listener> Connection<L> {
     }
 }
 
-/// How far a conversation with the broker has come.
-struct Progress {
-    subscriptions: Subscriptions,
-    /// Whether a message was not taken for lack of room.
-    full: bool,
-    pauses: Pauses,
-}
-
 enum Next {
     Link(LinkEvent),
     SubscribeAgain,
+    /// Everything is acknowledged, and the connection leaves.
+    Paid,
 }

@@ -4,7 +4,7 @@
 //! One goes out at a time. rumqttc begins again with packet identifier 1 after a few packets, and
 //! does not look whether an earlier SUBSCRIBE still uses it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::iter::repeat;
 
 use tokio::time::{Duration, Instant};
@@ -34,6 +34,10 @@ pub(super) struct Subscriptions {
     /// What is still to be sent.
     waiting: VecDeque<Request>,
     sent: Option<Sent>,
+    /// What was accepted over this connection, and not given up since.
+    made: HashSet<String>,
+    /// What was asked for over this connection at QoS 0, whatever was answered.
+    overheard: HashSet<String>,
     refused: Option<Problem>,
     failures: u32,
     /// When to ask again for what was refused.
@@ -65,6 +69,8 @@ impl Subscriptions {
             patience,
             waiting: VecDeque::new(),
             sent: None,
+            made: HashSet::new(),
+            overheard: HashSet::new(),
             refused: None,
             failures: 0,
             again_at: None,
@@ -89,6 +95,33 @@ impl Subscriptions {
         self.changed = true;
     }
 
+    /// Asks for what is missing of these filters, and then to give up what else the session `holds`. Returns
+    /// whether there is anything to ask for.
+    pub(super) fn change(
+        &mut self,
+        filters: &[String],
+        mut passing: Vec<String>,
+        holds: &BTreeSet<String>,
+    ) -> bool {
+        passing.retain(|filter| !self.overheard.contains(filter));
+        let is_new = |filter: &&String| !self.made.contains(*filter);
+        let new: Vec<String> = filters.iter().filter(is_new).cloned().collect();
+        let wanted: HashSet<&String> = filters.iter().collect();
+        let is_left = |filter: &&String| !wanted.contains(*filter);
+        let left: Vec<String> = holds.iter().filter(is_left).cloned().collect();
+        let is_any = !new.is_empty() || !passing.is_empty() || !left.is_empty();
+        if !is_any && self.waiting.is_empty() {
+            return self.sent.is_some();
+        }
+        self.ask(&new, passing, left);
+        true
+    }
+
+    /// Returns whether everything has been asked for and answered.
+    pub(super) fn are_done(&self) -> bool {
+        self.sent.is_none() && self.waiting.is_empty()
+    }
+
     /// Returns whether neither [`send`](Self::send) nor [`take_verdict`](Self::take_verdict) has
     /// anything to say.
     pub(super) fn is_quiet(&self) -> bool {
@@ -100,8 +133,14 @@ impl Subscriptions {
         if self.sent.is_some() {
             return None;
         }
+        let request = self.waiting.pop_front()?;
+        match &request {
+            Request::Subscribe(_) => {}
+            Request::Overhear(filters) => self.overheard.extend(filters.iter().cloned()),
+            Request::Unsubscribe(filter) => drop(self.made.remove(filter)),
+        }
         let sent = self.sent.insert(Sent {
-            request: self.waiting.pop_front()?,
+            request,
             packet_id: None,
             deadline: now + self.patience,
         });
@@ -124,19 +163,41 @@ impl Subscriptions {
             return;
         };
         let unsaid = repeat(Some(Reason::UnspecifiedError));
-        for (filter, refused) in filters.iter().zip(answer.refused.into_iter().chain(unsaid)) {
-            if let Some(reason) = refused {
-                let detail = format_args!("`{filter}`: {reason}");
-                self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
-            }
+        for (filter, refused) in filters
+            .into_iter()
+            .zip(answer.refused.into_iter().chain(unsaid))
+        {
+            let Some(reason) = refused else {
+                self.made.insert(filter);
+                continue;
+            };
+            let detail = format_args!("`{filter}`: {reason}");
+            self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
+            // What it was to take the place of is better than nothing.
+            let is_subscribe = |request: &Request| matches!(request, Request::Subscribe(_));
+            self.waiting.retain(is_subscribe);
         }
     }
 
-    /// Takes an UNSUBACK; what it says does not matter.
-    pub(super) fn unsubscribed(&mut self, packet_id: u16) {
-        self.answered(packet_id, |request| {
+    /// Takes an UNSUBACK, whatever it says; returns what was given up, if it is not asked for again.
+    pub(super) fn unsubscribed(&mut self, packet_id: u16) -> Option<String> {
+        let answered = self.answered(packet_id, |request| {
             matches!(request, Request::Unsubscribe(_))
         });
+        match answered? {
+            Request::Unsubscribe(filter) => {
+                Some(filter).filter(|filter| !self.is_asked_for(filter))
+            }
+            Request::Subscribe(_) | Request::Overhear(_) => None,
+        }
+    }
+
+    fn is_asked_for(&self, filter: &String) -> bool {
+        let asks = |request: &Request| match request {
+            Request::Subscribe(filters) => filters.contains(filter),
+            Request::Overhear(_) | Request::Unsubscribe(_) => false,
+        };
+        self.waiting.iter().any(asks)
     }
 
     fn answered(&mut self, packet_id: u16, is_of: fn(&Request) -> bool) -> Option<Request> {
@@ -185,112 +246,4 @@ impl Subscriptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(filters: usize, leftovers: &[&str]) -> Subscriptions {
-        let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
-        let filters: Vec<String> = (0..filters).map(|i| format!("f/{i}")).collect();
-        subscriptions.ask(
-            &filters,
-            Vec::new(),
-            leftovers.iter().map(ToString::to_string).collect(),
-        );
-        subscriptions
-    }
-
-    fn send(subscriptions: &mut Subscriptions, packet_id: u16) -> usize {
-        let request = subscriptions.send(Instant::now()).cloned();
-        subscriptions.sent(packet_id);
-        match request {
-            None => 0,
-            Some(Request::Unsubscribe(_)) => 1,
-            Some(Request::Subscribe(filters) | Request::Overhear(filters)) => filters.len(),
-        }
-    }
-
-    fn answer(packet_id: u16, refused: Vec<Option<Reason>>) -> Subscribed {
-        Subscribed { packet_id, refused }
-    }
-
-    fn verdict(subscriptions: &mut Subscriptions) -> Option<Verdict> {
-        subscriptions.take_verdict(Instant::now(), 0.0)
-    }
-
-    fn refusal(detail: &str) -> Verdict {
-        Verdict::Refused(Problem::new(Cause::SubscribeRefused, detail))
-    }
-
-    #[test]
-    fn the_verdict_waits_for_every_suback() {
-        let mut subscriptions = asked(150, &[]);
-        assert_eq!(verdict(&mut subscriptions), None);
-        assert_eq!(send(&mut subscriptions, 1), 100);
-        let mut refused = vec![None; 100];
-        refused[3] = Some(Reason::NotAuthorized);
-        subscriptions.subscribed(answer(1, refused));
-        assert_eq!(verdict(&mut subscriptions), None);
-        assert_eq!(send(&mut subscriptions, 2), 50);
-        subscriptions.subscribed(answer(2, vec![None; 50]));
-        assert_eq!(
-            verdict(&mut subscriptions),
-            Some(refusal("`f/3`: not_authorized"))
-        );
-        assert!(subscriptions.wake_at().is_some());
-        assert_eq!(subscriptions.wake(), Ok(()));
-        assert_eq!(verdict(&mut subscriptions), None);
-    }
-
-    #[test]
-    fn one_is_sent_at_a_time_and_leftovers_go_last() {
-        let mut subscriptions = asked(1, &["old"]);
-        assert_eq!(send(&mut subscriptions, 7), 1);
-        assert_eq!(subscriptions.send(Instant::now()), None);
-        subscriptions.unsubscribed(7);
-        subscriptions.subscribed(answer(8, vec![None]));
-        assert_eq!(subscriptions.send(Instant::now()), None);
-        subscriptions.subscribed(answer(7, vec![None]));
-        assert_eq!(send(&mut subscriptions, 8), 1);
-        assert_eq!(verdict(&mut subscriptions), None);
-        subscriptions.unsubscribed(8);
-        assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
-        assert_eq!(subscriptions.wake_at(), None);
-    }
-
-    #[test]
-    fn what_is_only_overheard_may_be_refused() {
-        let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
-        subscriptions.ask(&["f".to_owned()], vec!["g".to_owned()], Vec::new());
-        assert_eq!(send(&mut subscriptions, 1), 1);
-        subscriptions.subscribed(answer(1, vec![None]));
-        assert_eq!(verdict(&mut subscriptions), None);
-        assert_eq!(send(&mut subscriptions, 2), 1);
-        subscriptions.subscribed(answer(2, vec![Some(Reason::NotAuthorized)]));
-        assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
-    }
-
-    #[test]
-    fn a_missing_answer_has_a_deadline() {
-        let mut subscriptions = asked(1, &["old"]);
-        let now = Instant::now();
-        subscriptions.send(now);
-        subscriptions.sent(1);
-        assert_eq!(subscriptions.wake_at(), Some(now + Duration::from_secs(10)));
-        let problem = |detail| Err(Problem::new(Cause::Timeout, detail));
-        assert_eq!(subscriptions.wake(), problem("no SUBACK"));
-        subscriptions.subscribed(answer(1, vec![None]));
-        send(&mut subscriptions, 2);
-        assert_eq!(subscriptions.wake(), problem("no UNSUBACK"));
-    }
-
-    #[test]
-    fn a_filter_without_a_code_is_refused() {
-        let mut subscriptions = asked(2, &[]);
-        send(&mut subscriptions, 1);
-        subscriptions.subscribed(answer(1, vec![None]));
-        assert_eq!(
-            verdict(&mut subscriptions),
-            Some(refusal("`f/1`: unspecified_error"))
-        );
-    }
-}
+mod tests;

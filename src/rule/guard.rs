@@ -1,5 +1,6 @@
 //! What a rule asks of an event beside its kind and topic.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tracing::warn;
 
 use super::condition::{Condition, Failure, Subject};
 use super::{Rule, WebhookIndex};
-use crate::event::Client;
+use crate::event::{Client, TopicFilter};
 use crate::pattern::Pattern;
 use crate::telemetry::Throttle;
 
@@ -26,8 +27,34 @@ pub struct Guard {
     pub client_id: Option<Pattern>,
     /// The user name; an event whose user is not known does not match.
     pub username: Option<Pattern>,
+    /// The topic of a message that is not routed by its topic: of any but `on_message_publish`.
+    pub topic: Option<TopicFilter>,
+    /// The group to which an application must have published it.
+    pub group: Option<Arc<str>>,
+    /// Whose client it must be, besides.
+    pub scope: Option<Scope>,
     /// Anything else.
     pub condition: Option<Condition>,
+}
+
+/// Clients by patterns, of which one must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Of client identifiers.
+    pub clients: Arc<[Pattern]>,
+    /// Whether an event whose client is not known passes.
+    pub takes_unknown: bool,
+}
+
+impl Scope {
+    /// Returns whether a client is among them.
+    #[must_use]
+    pub fn holds(&self, client_id: Option<&str>) -> bool {
+        match client_id {
+            Some(id) => self.clients.iter().any(|pattern| pattern.matches(id)),
+            None => self.takes_unknown,
+        }
+    }
 }
 
 impl Guard {
@@ -52,6 +79,13 @@ impl Guard {
         {
             return Ok(false);
         }
+        let is_in_scope = |scope: &Scope| scope.holds(client.id.as_deref());
+        let has_topic = |filter: &TopicFilter| subject.topic().is_some_and(|it| filter.matches(it));
+        if !self.scope.as_ref().is_none_or(is_in_scope)
+            || !self.topic.as_ref().is_none_or(has_topic)
+        {
+            return Ok(false);
+        }
         match &self.condition {
             Some(condition) => condition.holds(subject),
             None => Ok(true),
@@ -64,11 +98,15 @@ struct Labels {
     webhook: String,
 }
 
+/// The metric of conditions that cannot be evaluated, of all webhooks.
+#[derive(Debug, Clone, Default)]
+pub struct ReportsFamily(Family<Labels, Counter>);
+
 /// Where conditions that cannot be evaluated are counted and told of, by webhook; without any
 /// webhook nothing is.
 #[derive(Debug, Default)]
 pub struct Reports {
-    webhooks: Vec<Report>,
+    webhooks: HashMap<WebhookIndex, Report>,
 }
 
 #[derive(Debug)]
@@ -78,19 +116,24 @@ struct Report {
     log: Mutex<Throttle>,
 }
 
-impl Reports {
-    /// Returns reports on these webhooks, in the order of their indexes, with their metric registered.
-    pub fn new<'a>(
-        webhooks: impl IntoIterator<Item = (&'a str, &'a [Rule])>,
-        registry: &mut Registry,
-    ) -> Self {
-        let family: Family<Labels, Counter> = Family::default();
+impl ReportsFamily {
+    /// Returns the metric, registered.
+    pub fn new(registry: &mut Registry) -> Self {
+        let family = Self::default();
         registry.register(
             "condition_failures",
             "Conditions of rules that could not be evaluated, and so were false",
-            family.clone(),
+            family.0.clone(),
         );
-        let report = |(name, rules): (&str, &[Rule])| {
+        family
+    }
+
+    /// Returns reports on these webhooks, each with its index.
+    pub fn of<'a>(
+        &self,
+        webhooks: impl IntoIterator<Item = (WebhookIndex, &'a str, &'a [Rule])>,
+    ) -> Reports {
+        let report = |(index, name, rules): (WebhookIndex, &str, &[Rule])| {
             let webhook = name.to_owned();
             let has_condition = |rule: &Rule| {
                 let guard = rule.guard.as_ref();
@@ -98,23 +141,26 @@ impl Reports {
             };
             let failures = if rules.iter().any(has_condition) {
                 let webhook = webhook.clone();
-                family.get_or_create_owned(&Labels { webhook })
+                self.0.get_or_create_owned(&Labels { webhook })
             } else {
                 Counter::default()
             };
-            Report {
+            let report = Report {
                 webhook,
                 failures,
                 log: Mutex::new(Throttle::new(LOG_INTERVAL)),
-            }
+            };
+            (index, report)
         };
-        Self {
+        Reports {
             webhooks: webhooks.into_iter().map(report).collect(),
         }
     }
+}
 
+impl Reports {
     pub(super) fn failed(&self, webhook: WebhookIndex, failure: Failure) {
-        let Some(report) = self.webhooks.get(webhook) else {
+        let Some(report) = self.webhooks.get(&webhook) else {
             return;
         };
         report.failures.inc();

@@ -9,6 +9,7 @@
 
 pub mod condition;
 mod cover;
+mod current;
 mod guard;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,11 @@ use crate::event::{Detail, Happening, Kind, KindSet, TopicFilter};
 
 use condition::Subject;
 pub use cover::disjoint_cover;
-pub use guard::{Guard, Reports};
+pub use current::{Current, Follower};
+pub use guard::{Guard, Reports, ReportsFamily, Scope};
 use trie::{End, Trie};
 
-/// The place of a webhook in the configuration, from 0.
+/// The number of a webhook, from 0: its own for as long as it is there.
 pub type WebhookIndex = usize;
 
 /// One entry of a webhook's `events`.
@@ -33,7 +35,8 @@ pub type WebhookIndex = usize;
 pub struct Rule {
     /// The kind of events that it takes.
     pub kind: Kind,
-    /// Which topics a message must have; of other kinds it is not looked at.
+    /// Which topics an `on_message_publish` must have; of other kinds it is not looked at, but
+    /// [`Guard::topic`] is.
     pub topic: TopicFilter,
     /// What else must hold; `None`: nothing.
     pub guard: Option<Arc<Guard>>,
@@ -84,12 +87,20 @@ impl Rules {
         webhooks: impl IntoIterator<Item = &'a [Rule]>,
         reports: Reports,
     ) -> Self {
+        Self::compile_at(webhooks.into_iter().enumerate(), reports)
+    }
+
+    /// Compiles the rules of webhooks, each with its index, in the order of these.
+    pub fn compile_at<'a>(
+        webhooks: impl IntoIterator<Item = (WebhookIndex, &'a [Rule])>,
+        reports: Reports,
+    ) -> Self {
         let mut rules = Self {
             reports: Arc::new(reports),
             ..Self::default()
         };
         let mut feeds: BTreeMap<Option<&str>, Vec<(&Rule, WebhookIndex)>> = BTreeMap::new();
-        for (webhook, entries) in webhooks.into_iter().enumerate() {
+        for (webhook, entries) in webhooks {
             for rule in entries {
                 if let Some(debounce) = rule.debounce {
                     rules.debounce.insert((webhook, rule.kind), debounce);
@@ -137,11 +148,30 @@ impl Rules {
         matcher.found()
     }
 
+    /// Finds the webhooks with a rule for what an application publishes to a group.
+    pub fn route_to_group<'a>(
+        &'a self,
+        group: &str,
+        happening: &Happening,
+        matcher: &'a mut Matcher,
+    ) -> &'a [WebhookIndex] {
+        matcher.begin();
+        if let Some(takers) = self.by_kind.get(&happening.kind) {
+            let subject = Subject::new(happening);
+            let is_of_group = |guard: &Guard| guard.group.as_deref() == Some(group);
+            let guarded = takers.guarded.iter();
+            for (webhook, guard) in guarded.filter(|(_, guard)| is_of_group(guard)) {
+                matcher.add_if(*webhook, guard, happening, &subject, &self.reports);
+            }
+        }
+        matcher.found()
+    }
+
     /// Returns the kinds other than `on_message_publish` that some rule takes and a broker has to tell.
     #[must_use]
     pub fn lifecycle_kinds(&self) -> KindSet {
         let mut kinds = KindSet::default();
-        for &kind in self.by_kind.keys().filter(|kind| !kind.is_notice()) {
+        for &kind in self.by_kind.keys().filter(|kind| is_told(**kind)) {
             kinds.insert(kind);
         }
         kinds
@@ -156,7 +186,7 @@ impl Rules {
     /// Returns the webhooks with a rule for any of the [`lifecycle_kinds`](Self::lifecycle_kinds).
     #[must_use]
     pub fn lifecycle_webhooks(&self) -> Vec<WebhookIndex> {
-        self.webhooks_of(|kind| !kind.is_notice())
+        self.webhooks_of(is_told)
     }
 
     fn webhooks_of(&self, is_meant: impl Fn(Kind) -> bool) -> Vec<WebhookIndex> {
@@ -187,11 +217,22 @@ impl Rules {
         webhooks
     }
 
+    /// Returns the feed of a share group, or the one of none.
+    #[must_use]
+    pub fn feed(&self, group: Option<&str>) -> Option<&Arc<Feed>> {
+        self.feeds.iter().find(|feed| feed.group() == group)
+    }
+
     /// Returns where messages come from: one feed without a group, if any rule needs it, and one per share group.
     #[must_use]
     pub fn feeds(&self) -> &[Arc<Feed>] {
         &self.feeds
     }
+}
+
+/// Returns whether it is for a broker to tell of a kind, or follows from what one tells.
+fn is_told(kind: Kind) -> bool {
+    !kind.is_notice() && !kind.is_of_application()
 }
 
 impl Takers {

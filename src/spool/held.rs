@@ -9,7 +9,6 @@ use std::sync::PoisonError;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::account::Keeping;
 use super::open::PUT_OFF;
 use super::store::{self, Seq, Store, WebhookKey};
 use super::{Spool, Webhook};
@@ -45,11 +44,12 @@ impl Spool {
     /// [taken back](Self::record_taking_back).
     #[must_use]
     pub fn claim_back(&self, webhook: WebhookIndex, seq: Seq) -> bool {
-        let Some(journal) = &self.0.journal else {
+        let account = self.0.accounts.of(webhook);
+        let is_durable = account.is_some_and(|account| account.key().is_some());
+        let Some(journal) = self.0.journal.as_ref().filter(|_| is_durable) else {
             return false;
         };
-        let is_durable = matches!(self.0.accounts[webhook].keeping, Keeping::Durable(_));
-        is_durable && journal.lock().stocks[webhook].take_back(seq)
+        journal.lock().stocks[webhook].take_back(seq)
     }
 
     /// Returns what an earlier run has held back of these kinds; the next call does not.
@@ -63,29 +63,26 @@ impl Spool {
     }
 }
 
-/// Returns what an earlier run has held back.
+/// Returns what was held back for a webhook before it had this index.
 pub(super) fn held_back(
     store: &Store,
-    webhooks: &[Webhook],
-    keys: &[Option<WebhookKey>],
+    config: &Webhook,
+    (webhook, key): (WebhookIndex, WebhookKey),
 ) -> Result<Vec<HeldBack>, store::Error> {
-    let mut all = Vec::new();
-    for (webhook, (config, key)) in webhooks.iter().zip(keys).enumerate() {
-        let Some(key) = key.filter(|_| config.holds_back) else {
-            continue;
-        };
-        // If there are too many, none is taken back.
-        let put_off = store.put_off(key, PUT_OFF, client)?.unwrap_or_default();
-        let held = put_off.into_iter().filter(|it| it.is_held_back);
-        all.extend(held.map(|it| HeldBack {
-            webhook,
-            kind: it.key.0,
-            client_id: it.key.1,
-            seq: it.seq,
-            due: it.due,
-        }));
+    if !config.holds_back {
+        return Ok(Vec::new());
     }
-    Ok(all)
+    // If there are too many, none is taken back.
+    let put_off = store.put_off(key, PUT_OFF, client)?.unwrap_or_default();
+    let held = put_off.into_iter().filter(|it| it.is_held_back);
+    let held = held.map(|it| HeldBack {
+        webhook,
+        kind: it.key.0,
+        client_id: it.key.1,
+        seq: it.seq,
+        due: it.due,
+    });
+    Ok(held.collect())
 }
 
 /// Returns which client an event says to be gone.

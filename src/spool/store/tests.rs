@@ -1,5 +1,6 @@
 mod bounds;
 mod dead_letters;
+mod definitions;
 mod devices;
 mod faults;
 mod hostile;
@@ -9,6 +10,7 @@ mod order;
 mod processes;
 mod round_trip;
 mod tokens;
+mod whereabouts;
 mod world;
 
 use std::collections::HashSet;
