@@ -9,36 +9,40 @@
 //! one per connection. A task that ends before it is told to is a bug, and ends the program.
 
 mod builder;
+mod connections;
+mod lanes;
+mod live;
+mod plan;
 mod publishing;
+mod running;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use thiserror::Error;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use builder::Builder;
+use builder::{Builder, Families};
+use connections::Connections;
+use lanes::Lanes;
 use publishing::Publishing;
+use running::{Kind, Place, Running};
 
-use crate::admin::control::Fixed;
 use crate::admin::{self, Admin, Configured, Health, Serving};
 use crate::catalogue::{self, Catalogue};
 use crate::config::Config;
 use crate::delivery_log::{self, DeliveryLog};
-use crate::devices::Registrar;
-use crate::dispatch::{Lane, Shaping};
-use crate::intake::{Lifecycle, Messages, Probe};
-use crate::mqtt::{Announcer, Connection};
+use crate::dispatch::Shaping;
 use crate::retry::breaker;
 use crate::rule::Rule;
 use crate::sink::Sink;
-use crate::spool::{self, Backend, Spool};
+use crate::spool::{self, Backend, Queue, Spool};
 use crate::{http, retry, tls};
+
+pub use live::{Live, Reread, Source};
 
 /// The prefix of every metric.
 const METRICS_PREFIX: &str = "mqhook";
@@ -98,22 +102,17 @@ pub struct Receiver {
 
 /// mqhook, built and not yet running.
 pub struct App {
-    health: Health,
-    grace: Duration,
-    spool: Spool,
+    running: Running,
+    live: Live,
     spool_thread: spool::Thread,
     log: DeliveryLog,
     log_thread: delivery_log::Thread,
-    lanes: Vec<Lane>,
-    messages: Vec<Connection<Messages>>,
-    lifecycle: Option<(Connection<Lifecycle>, Probe)>,
-    announcer: Option<Announcer>,
-    registrar: Option<Registrar>,
     publishing: Publishing,
+    /// What the first lanes are made of.
+    lanes: Vec<(Receiver, Queue)>,
     /// Ends the admin API when dropped.
     serving: Serving,
     admin_addresses: (Option<SocketAddr>, Option<SocketAddr>),
-    closing: CancellationToken,
 }
 
 impl App {
@@ -135,24 +134,37 @@ impl App {
         let admin = Admin::bind(&config.admin)?;
         let admin_addresses = (admin.address(), admin.metrics_address());
         let mut receivers = Vec::new();
+        let mut kinds = Vec::new();
         for webhook in &config.webhooks {
             receivers.push(receiver(webhook.clone())?);
+            kinds.push(Kind::Configured(Box::new(webhook.clone())));
         }
+        let given = |it: &Receiver| Kind::Given(it.name.clone(), it.rules.clone());
+        kinds.extend(more.iter().map(given));
         receivers.extend(more);
+        let places = kinds.into_iter().enumerate();
+        let webhooks = places.map(|(index, kind)| Place { index, kind }).collect();
 
         let mut registry = Registry::with_prefix(METRICS_PREFIX);
-        let mut builder = Builder::new(config, &receivers, &mut registry)?;
-        let webhooks: Vec<_> = receivers.iter().map(Receiver::to_spool).collect();
+        let families = Families::new(&mut registry);
+        let rules = families.compile(receivers.iter().enumerate().map(|(index, receiver)| {
+            let (name, rules) = (receiver.name.as_str(), receiver.rules.as_slice());
+            (index, name, rules)
+        }));
+        let places: Vec<_> = receivers.iter().map(Receiver::to_spool).collect();
         let metrics = spool::MetricsFamily::new(&mut registry);
-        let (spool, spool_thread, queues) = Spool::open(&config.spool, &webhooks, metrics)?;
-        let announcer = builder.announcer();
+        let (spool, spool_thread, queues) = Spool::open(&config.spool, &places, metrics)?;
+        let failure = spool.failure();
         let (log, log_thread) = delivery_log(config, &mut registry);
-        let lanes = builder.lanes(receivers, &spool, queues, (&log, &mut registry));
-        let messages = builder.messages(&spool);
-        let registrar = builder.registrar(&spool, &mut registry);
-        let lifecycle = builder.lifecycle(&spool);
-        let health = builder.health(lifecycle.as_ref(), &spool);
-        let (publisher, publishing) = builder.publishing(&spool);
+        let (builder, announcer) =
+            Builder::new(config, rules, (spool, log.clone()), families, &mut registry)?;
+        let (publisher, publishing) = builder.publishing();
+        let registrar = builder.registrar(&mut registry);
+        let mut connections = Connections::new();
+        connections.prepare_all(&builder, announcer, registrar);
+        let health = Health::new(Vec::new(), None, failure, builder.closing.clone());
+        connections.report(&health);
+        let (live, commands) = Live::new(&mut registry, Arc::clone(&catalogue));
         let serving = admin.serve(admin::Parts {
             registry,
             health: health.clone(),
@@ -160,47 +172,48 @@ impl App {
                 Backend::Sqlite { dir } => Some(dir.clone()),
                 Backend::Memory => None,
             },
-            spool: spool.clone(),
+            spool: builder.spool.clone(),
             log: log.clone(),
-            events: spool.tap().clone(),
-            came_in: builder.intake.clone(),
+            events: builder.spool.tap().clone(),
+            came_in: builder.came_in(),
             broker: config.broker.url.to_string(),
             configured: Configured {
                 catalogue,
                 publisher,
-                activities: builder.activities.clone(),
+                activities: builder.activities(),
             },
-            control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
+            control: Arc::new(live.clone()),
         })?;
         Ok(Self {
-            health,
-            grace: config.shutdown_grace,
-            spool,
+            running: Running {
+                lanes: Lanes::new(builder.closing.clone()),
+                connections,
+                builder,
+                health,
+                webhooks,
+                commands,
+            },
+            live,
             spool_thread,
             log,
             log_thread,
-            lanes,
-            messages,
-            lifecycle,
-            announcer,
-            registrar,
             publishing,
+            lanes: receivers.into_iter().zip(queues).collect(),
             serving,
             admin_addresses,
-            closing: builder.closing,
         })
+    }
+
+    /// Returns the handle by which it gets another configuration while it runs.
+    #[must_use]
+    pub fn live(&self) -> Live {
+        self.live.clone()
     }
 
     /// Returns whether events arrive.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.health.clone()
-    }
-
-    /// Returns what is remembered of deliveries.
-    #[must_use]
-    pub fn delivery_log(&self) -> &DeliveryLog {
-        &self.log
+        self.running.health.clone()
     }
 
     /// Returns where the admin API listens, if it does.
@@ -215,6 +228,12 @@ impl App {
         self.admin_addresses.1
     }
 
+    /// Returns what is remembered of deliveries.
+    #[must_use]
+    pub fn delivery_log(&self) -> &DeliveryLog {
+        &self.log
+    }
+
     /// Runs until `stop`, then stops in order.
     ///
     /// # Errors
@@ -223,43 +242,40 @@ impl App {
     /// # Cancel safety
     /// Dropping the future stops everything at once; the broker keeps what is not acknowledged.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Error> {
-        let mut lanes = JoinSet::new();
-        for lane in self.lanes {
-            lanes.spawn(lane.run(self.closing.clone()));
+        let mut running = self.running;
+        for (index, (receiver, queue)) in self.lanes.into_iter().enumerate() {
+            let attempts = receiver.attempts();
+            running.lanes.run(&running.builder, index, attempts, queue);
         }
-        let spool = self.spool;
-        let disconnect = CancellationToken::new();
-        let mut connections = JoinSet::new();
-        for connection in self.messages {
-            connections.spawn(connection.run(disconnect.clone()));
-        }
-        if let Some((connection, probe)) = self.lifecycle {
-            connections.spawn(connection.run(disconnect.clone()));
-            connections.spawn(probe.run(disconnect.clone()));
-        }
-        if let Some(announcer) = self.announcer {
-            connections.spawn(announcer.run(disconnect.clone()));
-        }
-        connections.spawn(self.publishing.run(self.closing.clone()));
-        if let Some(registrar) = self.registrar {
-            connections.spawn(registrar.run(disconnect.clone()));
-        }
+        running.connections.start();
+        running.tell();
+        let closing = running.builder.closing.clone();
+        let mut publishing = tokio::spawn(self.publishing.run(closing));
         let ended = tokio::select! {
             () = stop.cancelled() => Ok(()),
-            ended = first_end(&mut lanes) => ended,
-            ended = first_end(&mut connections) => ended,
+            ended = running.run() => Err(Error::TaskEnded(ended)),
+            ended = &mut publishing => Err(Error::TaskEnded(ended.err())),
         };
         info!("shutting down");
-        self.closing.cancel();
-        let deadline = Instant::now() + self.grace;
+        let Running {
+            builder,
+            mut lanes,
+            connections,
+            ..
+        } = running;
+        let spool = builder.spool.clone();
+        builder.closing.cancel();
+        if !publishing.is_finished() {
+            let _ = publishing.await;
+        }
+        let deadline = Instant::now() + builder.config.shutdown_grace;
         // What is on disk is acknowledged while the last attempts go on.
         let _ = timeout_at(deadline, spool.flush()).await;
-        let _ = timeout_at(deadline, drain(&mut lanes)).await;
-        lanes.shutdown().await;
+        let _ = timeout_at(deadline, lanes.drain()).await;
+        lanes.end().await;
         let _ = timeout_at(deadline, spool.flush()).await;
         say_what_waits(&spool);
-        disconnect.cancel();
-        drain(&mut connections).await;
+        connections.end().await;
         drop(self.serving);
         // A disk that hangs must not keep a second signal from being heard.
         let (log, thread) = (self.log_thread, self.spool_thread);
@@ -297,18 +313,6 @@ fn say_what_waits(spool: &Spool) {
             "what waits on disk is delivered after the next start"
         );
     }
-}
-
-/// Returns when a task has ended, which none should; waits for ever if there is none.
-async fn first_end(tasks: &mut JoinSet<()>) -> Result<(), Error> {
-    match tasks.join_next().await {
-        Some(ended) => Err(Error::TaskEnded(ended.err())),
-        None => std::future::pending().await,
-    }
-}
-
-async fn drain(tasks: &mut JoinSet<()>) {
-    while tasks.join_next().await.is_some() {}
 }
 
 fn receiver(webhook: crate::config::Webhook) -> Result<Receiver, Error> {

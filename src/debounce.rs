@@ -115,12 +115,39 @@ impl Debouncer {
             away: HashMap::new(),
             order: BTreeSet::new(),
         };
-        for held in spool.held_back(|kind| kinds.contains(kind)) {
-            let key = (held.webhook, held.client_id);
-            debouncer.wait_for(&key, held.due);
-            debouncer.hold(&key, held.seq, held.due);
-        }
+        debouncer.take_held_back(kinds);
         Some(debouncer)
+    }
+
+    /// Has a debouncer go by other rules, and makes or drops it if these need one or none any more.
+    pub fn follow(debouncer: &mut Option<Self>, rules: &Arc<Rules>, spool: &Spool, kinds: KindSet) {
+        let Some(known) = debouncer else {
+            *debouncer = Self::new(rules, spool, kinds);
+            return;
+        };
+        known.webhooks = rules.debounced(kinds);
+        if known.webhooks.is_empty() {
+            *debouncer = None;
+            return;
+        }
+        known.rules = Arc::clone(rules);
+        let webhooks = &known.webhooks;
+        known
+            .away
+            .retain(|(webhook, _), _| webhooks.contains(webhook));
+        known
+            .order
+            .retain(|(_, (webhook, _))| webhooks.contains(webhook));
+        known.take_held_back(kinds);
+    }
+
+    /// Takes over what was held back for webhooks before they had their index.
+    fn take_held_back(&mut self, kinds: KindSet) {
+        for held in self.spool.held_back(|kind| kinds.contains(kind)) {
+            let key = (held.webhook, held.client_id);
+            self.wait_for(&key, held.due);
+            self.hold(&key, held.seq, held.due);
+        }
     }
 
     /// Decides which of these webhooks, which want a happening, are told of it now and which later. What its

@@ -1,7 +1,7 @@
 //! Whether events arrive.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -13,16 +13,22 @@ use crate::mqtt::Status;
 /// Whether mqhook does its work, for `/ready`, systemd, and whoever embeds mqhook.
 #[derive(Debug, Clone)]
 pub struct Health {
-    connections: Arc<[Watched]>,
-    /// What is known of how the broker tells; `None` if no rule needs to know.
-    hearsay: Option<watch::Receiver<Hearsay>>,
+    broker: Arc<RwLock<Broker>>,
     /// Why the spool cannot be written; none while it can.
     spool: watch::Receiver<Option<String>>,
     closing: CancellationToken,
 }
 
+/// What there is of the broker, which changes with the rules.
+#[derive(Debug, Clone)]
+struct Broker {
+    connections: Arc<[Watched]>,
+    /// What is known of how the broker tells; `None` if no rule needs to know.
+    hearsay: Option<watch::Receiver<Hearsay>>,
+}
+
 /// A connection to the broker that is watched.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watched {
     /// What it is for.
     pub name: String,
@@ -39,12 +45,29 @@ impl Health {
         spool: watch::Receiver<Option<String>>,
         closing: CancellationToken,
     ) -> Self {
+        let connections = connections.into();
         Self {
-            connections: connections.into(),
-            hearsay,
+            broker: Arc::new(RwLock::new(Broker {
+                connections,
+                hearsay,
+            })),
             spool,
             closing,
         }
+    }
+
+    /// Goes by other connections from now on.
+    pub fn watch(&self, connections: Vec<Watched>, hearsay: Option<watch::Receiver<Hearsay>>) {
+        let mut broker = self.broker.write().unwrap_or_else(PoisonError::into_inner);
+        *broker = Broker {
+            connections: connections.into(),
+            hearsay,
+        };
+    }
+
+    fn broker(&self) -> Broker {
+        let broker = self.broker.read().unwrap_or_else(PoisonError::into_inner);
+        broker.clone()
     }
 
     /// Returns whether the spool can be written, every connection is subscribed and, if a rule needs that, the broker tells of
@@ -55,25 +78,26 @@ impl Health {
             let hearsay = hearsay.borrow();
             hearsay.is_settled && hearsay.advice.is_none()
         };
+        let broker = self.broker();
         !self.closing.is_cancelled()
             && self.spool.borrow().is_none()
-            && self
+            && broker
                 .connections
                 .iter()
                 .all(|connection| connection.status.borrow().is_ready())
-            && self.hearsay.as_ref().is_none_or(tells)
+            && broker.hearsay.as_ref().is_none_or(tells)
     }
 
     /// Returns the connections to the broker.
     #[must_use]
-    pub fn connections(&self) -> &[Watched] {
-        &self.connections
+    pub fn connections(&self) -> Arc<[Watched]> {
+        self.broker().connections
     }
 
     /// Returns how the broker tells of its clients, where that is known and a rule needs it.
     #[must_use]
     pub fn dialect(&self) -> Option<dialect::Name> {
-        self.hearsay.as_ref()?.borrow().dialect
+        self.broker().hearsay.as_ref()?.borrow().dialect
     }
 
     /// Returns why the spool cannot be written; `None` while it can.
@@ -87,11 +111,12 @@ impl Health {
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
     pub async fn ready(&self) {
-        for connection in self.connections.iter() {
+        let broker = self.broker();
+        for connection in broker.connections.iter() {
             // A connection that has ended is never ready.
             let _ = connection.status.clone().wait_for(Status::is_ready).await;
         }
-        if let Some(hearsay) = &self.hearsay {
+        if let Some(hearsay) = &broker.hearsay {
             let _ = hearsay.clone().wait_for(|hearsay| hearsay.is_settled).await;
         }
     }
@@ -104,13 +129,14 @@ impl fmt::Display for Health {
             (false, true) => "ready\n",
             (false, false) => "not ready\n",
         })?;
-        for connection in self.connections.iter() {
+        let broker = self.broker();
+        for connection in broker.connections.iter() {
             writeln!(f, "{}: {}", connection.name, *connection.status.borrow())?;
         }
         if let Some(failure) = self.spool.borrow().as_deref() {
             writeln!(f, "spool: {failure}")?;
         }
-        let Some(hearsay) = &self.hearsay else {
+        let Some(hearsay) = &broker.hearsay else {
             return Ok(());
         };
         let hearsay = hearsay.borrow();

@@ -1,5 +1,6 @@
-//! Builds what [`App`](super::App) runs out of the configuration.
+//! Builds what runs out of the configuration: at the start, and when another one is applied.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -13,8 +14,8 @@ use tracing::{debug, warn};
 use super::publishing::Publishing;
 use super::{Error, Receiver};
 use crate::ack::Ticket;
+use crate::admin::Watched;
 use crate::admin::publish::Publisher;
-use crate::admin::{Health, Watched};
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
 use crate::delivery_log::DeliveryLog;
@@ -24,7 +25,8 @@ use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
 use crate::intake::{self, Lifecycle, Messages, OwnClients, Probe, Publishers};
 use crate::mqtt::{self, Announcer, Connection, Listener, Replays, Status};
-use crate::rule::{Matcher, Reports, Rules};
+use crate::rule::{Current, Feed, Follower, Matcher, ReportsFamily, Rule, Rules, WebhookIndex};
+use crate::sink::Sink;
 use crate::spool::{Backend, Queue, Spool};
 
 /// Packets that a broker may send ahead of their PUBACKs on the lifecycle connection: all.
@@ -33,157 +35,192 @@ const LIFECYCLE_RECEIVE_MAXIMUM: u16 = u16::MAX;
 /// Notices that wait to be published.
 const NOTICES: usize = 256;
 
-/// What building connections needs.
-pub(super) struct Builder<'a> {
-    config: &'a Config,
+/// What building takes.
+pub(super) struct Builder {
+    pub(super) config: Config,
+    pub(super) rules: Current,
+    pub(super) spool: Spool,
+    log: DeliveryLog,
+    pub(super) closing: CancellationToken,
     broker: Arc<mqtt::Config>,
     tls: Option<Arc<ClientConfig>>,
-    rules: Arc<Rules>,
     own: OwnClients,
-    pub(super) intake: intake::Metrics,
+    notify: dispatch::Notify,
     publishers: Publishers,
-    connections: mqtt::MetricsFamily,
-    watched: Vec<Watched>,
-    /// Takes the notices that are to be published.
-    publish: Option<mpsc::Sender<Bytes>>,
-    /// Sees what happens to clients, where devices are remembered.
-    observer: Option<devices::Observer>,
-    /// How many attempts have ended.
-    pub(super) activities: dispatch::Activities,
-    pub(super) closing: CancellationToken,
+    families: Families,
 }
 
-impl<'a> Builder<'a> {
+/// The metrics of what comes and goes.
+pub(super) struct Families {
+    reports: ReportsFamily,
+    intake: intake::Metrics,
+    connections: mqtt::MetricsFamily,
+    lanes: dispatch::MetricsFamily,
+    unpublished: Counter,
+}
+
+/// How a webhook is attempted, and by what.
+pub(super) struct Attempts {
+    pub(super) config: dispatch::Config,
+    pub(super) sink: Arc<dyn Sink>,
+}
+
+impl Families {
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let families = Self {
+            reports: ReportsFamily::new(registry),
+            intake: intake::Metrics::new(registry),
+            connections: mqtt::MetricsFamily::new(registry),
+            lanes: dispatch::MetricsFamily::new(registry),
+            unpublished: Counter::default(),
+        };
+        registry.register(
+            "dropped_notices",
+            "Notices that were not published, as too many waited for the broker",
+            families.unpublished.clone(),
+        );
+        families
+    }
+
+    /// Compiles the rules of webhooks, each with its index.
+    pub(super) fn compile<'a>(
+        &self,
+        webhooks: impl IntoIterator<Item = (WebhookIndex, &'a str, &'a [Rule])>,
+    ) -> Arc<Rules> {
+        let mut webhooks: Vec<_> = webhooks.into_iter().collect();
+        webhooks.sort_unstable_by_key(|(webhook, ..)| *webhook);
+        let reports = self.reports.of(webhooks.iter().copied());
+        let rules = webhooks
+            .iter()
+            .map(|(webhook, _, rules)| (*webhook, *rules));
+        Arc::new(Rules::compile_at(rules, reports))
+    }
+}
+
+impl Builder {
+    /// Returns the builder, and what publishes notices if that is configured.
     pub(super) fn new(
-        config: &'a Config,
-        receivers: &[Receiver],
+        config: &Config,
+        rules: Arc<Rules>,
+        (spool, log): (Spool, DeliveryLog),
+        families: Families,
         registry: &mut Registry,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Option<Announcer>), Error> {
         let mut tls = None;
         if config.broker.url.transport.is_tls() {
             tls = Some(config.broker.tls.client().map_err(Error::BrokerTls)?);
         }
-        let rules = receivers.iter().map(|receiver| receiver.rules.as_slice());
-        let names = receivers.iter().map(|receiver| receiver.name.as_str());
-        let reports = Reports::new(names.zip(rules.clone()), registry);
-        let rules = Arc::new(Rules::compile_with(rules, reports));
-        let groups = rules.feeds().iter().filter_map(|feed| feed.group());
-        Ok(Self {
-            config,
-            broker: Arc::new(config.broker.clone()),
-            tls,
-            own: OwnClients::new(&config.broker.client_id, groups),
-            rules: Arc::clone(&rules),
-            intake: intake::Metrics::new(registry),
+        let broker = Arc::new(config.broker.clone());
+        let own = OwnClients::new(&broker.client_id, []);
+        let mut publish = None;
+        let announcer = config.notify.topic.clone().map(|topic| {
+            let (sender, payloads) = mpsc::channel(NOTICES);
+            publish = Some((sender, families.unpublished.clone()));
+            Announcer {
+                config: Arc::clone(&broker),
+                tls: tls.clone(),
+                client_id: own.notices().to_owned(),
+                topic,
+                payloads,
+            }
+        });
+        let rules = Current::new(rules);
+        let builder = Self {
+            notify: notify(rules.clone(), spool.clone(), publish),
             publishers: Publishers::new(config.plugin_key.clone(), registry),
-            connections: mqtt::MetricsFamily::new(registry),
-            watched: Vec::new(),
-            publish: None,
-            observer: None,
-            activities: dispatch::Activities::default(),
+            config: config.clone(),
+            rules,
+            spool,
+            log,
             closing: CancellationToken::new(),
-        })
-    }
-
-    pub(super) fn lanes(
-        &mut self,
-        receivers: Vec<Receiver>,
-        spool: &Spool,
-        queues: Vec<Queue>,
-        (log, registry): (&DeliveryLog, &mut Registry),
-    ) -> Vec<Lane> {
-        let metrics = dispatch::MetricsFamily::new(registry);
-        self.activities = metrics.activities();
-        let unpublished = Counter::default();
-        registry.register(
-            "dropped_notices",
-            "Notices that were not published, as too many waited for the broker",
-            unpublished.clone(),
-        );
-        let publish = self.publish.take().map(|queue| (queue, unpublished));
-        let notify = notify(Arc::clone(&self.rules), spool.clone(), publish);
-        let lane = |(webhook, (receiver, queue)): (usize, (Receiver, Queue))| {
-            let records = (metrics.of(&receiver.name), log.recorder(&receiver.name));
-            let config = dispatch::Config {
-                name: receiver.name,
-                concurrency: receiver.concurrency,
-                retry: receiver.retry,
-                breaker: receiver.breaker,
-                failure_limit: receiver.failure_limit,
-                shaping: receiver.shaping,
-            };
-            let spooled = (spool.clone(), queue);
-            let notify = Arc::clone(&notify);
-            Lane::new(config, webhook, receiver.sink, spooled, records, notify)
+            broker,
+            tls,
+            own,
+            families,
         };
-        receivers
-            .into_iter()
-            .zip(queues)
-            .enumerate()
-            .map(lane)
-            .collect()
+        Ok((builder, announcer))
     }
 
-    /// Returns what publishes the lanes' notices, if it is configured; to be called before
-    /// [`lanes`](Self::lanes).
-    pub(super) fn announcer(&mut self) -> Option<Announcer> {
-        let topic = self.config.notify.topic.clone()?;
-        let (publish, payloads) = mpsc::channel(NOTICES);
-        self.publish = Some(publish);
-        Some(Announcer {
-            config: Arc::clone(&self.broker),
-            tls: self.tls.clone(),
-            client_id: self.own.notices().to_owned(),
-            topic,
-            payloads,
-        })
+    /// Compiles the rules of webhooks, each with its index.
+    pub(super) fn compile<'a>(
+        &self,
+        webhooks: impl IntoIterator<Item = (WebhookIndex, &'a str, &'a [Rule])>,
+    ) -> Arc<Rules> {
+        self.families.compile(webhooks)
     }
 
-    pub(super) fn messages(&mut self, spool: &Spool) -> Vec<Connection<Messages>> {
-        let feeds = self.rules.feeds().to_vec();
-        let own_topic = self.config.notify.topic.clone();
-        let connect = |feed: Arc<crate::rule::Feed>| {
-            let name = match feed.group() {
-                None => "messages".to_owned(),
-                Some(group) => format!("share {group}"),
-            };
-            let client_id = self.own.messages(feed.group());
-            let spool = spool.clone();
-            let replays = if self.config.retained {
-                Replays::OnNewSubscription
-            } else {
-                Replays::Never
-            };
-            let (metrics, publishers) = (self.intake.clone(), self.publishers.another());
-            let own_topic = own_topic.clone();
-            let listener = Messages::new(feed, spool, metrics, replays, own_topic, publishers);
-            self.connection(&name, client_id, &self.broker.clone(), listener)
-        };
-        feeds.into_iter().map(connect).collect()
+    pub(super) fn lane(&self, webhook: WebhookIndex, attempts: Attempts, queue: Queue) -> Lane {
+        let Attempts { config, sink } = attempts;
+        let recorder = self.log.recorder(&config.name);
+        let records = (self.families.lanes.of(&config.name), recorder);
+        let spooled = (self.spool.clone(), queue);
+        let notify = Arc::clone(&self.notify);
+        Lane::new(config, webhook, sink, spooled, records, notify)
     }
 
     /// Returns what takes events of applications, and the way to it.
-    pub(super) fn publishing(&self, spool: &Spool) -> (Publisher, Publishing) {
+    pub(super) fn publishing(&self) -> (Publisher, Publishing) {
         let (publisher, queue) = Publisher::channel();
         let publishing = Publishing {
             queue,
-            rules: Arc::clone(&self.rules),
-            spool: spool.clone(),
-            intake: self.intake.clone(),
+            rules: self.rules.clone(),
+            spool: self.spool.clone(),
+            intake: self.families.intake.clone(),
             is_durable: self.config.spool.backend != Backend::Memory,
         };
         (publisher, publishing)
     }
 
-    /// Returns what remembers devices, if that is configured or a rule needs it; to be called before
-    /// [`lifecycle`](Self::lifecycle).
+    /// Returns counts of what came in.
+    pub(super) fn came_in(&self) -> intake::Metrics {
+        self.families.intake.clone()
+    }
+
+    /// Returns counts of attempts.
+    pub(super) fn activities(&self) -> dispatch::Activities {
+        self.families.lanes.activities()
+    }
+
+    /// Returns the connection of a feed, which goes by these rules until they are replaced.
+    pub(super) fn messages(
+        &self,
+        rules: Follower,
+        feed: &Arc<Feed>,
+    ) -> (Connection<Messages>, Watched) {
+        let group = feed.group();
+        let name = match group {
+            None => "messages".to_owned(),
+            Some(group) => format!("share {group}"),
+        };
+        if let Some(group) = group {
+            self.own.add_group(group);
+        }
+        let replays = if self.config.retained {
+            Replays::OnNewSubscription
+        } else {
+            Replays::Never
+        };
+        let listener = Messages::new(
+            rules,
+            Arc::clone(feed),
+            self.spool.clone(),
+            self.families.intake.clone(),
+            replays,
+            self.config.notify.topic.clone(),
+            self.publishers.another(),
+        );
+        let client_id = self.own.messages(group);
+        self.connection(&name, client_id, &self.broker, listener)
+    }
+
+    /// Returns what remembers devices, and what sees them, if that is configured or a rule needs it.
     pub(super) fn registrar(
-        &mut self,
-        spool: &Spool,
+        &self,
         registry: &mut Registry,
-    ) -> Option<Registrar> {
+    ) -> Option<(Registrar, devices::Observer)> {
         let config = self.config.devices.clone();
-        let webhooks = self.rules.device_webhooks();
+        let rules = self.rules.rules();
+        let webhooks = rules.device_webhooks();
         if webhooks.is_empty() && !config.enabled {
             return None;
         }
@@ -193,43 +230,49 @@ impl<'a> Builder<'a> {
         }
         let metrics = devices::Metrics::new(registry);
         let (observer, queue) = devices::channel(&config, metrics.clone());
-        self.observer = Some(observer);
-        let (rules, intake) = (Arc::clone(&self.rules), self.intake.clone());
+        let (mut followed, intake) = (self.rules.follow(), self.families.intake.clone());
         let mut matcher = Matcher::default();
         let route: devices::Route = Box::new(move |happening| {
-            let webhooks = rules.route(happening, &mut matcher);
+            followed.catch_up();
+            let webhooks = followed.rules().route(happening, &mut matcher);
             if !webhooks.is_empty() {
                 intake.event(happening.kind);
             }
             webhooks.iter().copied().collect()
         });
-        let debouncer = Debouncer::new(&self.rules, spool, debounce::DEVICES);
-        let spool = spool.clone();
-        let registrar = Registrar::new(config, queue, spool, (route, webhooks), metrics);
-        Some(registrar.with_debouncer(debouncer))
+        let debouncer = Debouncer::new(&rules, &self.spool, debounce::DEVICES);
+        let spool = self.spool.clone();
+        let registrar = Registrar::new(config, queue, spool, (route, webhooks), metrics)
+            .with_debouncer(debouncer)
+            .with_rules(self.rules.follow());
+        Some((registrar, observer))
     }
 
-    pub(super) fn lifecycle(&mut self, spool: &Spool) -> Option<(Connection<Lifecycle>, Probe)> {
-        let is_plain = self.config.dialect == Some(crate::dialect::Name::Plain);
-        let is_wanted = !self.rules.lifecycle_kinds().is_empty() || self.observer.is_some();
-        if !is_wanted || is_plain {
-            return None;
-        }
+    /// Returns whether the broker tells nothing of its clients.
+    pub(super) fn is_plain(&self) -> bool {
+        self.config.dialect == Some(crate::dialect::Name::Plain)
+    }
+
+    /// Returns the connection over which the broker tells of its clients, and what tests that it does.
+    pub(super) fn lifecycle(
+        &self,
+        observer: Option<devices::Observer>,
+    ) -> (Connection<Lifecycle>, Probe, Watched) {
         let listener = Lifecycle::new(
             self.config.dialect,
-            Arc::clone(&self.rules),
-            spool.clone(),
+            self.rules.follow(),
+            self.spool.clone(),
             self.own.clone(),
-            self.intake.clone(),
+            self.families.intake.clone(),
         )
-        .with_observer(self.observer.take());
+        .with_observer(observer);
         let (hearsay, subscribed) = (listener.hearsay(), listener.on_subscribed());
         let broker = Arc::new(mqtt::Config {
             receive_maximum: LIFECYCLE_RECEIVE_MAXIMUM,
             ..(*self.broker).clone()
         });
         let client_id = self.own.lifecycle().to_owned();
-        let connection = self.connection("lifecycle", client_id, &broker, listener);
+        let (connection, watched) = self.connection("lifecycle", client_id, &broker, listener);
         let probe = Probe {
             config: broker,
             tls: self.tls.clone(),
@@ -238,52 +281,64 @@ impl<'a> Builder<'a> {
             hearsay,
             status: connection.status.subscribe(),
         };
-        Some((connection, probe))
+        (connection, probe, watched)
     }
 
     fn connection<L: Listener>(
-        &mut self,
+        &self,
         name: &str,
         client_id: String,
         broker: &Arc<mqtt::Config>,
         listener: L,
-    ) -> Connection<L> {
+    ) -> (Connection<L>, Watched) {
         let status = watch::Sender::new(Status::default());
-        self.watched.push(Watched {
+        let watched = Watched {
             name: name.to_owned(),
             status: status.subscribe(),
-        });
-        Connection {
+        };
+        let connection = Connection {
             config: Arc::clone(broker),
             tls: self.tls.clone(),
             client_id,
             clean_start: broker.clean_start,
             listener,
             status,
-            metrics: self.connections.of(name),
+            metrics: self.families.connections.of(name),
             closing: self.closing.clone(),
-        }
+            orders: mqtt::Orders::default(),
+            holds: BTreeSet::new(),
+            overlap: mqtt::Overlap::default(),
+        };
+        (connection, watched)
     }
+}
 
-    pub(super) fn health(
-        &mut self,
-        lifecycle: Option<&(Connection<Lifecycle>, Probe)>,
-        spool: &Spool,
-    ) -> Health {
-        let hearsay = lifecycle.map(|(_, probe)| probe.hearsay.subscribe());
-        let watched = std::mem::take(&mut self.watched);
-        Health::new(watched, hearsay, spool.failure(), self.closing.clone())
+impl Receiver {
+    /// Returns how it is attempted.
+    pub(super) fn attempts(&self) -> Attempts {
+        Attempts {
+            config: dispatch::Config {
+                name: self.name.clone(),
+                concurrency: self.concurrency,
+                retry: self.retry.clone(),
+                breaker: self.breaker.clone(),
+                failure_limit: self.failure_limit,
+                shaping: self.shaping,
+            },
+            sink: Arc::clone(&self.sink),
+        }
     }
 }
 
 /// Returns what turns the lanes' notices into events, and publishes them if somebody does.
 fn notify(
-    rules: Arc<Rules>,
+    rules: Current,
     spool: Spool,
     publish: Option<(mpsc::Sender<Bytes>, Counter)>,
 ) -> dispatch::Notify {
     Arc::new(move |happening: Happening| {
         let mut matcher = Matcher::default();
+        let rules = rules.rules();
         let webhooks = rules.route(&happening, &mut matcher);
         let event = Event::new(happening, Timestamp::now());
         if let Some((publish, unpublished)) = &publish

@@ -1,7 +1,5 @@
 //! Takes events of applications into the spool, on the data path like all others.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -9,13 +7,13 @@ use crate::ack::{Ledger, Ticket};
 use crate::admin::publish::{Accepted, Publication, Unpublished};
 use crate::event::{Event, Happening, Timestamp};
 use crate::intake;
-use crate::rule::{Matcher, Rules};
+use crate::rule::{Current, Matcher};
 use crate::spool::Spool;
 
 /// Takes what applications publish.
 pub(super) struct Publishing {
     pub(super) queue: mpsc::Receiver<Publication>,
-    pub(super) rules: Arc<Rules>,
+    pub(super) rules: Current,
     pub(super) spool: Spool,
     pub(super) intake: intake::Metrics,
     /// Whether what is accepted survives a crash when its ticket has settled.
@@ -55,6 +53,7 @@ impl Publishing {
         events: Vec<Event>,
         matcher: &mut Matcher,
     ) -> Result<Accepted, Unpublished> {
+        let rules = self.rules.rules();
         let mut routed = Vec::with_capacity(events.len());
         let (mut takers, mut size) = (Vec::new(), 0);
         for event in events {
@@ -64,7 +63,7 @@ impl Publishing {
                 client: event.client,
                 detail: event.detail,
             };
-            let webhooks = self.rules.route_to_group(group, &happening, matcher);
+            let webhooks = rules.route_to_group(group, &happening, matcher);
             size += happening.size();
             takers.extend_from_slice(webhooks);
             routed.push((event.id, happening, webhooks.to_vec()));

@@ -17,6 +17,7 @@ mod deliveries;
 mod devices;
 mod output;
 mod place;
+mod reload;
 mod replay;
 mod run;
 mod spool;
@@ -113,7 +114,11 @@ pub fn main() -> ExitCode {
 
 /// Reads a configuration and writes its problems to standard error.
 fn load(path: &Path) -> Result<Config, ExitCode> {
-    let reading = config::load(path, &hocon::System);
+    usable(path, config::load(path, &hocon::System))
+}
+
+/// Returns a configuration that was read, and writes its problems to standard error.
+fn usable(path: &Path, reading: config::Reading) -> Result<Config, ExitCode> {
     let problems = reading.render(std::io::stderr().is_terminal());
     if !problems.is_empty() {
         eprintln!("{problems}\n");

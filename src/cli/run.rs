@@ -3,16 +3,19 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+use super::reload::Files;
 use crate::app::App;
 use crate::catalogue;
 use crate::config::{Config, Webhook};
@@ -110,9 +113,10 @@ fn kind(text: &str) -> Result<Kind, String> {
 
 /// Runs until a signal.
 pub(super) fn main(arguments: &Arguments) -> ExitCode {
-    let config = match &arguments.config {
-        Some(path) => super::load(path),
-        None => arguments.quick.config().map_err(|error| {
+    let files = arguments.config.as_deref().map(Files::new);
+    let config = match (&arguments.config, &files) {
+        (Some(path), Some(files)) => super::usable(path, files.read()),
+        _ => arguments.quick.config().map_err(|error| {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }),
@@ -125,7 +129,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         eprintln!("error: {error:#}");
         return ExitCode::from(2);
     }
-    match run(&config) {
+    match run(&config, files) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
@@ -194,7 +198,7 @@ fn start_log(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn run(config: &Config) -> Result<()> {
+fn run(config: &Config, files: Option<Arc<Files>>) -> Result<()> {
     tls::install_provider();
     // One thread carries more events than brokers send, for the least CPU; what takes long is done
     // by others.
@@ -212,8 +216,14 @@ fn run(config: &Config) -> Result<()> {
             info!(%address, "/metrics, /live and /ready, for everybody");
         }
         let stop = CancellationToken::new();
-        let signals = signals(stop.clone())?;
+        let live = app.live();
+        if let Some(files) = &files {
+            live.set_source(files.source());
+        }
+        let reload = Arc::new(Notify::new());
+        let signals = signals(stop.clone(), Arc::clone(&reload))?;
         tokio::spawn(signals);
+        tokio::spawn(super::reload::follow(live, reload, files));
         tell_systemd(&[NotifyState::Ready]);
         if let Some(every) = sd_notify::watchdog_enabled() {
             tokio::spawn(feed_watchdog(every / 2));
@@ -227,8 +237,8 @@ fn run(config: &Config) -> Result<()> {
     ended
 }
 
-/// Stops in order at the first SIGTERM or SIGINT, and at once at the second.
-fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
+/// Stops in order at the first SIGTERM or SIGINT, and at once at the second; SIGHUP requests to `reload`.
+fn signals(stop: CancellationToken, reload: Arc<Notify>) -> Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
@@ -238,7 +248,8 @@ fn signals(stop: CancellationToken) -> Result<impl Future<Output = ()>> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 _ = hang_up.recv() => {
-                    warn!("SIGHUP does not reload the configuration; restart mqhook for that");
+                    // One more while one is under way has the file read once more.
+                    reload.notify_one();
                     continue;
                 }
             }
@@ -269,7 +280,7 @@ async fn feed_watchdog(every: std::time::Duration) {
 }
 
 /// Tells systemd, if it listens.
-fn tell_systemd(states: &[NotifyState<'_>]) {
+pub(super) fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "cannot tell systemd");
     }

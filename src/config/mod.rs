@@ -44,7 +44,7 @@ pub mod value;
 mod webhook;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::dispatch::Shaping;
@@ -83,6 +83,8 @@ pub struct Config {
     pub delivery_log: crate::delivery_log::Config,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
+    /// When the configuration is read again.
+    pub reload: Reload,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
     pub webhooks: Vec<Webhook>,
     /// How long deliveries may go on after SIGTERM; default 10 s.
@@ -112,6 +114,13 @@ impl Default for Admin {
     }
 }
 
+/// When the configuration is read again, beside when somebody asks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reload {
+    /// Whether it is when its file, or one that it includes, has changed; default no.
+    pub watch: bool,
+}
+
 /// Who is told when a webhook is disabled or a delivery is given up.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Notify {
@@ -121,7 +130,7 @@ pub struct Notify {
 }
 
 /// One webhook.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Webhook {
     /// Its name, which logs and metrics show.
     pub name: String,
@@ -182,6 +191,7 @@ impl Config {
             groups: Vec::new(),
             delivery_log: crate::delivery_log::Config::default(),
             notify: Notify::default(),
+            reload: Reload::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),
             written: masked::Written::default(),
@@ -207,11 +217,44 @@ pub struct Reading {
     secrets: Vec<Span>,
 }
 
+/// A problem in words; says no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The file, the line and the column; `None` for what is missing.
+    pub place: Option<String>,
+    /// What is wrong, naming the key.
+    pub message: String,
+    /// How to mend it.
+    pub help: Option<String>,
+}
+
 impl Reading {
     /// Returns all that is wrong, in the order of the file.
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// Returns the files that were read, the main one first; none if that could not be.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let names = self
+            .sources
+            .texts()
+            .map(|(id, _)| &self.sources.get(id).name);
+        names.map(PathBuf::from).collect()
+    }
+
+    /// Returns the problems of this severity, each in words.
+    #[must_use]
+    pub fn listed(&self, severity: Severity) -> Vec<Listed> {
+        let of_it = |problem: &&Problem| problem.severity == severity;
+        let listed = |problem: &Problem| Listed {
+            place: problem.span.map(|span| self.sources.place(span)),
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+        };
+        self.problems.iter().filter(of_it).map(listed).collect()
     }
 
     /// Returns how many problems are of this severity.

@@ -124,6 +124,12 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
         config.groups = group::read_all(&section, context);
         context.groups.replace(config.groups.clone());
     }
+    if let Some(mut section) = root.section("reload") {
+        if let Some(watch) = section.bool("watch") {
+            config.reload.watch = watch;
+        }
+        section.finish();
+    }
     let help = "give each webhook a name: `webhooks.<name>`";
     if let Some(section) = root.section_or("webhooks", help) {
         webhooks(&section, context, config);

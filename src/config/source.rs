@@ -50,6 +50,15 @@ impl Sources {
         hidden
     }
 
+    /// Returns the file, the line and the column of where a span begins.
+    pub(super) fn place(&self, span: Span) -> String {
+        let Source { name, text } = self.get(span.source);
+        let before = text.get(..span.start).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+        format!("{name}:{line}:{column}")
+    }
+
     /// Returns every text with its id.
     pub(super) fn texts(&self) -> impl Iterator<Item = (SourceId, &str)> {
         let texts = self.0.iter().enumerate();

@@ -15,9 +15,9 @@ use super::observer::Gauge;
 use super::registry::{self, Entry, Observation, Verdict};
 use super::{Config, Metrics};
 use crate::ack::Ticket;
-use crate::debounce::{Debouncer, Split};
+use crate::debounce::{self, Debouncer, Split};
 use crate::event::{Event, Happening, Id, Reason, Timestamp};
-use crate::rule::WebhookIndex;
+use crate::rule::{Follower, WebhookIndex};
 use crate::spool::store::{Change, Removal};
 use crate::spool::{Later, Spool, Told};
 use crate::telemetry::Throttle;
@@ -73,6 +73,8 @@ pub struct Registrar {
     route: Route,
     /// The webhooks that want any event of devices.
     webhooks: Vec<WebhookIndex>,
+    /// The rules that hold, where they may be replaced.
+    rules: Option<Follower>,
     metrics: Metrics,
     /// Holds back what rules want only of devices that stay away.
     debouncer: Option<Debouncer>,
@@ -103,6 +105,7 @@ impl Registrar {
             spool,
             route,
             webhooks,
+            rules: None,
             metrics,
             debouncer: None,
             cache: Cache::default(),
@@ -118,6 +121,26 @@ impl Registrar {
     #[must_use]
     pub fn with_debouncer(self, debouncer: Option<Debouncer>) -> Self {
         Self { debouncer, ..self }
+    }
+
+    /// Returns the registrar, which sees when rules are replaced.
+    #[must_use]
+    pub fn with_rules(self, rules: Follower) -> Self {
+        Self {
+            rules: Some(rules),
+            ..self
+        }
+    }
+
+    /// Takes over the rules that hold now.
+    fn follow(&mut self) {
+        if let Some(rules) = &mut self.rules
+            && rules.catch_up()
+        {
+            let rules = rules.rules();
+            self.webhooks = rules.device_webhooks();
+            Debouncer::follow(&mut self.debouncer, rules, &self.spool, debounce::DEVICES);
+        }
     }
 
     /// Runs until `stop`. What has not been looked at by then stays unacknowledged.
@@ -273,6 +296,7 @@ impl Registrar {
 
     /// Returns the event of a happening, under this id, if there is one; `None` if nobody wants it.
     fn told(&mut self, happening: Happening, id: Option<Id>, ticket: &Ticket) -> Option<Told> {
+        self.follow();
         let webhooks = (self.route)(&happening);
         let at = Timestamp::now();
         let split = match &mut self.debouncer {

@@ -5,6 +5,7 @@
 //! ```
 
 mod ended;
+mod revised;
 mod supply;
 
 use std::collections::VecDeque;
@@ -19,6 +20,7 @@ use super::flights::Flights;
 use super::gather::{Gather, Parcel};
 use super::limit::{Limit, Slot};
 use super::log::Log;
+use super::orders::Orders;
 use super::record::Record;
 use super::schedule::Schedule;
 use super::turns::Turns;
@@ -50,6 +52,12 @@ pub struct Lane {
     breaker: Breaker,
     record: Record,
     is_enabled: bool,
+    /// Whether its deliveries survive the end of the process.
+    is_durable: bool,
+    /// Whether deliveries are to be sequenced otherwise, when nothing is under way any more.
+    is_changing: bool,
+    /// What others tell it.
+    orders: Orders,
     notify: Notify,
     metrics: Metrics,
     /// Remembers attempts.
@@ -110,6 +118,7 @@ impl Lane {
         let state = queue.state.borrow().clone();
         let shaping = &config.shaping;
         let share = spool.share(webhook);
+        let is_durable = spool.is_durable(webhook);
         Self {
             log: Log::new(&config.name),
             turns: Turns::new(shaping.sequence, webhook, spool.clone(), &mut queue),
@@ -126,27 +135,39 @@ impl Lane {
             breaker,
             record: Record::of(&state),
             is_enabled: state.is_enabled(),
+            is_durable,
+            is_changing: false,
+            orders: Orders::default(),
             notify,
             metrics,
             recorder,
         }
     }
 
+    /// Returns what tells the lane something while it runs.
+    #[must_use]
+    pub fn orders(&self) -> Orders {
+        self.orders.clone()
+    }
+
     /// Attempts deliveries, fresh ones before those that were put off, until `closing`; then finishes
     /// those that are under way and, of a webhook that is not durable, those that were not
-    /// attempted yet.
+    /// attempted yet. Ends likewise when it is [told to leave](Orders::leave).
     ///
     /// # Cancel safety
     /// Dropping the future cuts off attempts. What is not settled stays so: the store or the broker
     /// still has it.
     pub async fn run(mut self, closing: CancellationToken) {
         let mut attempts = Flights::new();
-        let closed = closing.cancelled();
-        tokio::pin!(closed);
+        let called = self.orders.attention(&closing).cancelled_owned();
+        tokio::pin!(called);
         let mut is_open = true;
         while is_open || !attempts.is_empty() || self.has_more() {
             if self.queue.state.has_changed().unwrap_or(false) {
                 self.follow_state();
+            }
+            if self.is_changing && attempts.is_empty() {
+                self.sequence_anew();
             }
             self.tend();
             let mut takes = self.takes(attempts.len(), is_open);
@@ -170,7 +191,10 @@ impl Lane {
             tokio::select! {
                 biased;
                 Some((begun, report)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(report)),
-                () = &mut closed, if is_open => is_open = false,
+                () = &mut called, if is_open => {
+                    is_open = self.heed(&closing);
+                    called.set(self.orders.attention(&closing).cancelled_owned());
+                }
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(answer) = self.queue.answers.recv(), if !self.turns.are_free() => self.turns.answered(answer),
                 Some(delivery) = self.queue.fresh.recv(), if takes_fresh => {
@@ -193,6 +217,10 @@ impl Lane {
                 () = at(until), if until.is_some() => {}
             }
         }
+        drop(attempts);
+        if self.orders.leaves() {
+            self.discard_rest();
+        }
     }
 
     /// Returns whether something is to be attempted before the end: what would not survive it, and what
@@ -202,7 +230,7 @@ impl Lane {
             .gather
             .as_ref()
             .is_some_and(|gather| !gather.is_empty());
-        let is_volatile = !self.spool.is_durable(self.webhook);
+        let is_volatile = !self.is_durable;
         // What is on disk need not wait for the limit.
         let is_next = is_volatile || self.limited_until().is_none();
         let has_begun = is_next && (has_gathered || !self.parts.is_empty());
@@ -212,7 +240,8 @@ impl Lane {
 
     fn takes(&self, under_way: usize, is_open: bool) -> Takes {
         let is_ending = !is_open && !self.has_more();
-        if is_ending || !self.is_enabled || under_way >= self.config.concurrency {
+        let may_take = self.is_enabled && !self.is_changing;
+        if is_ending || !may_take || under_way >= self.config.concurrency {
             return Takes::No { until: None };
         }
         if let Some(until) = self.limited_until() {
@@ -236,7 +265,7 @@ impl Lane {
 
     /// Returns whether deliveries are wanted though none can be attempted.
     fn looks_ahead(&self, is_open: bool) -> bool {
-        self.turns.look_ahead() && self.is_enabled && is_open
+        self.turns.look_ahead() && self.is_enabled && !self.is_changing && is_open
     }
 
     /// Returns when there is something to do that no queue tells of. What is gathered waits until

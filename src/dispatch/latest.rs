@@ -83,6 +83,24 @@ impl<T> Latest<T> {
         }
     }
 
+    /// Returns what is in memory, in no order.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = T> {
+        let of_ready = self.ready.into_iter().filter_map(|ready| match ready {
+            Ready::Alone(item) => Some(item),
+            Ready::Topic(_) => None,
+        });
+        let of_topics = self.topics.into_values().flat_map(|topic| {
+            let waiting = topic.waiting.map(|(seq, item)| (seq, Place::Memory(item)));
+            let put_off = topic.put_off.map(|(seq, place, _)| (seq, place));
+            [waiting, put_off, topic.kept].into_iter().flatten()
+        });
+        let of_topics = of_topics.filter_map(|(_, place)| match place {
+            Place::Memory(item) => Some(item),
+            Place::Store { .. } => None,
+        });
+        of_ready.chain(of_topics)
+    }
+
     /// Returns whether there may be more topics.
     pub(super) fn has_room(&self) -> bool {
         self.topics.len() < TOPICS

@@ -13,6 +13,7 @@ mod log;
 mod metrics;
 mod notice;
 mod order;
+mod orders;
 mod record;
 mod schedule;
 mod sequence;
@@ -27,6 +28,7 @@ pub use gather::Batch;
 pub use lane::Lane;
 pub use limit::Rate;
 pub use metrics::{Activities, Metrics, MetricsFamily};
+pub use orders::{Orders, Revision};
 pub use sequence::{OrderBy, Sequence};
 
 /// How one webhook's deliveries are attempted.

@@ -136,6 +136,12 @@ impl<T> Order<T> {
         }
     }
 
+    /// Returns what is in memory, in no order.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = T> {
+        let waiting = self.lines.into_values().flat_map(|line| line.waiting);
+        waiting.map(|(_, item)| item)
+    }
+
     /// Has a head of an earlier run hold its line.
     pub(super) fn restore(&mut self, put_off: PutOff<Key>, gate: Gate) {
         let seq = put_off.seq;

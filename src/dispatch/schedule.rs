@@ -43,6 +43,11 @@ impl<T> Schedule<T> {
         self.waiting.peek().map(|due| due.at)
     }
 
+    /// Returns all that waits, in no order.
+    pub(super) fn into_rest(self) -> impl Iterator<Item = T> {
+        self.waiting.into_iter().map(|due| due.item)
+    }
+
     /// Takes out the next, if it is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<T> {
         if self.next_due()? > now {

@@ -39,6 +39,15 @@ impl Sequence {
         }
     }
 
+    /// Returns whether a lane can go over to another sequence with what it has.
+    #[must_use]
+    pub fn may_become(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::InOrder { by, .. }, Self::InOrder { by: other, .. }) => by == other,
+            _ => self == other,
+        }
+    }
+
     /// Returns what deliveries have in common that come in order, or of which there is a newest.
     pub(super) fn key(self) -> Option<KeyOf> {
         match self {

@@ -79,6 +79,28 @@ impl Turns {
         }
     }
 
+    /// Goes by another sequence, which has the same in common.
+    pub(super) fn revise(&mut self, sequence: Sequence) {
+        if let (
+            Rule::InOrder { skip_after, .. },
+            Sequence::InOrder {
+                skip_after: new, ..
+            },
+        ) = (&mut self.rule, sequence)
+        {
+            *skip_after = new;
+        }
+    }
+
+    /// Returns what is in memory, in no order.
+    pub(super) fn into_rest(self) -> Vec<Delivery> {
+        match self.rule {
+            Rule::Free => Vec::new(),
+            Rule::InOrder { order, .. } => order.into_rest().collect(),
+            Rule::Latest { latest, .. } => latest.into_rest().collect(),
+        }
+    }
+
     /// Returns whether nothing ever waits here.
     pub(super) const fn are_free(&self) -> bool {
         matches!(self.rule, Rule::Free)

@@ -64,7 +64,7 @@ pub use shape::{Templates, is_sent};
 pub use target::{Target, TargetError};
 
 /// How to reach one receiver, and with what.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where to post to.
     pub url: Target,

@@ -28,6 +28,21 @@ pub struct Proxy {
     authorization: Option<Watched<SecretString>>,
 }
 
+impl PartialEq for Proxy {
+    fn eq(&self, other: &Self) -> bool {
+        let same =
+            |one: &SecretString, other: &SecretString| one.expose_secret() == other.expose_secret();
+        self.origin == other.origin
+            && match (&self.authorization, &other.authorization) {
+                (None, None) => true,
+                (Some(one), Some(other)) => one.is_like(other, same),
+                _ => false,
+            }
+    }
+}
+
+impl Eq for Proxy {}
+
 /// A text is not what a proxy's credentials are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("it is not one line, user:password")]

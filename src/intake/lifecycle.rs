@@ -16,7 +16,7 @@ use crate::devices;
 use crate::dialect::{self, Dialect, Heard, Name};
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
-use crate::rule::{Matcher, Rules, WebhookIndex};
+use crate::rule::{Follower, Matcher, Rules, WebhookIndex};
 use crate::spool::{Spool, Told};
 use crate::telemetry::Throttle;
 
@@ -49,7 +49,7 @@ pub struct Lifecycle {
     dialect: Option<Box<dyn Dialect>>,
     /// Whether the dialect is not to be found out.
     is_configured: bool,
-    rules: Arc<Rules>,
+    rules: Follower,
     /// The webhooks that want any of what is told.
     webhooks: Vec<WebhookIndex>,
     spool: Spool,
@@ -72,7 +72,7 @@ impl Lifecycle {
     #[must_use]
     pub fn new(
         dialect: Option<Name>,
-        rules: Arc<Rules>,
+        rules: Follower,
         spool: Spool,
         own: OwnClients,
         metrics: Metrics,
@@ -84,8 +84,8 @@ impl Lifecycle {
         Self {
             dialect: dialect.map(Name::decoder),
             is_configured: dialect.is_some(),
-            webhooks: rules.lifecycle_webhooks(),
-            debouncer: Debouncer::new(&rules, &spool, debounce::CLIENTS),
+            webhooks: rules.rules().lifecycle_webhooks(),
+            debouncer: Debouncer::new(rules.rules(), &spool, debounce::CLIENTS),
             rules,
             spool,
             own,
@@ -133,8 +133,21 @@ impl Lifecycle {
         self.dialect = Some(name.decoder());
         self.hearsay
             .send_modify(|hearsay| hearsay.dialect = Some(name));
-        warn_of_untold(&self.rules, name);
+        warn_of_untold(self.rules.rules(), name);
         true
+    }
+
+    /// Takes over the rules that hold now.
+    fn follow(&mut self) {
+        if !self.rules.catch_up() {
+            return;
+        }
+        let rules = self.rules.rules();
+        self.webhooks = rules.lifecycle_webhooks();
+        Debouncer::follow(&mut self.debouncer, rules, &self.spool, debounce::CLIENTS);
+        if let Some(name) = self.hearsay.borrow().dialect {
+            warn_of_untold(rules, name);
+        }
     }
 
     fn decode(&mut self, heard: &Heard<'_>) {
@@ -196,7 +209,7 @@ impl Lifecycle {
         {
             observer.observe(&happening, ticket, now);
         }
-        let webhooks = self.rules.route(&happening, &mut self.matcher);
+        let webhooks = self.rules.rules().route(&happening, &mut self.matcher);
         if let Some(debouncer) = &mut self.debouncer {
             let split = debouncer.split(&happening, webhooks, (now, ticket));
             if !webhooks.is_empty() {
@@ -234,10 +247,8 @@ impl Lifecycle {
             }
         }
     }
-}
 
-impl Listener for Lifecycle {
-    fn topic_filters(&self) -> Vec<String> {
+    fn filters(&self) -> Vec<String> {
         match &self.dialect {
             None => vec![EVERYTHING.to_owned()],
             Some(dialect) => dialect
@@ -247,10 +258,22 @@ impl Listener for Lifecycle {
                 .collect(),
         }
     }
+}
+
+impl Listener for Lifecycle {
+    fn topic_filters(&mut self) -> Vec<String> {
+        self.follow();
+        let kinds = self.rules.rules().lifecycle_kinds();
+        if self.observer.is_none() && kinds.is_empty() {
+            // Nobody wants it any more.
+            return Vec::new();
+        }
+        self.filters()
+    }
 
     /// An earlier run may have listened to everything, or to another broker at this address.
     fn leftover_filters(&self) -> Vec<String> {
-        let wanted = self.topic_filters();
+        let wanted = self.filters();
         let mut leftover: Vec<String> = Name::ALL
             .iter()
             .flat_map(|name| name.decoder().topic_filters())
@@ -272,6 +295,7 @@ impl Listener for Lifecycle {
     }
 
     fn hear(&mut self, message: Message) -> Hearing {
+        self.follow();
         let now = Timestamp::now();
         let heard = Heard {
             topic: &message.topic,

@@ -2,16 +2,27 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Metrics, Publishers};
 use crate::event::{self, Detail, Event, Happening, Kind, Timestamp, TopicName};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
-use crate::rule::{Feed, Matcher, WebhookIndex};
+use crate::rule::{Feed, Follower, Matcher, WebhookIndex};
 use crate::spool::Spool;
+
+/// For how long what still comes over a feed that has gone is for those whom it was for.
+const LAST_MESSAGES: Duration = Duration::from_secs(30);
 
 /// Listens to the messages of one feed.
 pub struct Messages {
+    rules: Follower,
+    group: Option<String>,
+    /// That of the rules or, if they have none any more, the last that they had.
     feed: Arc<Feed>,
+    /// Since when the rules have none.
+    gone_since: Option<Instant>,
     matcher: Matcher,
     spool: Spool,
     metrics: Metrics,
@@ -25,9 +36,11 @@ pub struct Messages {
 }
 
 impl Messages {
-    /// Returns a listener that hands the feed's events to the spool.
+    /// Returns a listener that hands the feed's events to the spool, and follows the feed of its group when
+    /// the rules are replaced.
     #[must_use]
     pub fn new(
+        rules: Follower,
         feed: Arc<Feed>,
         spool: Spool,
         metrics: Metrics,
@@ -36,7 +49,10 @@ impl Messages {
         publishers: Publishers,
     ) -> Self {
         Self {
+            rules,
+            group: feed.group().map(str::to_owned),
             feed,
+            gone_since: None,
             matcher: Matcher::default(),
             spool,
             metrics,
@@ -47,14 +63,40 @@ impl Messages {
         }
     }
 
+    /// Takes over the rules that hold now.
+    fn follow(&mut self) {
+        if !self.rules.catch_up() {
+            return;
+        }
+        match self.rules.rules().feed(self.group.as_deref()) {
+            Some(feed) => {
+                self.feed = Arc::clone(feed);
+                self.gone_since = None;
+            }
+            None => {
+                self.gone_since.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+
+    /// Returns whether the feed has gone, and all that was on its way.
+    fn is_over(&self) -> bool {
+        let since = self.gone_since;
+        since.is_some_and(|since| since.elapsed() > LAST_MESSAGES)
+    }
+
     fn is_own(&self, topic: &TopicName) -> bool {
         self.own_topic.as_ref() == Some(topic)
     }
 }
 
 impl Listener for Messages {
-    fn topic_filters(&self) -> Vec<String> {
-        self.feed.subscriptions().collect()
+    fn topic_filters(&mut self) -> Vec<String> {
+        self.follow();
+        match self.gone_since {
+            None => self.feed.subscriptions().collect(),
+            Some(_) => Vec::new(),
+        }
     }
 
     fn leftover_filters(&self) -> Vec<String> {
@@ -66,12 +108,13 @@ impl Listener for Messages {
     }
 
     fn hear(&mut self, mut message: Message) -> Hearing {
+        self.follow();
         if message.is_replay && self.replays == Replays::Never {
             self.metrics.replay();
             message.ticket.settle();
             return Hearing::Taken;
         }
-        if self.is_own(&message.topic) {
+        if self.is_own(&message.topic) || self.is_over() {
             message.ticket.settle();
             return Hearing::Taken;
         }

@@ -1,7 +1,7 @@
 //! mqhook's own client identifiers.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Probes whose traces may still be on their way.
 const PROBES_KEPT: usize = 8;
@@ -14,7 +14,8 @@ pub struct OwnClients {
     base: String,
     lifecycle: String,
     notices: String,
-    shares: Vec<String>,
+    /// Those for share groups, of which more may come.
+    shares: Arc<RwLock<Vec<String>>>,
     /// The identifiers of the last probes, the latest at the end; shared by all clones.
     probes: Arc<Mutex<VecDeque<String>>>,
 }
@@ -28,7 +29,7 @@ impl OwnClients {
             base: client_id.to_owned(),
             lifecycle: format!("{client_id}-lifecycle"),
             notices: format!("{client_id}-notices"),
-            shares: groups.into_iter().map(share).collect(),
+            shares: Arc::new(RwLock::new(groups.into_iter().map(share).collect())),
             probes: Arc::default(),
         }
     }
@@ -40,6 +41,20 @@ impl OwnClients {
             None => self.base.clone(),
             Some(group) => share(&self.base, group),
         }
+    }
+
+    /// Adds the identifier for a share group.
+    pub fn add_group(&self, group: &str) {
+        let share = share(&self.base, group);
+        let mut shares = self.shares.write().unwrap_or_else(PoisonError::into_inner);
+        if !shares.contains(&share) {
+            shares.push(share);
+        }
+    }
+
+    fn is_share(&self, client_id: &str) -> bool {
+        let shares = self.shares.read().unwrap_or_else(PoisonError::into_inner);
+        shares.iter().any(|share| share == client_id)
     }
 
     /// Returns the identifier of the connection for what the broker tells of its clients.
@@ -73,7 +88,7 @@ impl OwnClients {
             && (client_id == self.base
                 || client_id == self.lifecycle
                 || client_id == self.notices
-                || self.shares.iter().any(|share| share == client_id)
+                || self.is_share(client_id)
                 || self.is_probe(client_id))
     }
 

@@ -1,5 +1,6 @@
 //! Keeping one session with the broker.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::attempts::Attempts;
+use super::copies::Copies;
 use super::link::{Link, LinkEvent, Persistence, Publish};
+use super::orders::{Orders, Waiters};
 use super::pauses::Pauses;
 use super::subscriptions::{Request, Subscriptions, Verdict};
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
@@ -19,6 +22,12 @@ use crate::event::TopicName;
 
 /// Longest time that saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The largest identifier of a subscription (MQTT 5, 3.8.2.1.2).
+const MOST_IDENTIFIERS: usize = 268_435_455;
+
+/// A topic filter that nobody subscribes to.
+const NOTHING: &str = "mqhook/nothing";
 
 /// One session with the broker, kept for ever.
 pub struct Connection<L> {
@@ -38,6 +47,20 @@ pub struct Connection<L> {
     pub metrics: Metrics,
     /// From when on nothing more is taken, while the connection is kept for acknowledgements.
     pub closing: CancellationToken,
+    /// What others tell the connection.
+    pub orders: Orders,
+    /// What the session may be subscribed to at the broker; empty at first.
+    pub holds: BTreeSet<String>,
+    /// What comes twice while subscriptions change.
+    pub overlap: Overlap,
+}
+
+/// While subscriptions take the place of others: how they are told apart, and what comes over both.
+#[derive(Debug, Default)]
+pub struct Overlap {
+    /// The identifier of the latest.
+    identifier: usize,
+    copies: Copies,
 }
 
 /// Why a conversation with the broker ended.
@@ -53,7 +76,8 @@ impl From<Problem> for End {
 }
 
 impl<L: Listener> Connection<L> {
-    /// Connects, and connects again, until `stop`; then says DISCONNECT and returns.
+    /// Connects, and connects again, until `stop`; then says DISCONNECT and returns. When it is
+    /// [told to leave](Orders::leave), it returns after the broker has nothing left for it.
     ///
     /// # Cancel safety
     /// Dropping the future cuts the connection; the broker keeps the session.
@@ -73,11 +97,16 @@ impl<L: Listener> Connection<L> {
             let delay = attempts.failed(&problem, &spoke, started.elapsed(), rand::random());
             self.report(&problem, delay, &mut attempts);
             self.status.send_replace(Status::Waiting(problem));
+            if self.holds.is_empty() && self.orders.go() {
+                // There is no session that would have to be ended.
+                break;
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = tokio::time::sleep(delay) => {}
             }
         }
+        self.metrics.ended();
         self.status.send_replace(Status::Stopped);
     }
 
@@ -144,9 +173,12 @@ impl<L: Listener> Connection<L> {
             subscriptions: Subscriptions::new(self.config.connect_timeout),
             full: false,
             pauses: Pauses::new(Instant::now()),
+            leaving: Leaving::No,
+            waiters: Waiters::default(),
+            was_subscribed: false,
         };
-        let stopped = stop.cancelled();
-        tokio::pin!(stopped);
+        let called = self.orders.attention(stop).cancelled_owned();
+        tokio::pin!(called);
         loop {
             let event = tokio::select! {
                 biased;
@@ -156,7 +188,15 @@ impl<L: Listener> Connection<L> {
                     self.wait_for_listener(&mut progress.pauses).await;
                     self.next(link, ledger, &progress).await
                 } => event,
-                () = &mut stopped => return self.farewell(link, ledger).await,
+                () = &mut called => {
+                    if stop.is_cancelled() {
+                        return self.farewell(link, ledger).await;
+                    }
+                    called.set(self.orders.attention(stop).cancelled_owned());
+                    self.heed(&mut progress);
+                    self.follow(link, &mut progress);
+                    continue;
+                }
             };
             match event {
                 Err(problem) => {
@@ -167,9 +207,14 @@ impl<L: Listener> Connection<L> {
                     return problem.into();
                 }
                 Ok(Next::Link(event)) => self.take(event, link.protocol(), ledger, &mut progress),
-                Ok(Next::SubscribeAgain) => self.subscribe(false, &mut progress.subscriptions),
+                Ok(Next::SubscribeAgain) => self.subscribe(&mut progress.subscriptions),
+                Ok(Next::Paid) => progress.probe(),
             }
-            self.follow(link, &mut progress.subscriptions);
+            self.follow(link, &mut progress);
+            if progress.has_nothing_left(ledger) && self.orders.go() {
+                self.farewell(link, ledger).await;
+                return self.end_session(link.protocol(), stop).await;
+            }
         }
     }
 
@@ -184,30 +229,47 @@ impl<L: Listener> Connection<L> {
         match event {
             LinkEvent::Connected { session_present } => {
                 self.status.send_replace(Status::Subscribing);
-                self.subscribe(session_present, subscriptions);
+                if session_present {
+                    self.holds.extend(self.listener.leftover_filters());
+                } else {
+                    self.holds.clear();
+                }
+                self.subscribe(subscriptions);
             }
             LinkEvent::Publish(publish) if progress.full && publish.qos > 0 => {}
-            LinkEvent::Publish(publish) => match self.hear(publish, protocol, ledger) {
-                Hearing::Taken => {}
-                Hearing::Full => {
-                    ledger.withdraw();
-                    progress.full = true;
-                    let client_id = self.client_id.as_str();
-                    warn!(
-                        client_id,
-                        "no room for more events; the broker keeps those of QoS 1"
-                    );
-                    self.status.send_replace(Status::Full);
+            LinkEvent::Publish(publish) if self.overlap.copies.is_copy(&publish) => {
+                progress.leaving.heard();
+                if publish.qos > 0 {
+                    ledger.open(publish.packet_id).settle();
                 }
-                Hearing::Resubscribe => {
-                    // Until the old ones are given up, messages may come twice.
-                    self.status.send_replace(Status::Subscribing);
-                    self.subscribe(true, subscriptions);
+            }
+            LinkEvent::Publish(publish) => {
+                progress.leaving.heard();
+                match self.hear(publish, protocol, ledger) {
+                    Hearing::Taken => {}
+                    Hearing::Full => {
+                        ledger.withdraw();
+                        progress.full = true;
+                        self.say_full();
+                    }
+                    Hearing::Resubscribe => {
+                        // Until the old ones are given up, messages may come twice.
+                        if self.change(subscriptions) {
+                            self.status.send_replace(Status::Subscribing);
+                        }
+                    }
                 }
-            },
+            }
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
-            LinkEvent::Subscribed(subscribed) => subscriptions.subscribed(subscribed),
-            LinkEvent::Unsubscribed(packet_id) => subscriptions.unsubscribed(packet_id),
+            LinkEvent::Subscribed(subscribed) => {
+                self.overlap.copies.answered();
+                subscriptions.subscribed(subscribed);
+            }
+            LinkEvent::Unsubscribed(packet_id) => {
+                if let Some(filter) = subscriptions.unsubscribed(packet_id) {
+                    self.holds.remove(&filter);
+                }
+            }
             LinkEvent::Acknowledged => ledger.sent(),
             LinkEvent::Published | LinkEvent::Disconnecting | LinkEvent::Other => {}
         }
@@ -237,9 +299,16 @@ impl<L: Listener> Connection<L> {
         progress: &Progress,
     ) -> Result<Next, Problem> {
         let wake_at = progress.subscriptions.wake_at();
-        if !progress.full && wake_at.is_none() {
+        let drains = progress.drains();
+        if !progress.full && wake_at.is_none() && !drains {
             return link.poll().await.map(Next::Link);
         }
+        let paid = async {
+            if !drains {
+                std::future::pending::<()>().await;
+            }
+            ledger.paid().await;
+        };
         let room = async {
             if !progress.full {
                 std::future::pending::<()>().await;
@@ -256,36 +325,98 @@ impl<L: Listener> Connection<L> {
         tokio::select! {
             event = link.poll() => event.map(Next::Link),
             () = room => Err(Problem::new(Cause::Restart, "")),
+            () = paid => Ok(Next::Paid),
             () = wake => progress.subscriptions.wake().map(|()| Next::SubscribeAgain),
         }
     }
 
-    fn subscribe(&self, session_present: bool, subscriptions: &mut Subscriptions) {
-        let leftovers = if session_present {
-            self.listener.leftover_filters()
-        } else {
-            Vec::new()
+    fn say_full(&self) {
+        let client_id = self.client_id.as_str();
+        warn!(
+            client_id,
+            "no room for more events; the broker keeps those of QoS 1"
+        );
+        self.status.send_replace(Status::Full);
+    }
+
+    /// Asks for all that is wanted, and to give up the rest of what the session may have.
+    fn subscribe(&mut self, subscriptions: &mut Subscriptions) {
+        let filters = self.listener.topic_filters();
+        let is_left = |filter: &&String| !filters.contains(filter);
+        let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
+        if !left.is_empty() {
+            self.overlap.begin();
+        }
+        subscriptions.ask(&filters, left);
+        self.holds.extend(filters);
+    }
+
+    /// Asks for what has changed; returns whether there is anything.
+    fn change(&mut self, subscriptions: &mut Subscriptions) -> bool {
+        let filters = self.listener.topic_filters();
+        let is_any = subscriptions.change(&filters, &self.holds);
+        if is_any {
+            self.overlap.begin();
+        }
+        self.holds.extend(filters);
+        is_any
+    }
+
+    /// Does what it is told.
+    fn heed(&mut self, progress: &mut Progress) {
+        let (leaves, waiters) = self.orders.take();
+        progress.leaving = match leaves {
+            true => Leaving::Drains,
+            false => Leaving::No,
         };
-        subscriptions.ask(&self.listener.topic_filters(), leftovers);
+        // Who is not connected yet asks for everything when it is.
+        let is_connected = !matches!(*self.status.borrow(), Status::Connecting);
+        if is_connected && self.change(&mut progress.subscriptions) {
+            progress.waiters.add(waiters);
+            if !progress.full {
+                self.status.send_replace(Status::Subscribing);
+            }
+        }
+    }
+
+    /// Ends the session at the broker, which is empty.
+    async fn end_session(&mut self, protocol: Protocol, stop: &CancellationToken) -> End {
+        let visit = self.link(protocol, Persistence::None).await.visit();
+        let visit = tokio::time::timeout(self.config.connect_timeout, Box::pin(visit));
+        // Otherwise it expires by itself; nothing is subscribed to in it.
+        let _ = stop.run_until_cancelled(visit).await;
+        End::Stopped
     }
 
     /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
-    fn follow(&mut self, link: &Link, subscriptions: &mut Subscriptions) {
+    fn follow(&mut self, link: &Link, progress: &mut Progress) {
+        let subscriptions = &mut progress.subscriptions;
         if subscriptions.is_quiet() {
             return;
         }
         let (now, protocol) = (Instant::now(), link.protocol());
         match subscriptions.send(now) {
             None => {}
-            Some(Request::Subscribe(filters)) => link.subscribe(filters, self.listener.replays()),
+            Some(Request::Subscribe(filters)) => {
+                let identifier = Some(self.overlap.identifier).filter(|it| *it > 0);
+                link.subscribe(filters, self.listener.replays(), identifier);
+            }
             Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
         }
-        match subscriptions.take_verdict(now, rand::random()) {
+        let verdict = subscriptions.take_verdict(now, rand::random());
+        if verdict.is_some() {
+            self.overlap.copies.extend(now);
+            progress.waiters.wake();
+        }
+        match verdict {
             None => {}
+            // That is what counts for others.
+            Some(Verdict::Accepted) if progress.full => {}
             Some(Verdict::Accepted) => {
                 let (client_id, broker) = (self.client_id.as_str(), &self.config.url);
                 info!(client_id, %broker, %protocol, "subscribed at the broker");
-                self.metrics.subscribed();
+                self.metrics
+                    .subscribed(!std::mem::replace(&mut progress.was_subscribed, true));
                 self.status.send_replace(Status::Subscribed(protocol));
                 self.listener.subscribed();
             }
@@ -352,15 +483,76 @@ impl<L: Listener> Connection<L> {
     }
 }
 
+impl Overlap {
+    /// Has what is subscribed to from now on be told apart from what was before.
+    fn begin(&mut self) {
+        self.identifier = self.identifier % MOST_IDENTIFIERS + 1;
+        self.copies.expect(Instant::now());
+    }
+}
+
 /// How far a conversation with the broker has come.
 struct Progress {
     subscriptions: Subscriptions,
     /// Whether a message was not taken for lack of room.
     full: bool,
     pauses: Pauses,
+    leaving: Leaving,
+    /// Who waits for the broker to have answered all that is asked for.
+    waiters: Waiters,
+    /// Whether everything was accepted once over this connection.
+    was_subscribed: bool,
+}
+
+/// How far a connection has come that is to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    No,
+    /// Nothing more is subscribed to, and what comes all the same is acknowledged.
+    Drains,
+    /// Everything is acknowledged, and the broker was asked something behind that: if nothing is heard before
+    /// it answers, it has nothing left.
+    Probes {
+        heard: bool,
+    },
+}
+
+impl Leaving {
+    fn heard(&mut self) {
+        if let Self::Probes { heard } = self {
+            *heard = true;
+        }
+    }
+}
+
+impl Progress {
+    /// Returns whether it leaves and waits for everything to be acknowledged.
+    fn drains(&self) -> bool {
+        self.leaving == Leaving::Drains && self.subscriptions.are_done()
+    }
+
+    /// Asks the broker something that changes nothing.
+    fn probe(&mut self) {
+        self.leaving = Leaving::Probes { heard: false };
+        self.subscriptions.ask(&[], vec![NOTHING.to_owned()]);
+    }
+
+    /// Returns whether it leaves and the broker has nothing left for it.
+    fn has_nothing_left(&mut self, ledger: &Ledger) -> bool {
+        let Leaving::Probes { heard } = self.leaving else {
+            return false;
+        };
+        if !self.subscriptions.are_done() {
+            return false;
+        }
+        self.leaving = Leaving::Drains;
+        !heard && ledger.owed() == 0
+    }
 }
 
 enum Next {
     Link(LinkEvent),
     SubscribeAgain,
+    /// Everything is acknowledged, and the connection leaves.
+    Paid,
 }

@@ -54,7 +54,7 @@ pub enum LinkEvent {
 }
 
 /// A PUBLISH as it came; its topic is not checked yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Publish {
     pub(super) topic: Option<ByteString>,
     pub(super) payload: Bytes,
@@ -62,6 +62,8 @@ pub struct Publish {
     pub(super) retain: bool,
     pub(super) packet_id: u16,
     pub(super) properties: Option<Box<Properties>>,
+    /// The identifier of a subscription that it matches, with MQTT 5 and if that has one.
+    pub(super) subscription: Option<usize>,
 }
 
 /// What the broker answered to a SUBSCRIBE.
@@ -153,10 +155,10 @@ impl Link {
         }
     }
 
-    /// Asks for SUBSCRIBE at QoS 1 to be sent.
-    pub fn subscribe(&self, filters: &[String], replays: Replays) {
+    /// Asks for SUBSCRIBE at QoS 1 to be sent, with an identifier if there is one and the broker knows those.
+    pub fn subscribe(&self, filters: &[String], replays: Replays, identifier: Option<usize>) {
         match self {
-            Self::V5(link) => link.subscribe(filters, replays),
+            Self::V5(link) => link.subscribe(filters, replays, identifier),
             Self::V4(link) => link.subscribe(filters),
         }
     }

@@ -83,14 +83,19 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    pub(super) fn subscribed(&self) {
+    /// Notes that everything is subscribed to, over a connection that is new or not.
+    pub(super) fn subscribed(&self, is_new: bool) {
         self.up.set(1);
-        self.connects.inc();
+        self.connects.inc_by(u64::from(is_new));
     }
 
     pub(super) fn failed(&self) {
         self.up.set(0);
         self.failures.inc();
+    }
+
+    pub(super) fn ended(&self) {
+        self.up.set(0);
     }
 
     pub(super) fn malformed(&self) {

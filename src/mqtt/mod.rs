@@ -18,8 +18,10 @@
 mod announcer;
 mod attempts;
 mod connection;
+mod copies;
 mod link;
 mod metrics;
+mod orders;
 mod pauses;
 mod problem;
 mod status;
@@ -39,15 +41,16 @@ use crate::event::{Properties, TopicName};
 use crate::tls;
 
 pub use announcer::Announcer;
-pub use connection::Connection;
+pub use connection::{Connection, Overlap};
 pub use link::{Link, LinkEvent, Persistence, Subscribed};
 pub use metrics::{Metrics, MetricsFamily};
+pub use orders::Orders;
 pub use problem::{Cause, Problem};
 pub use status::{Protocol, Status};
 pub use url::{BrokerUrl, BrokerUrlError, Transport};
 
 /// How to reach the broker.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Where it is.
     pub url: BrokerUrl,
@@ -149,9 +152,9 @@ pub enum Replays {
 /// What a connection is for.
 pub trait Listener: Send + Sync {
     /// Returns the topic filters to subscribe to now.
-    fn topic_filters(&self) -> Vec<String>;
+    fn topic_filters(&mut self) -> Vec<String>;
 
-    /// Returns topic filters that an earlier connection of the same session may have left subscribed.
+    /// Returns topic filters that an earlier run may have left subscribed in the same session.
     fn leftover_filters(&self) -> Vec<String>;
 
     /// Returns when retained messages are wanted because of a subscription.

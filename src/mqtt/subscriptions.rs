@@ -4,7 +4,7 @@
 //! One goes out at a time. rumqttc begins again with packet identifier 1 after a few packets, and
 //! does not look whether an earlier SUBSCRIBE still uses it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::iter::repeat;
 
 use tokio::time::{Duration, Instant};
@@ -32,6 +32,8 @@ pub(super) struct Subscriptions {
     /// What is still to be sent.
     waiting: VecDeque<Request>,
     sent: Option<Sent>,
+    /// What was accepted over this connection, and is not to be given up.
+    made: HashSet<String>,
     refused: Option<Problem>,
     failures: u32,
     /// When to ask again for what was refused.
@@ -63,6 +65,7 @@ impl Subscriptions {
             patience,
             waiting: VecDeque::new(),
             sent: None,
+            made: HashSet::new(),
             refused: None,
             failures: 0,
             again_at: None,
@@ -81,6 +84,30 @@ impl Subscriptions {
         self.refused = None;
         self.again_at = None;
         self.changed = true;
+    }
+
+    /// Asks for what is missing of these filters, and then to give up what else the session `holds`. Returns
+    /// whether there is anything to ask for.
+    pub(super) fn change(&mut self, filters: &[String], holds: &BTreeSet<String>) -> bool {
+        let is_new = |filter: &&String| !self.made.contains(*filter);
+        let new: Vec<String> = filters.iter().filter(is_new).cloned().collect();
+        let wanted: HashSet<&String> = filters.iter().collect();
+        let is_left = |filter: &&String| !wanted.contains(*filter);
+        let left: Vec<String> = holds.iter().filter(is_left).cloned().collect();
+        let is_as_it_was = new.is_empty() && left.is_empty() && self.waiting.is_empty();
+        if is_as_it_was {
+            return self.sent.is_some();
+        }
+        for filter in &left {
+            self.made.remove(filter);
+        }
+        self.ask(&new, left);
+        true
+    }
+
+    /// Returns whether everything has been asked for and answered.
+    pub(super) fn are_done(&self) -> bool {
+        self.sent.is_none() && self.waiting.is_empty()
     }
 
     /// Returns whether neither [`send`](Self::send) nor [`take_verdict`](Self::take_verdict) has
@@ -118,19 +145,34 @@ impl Subscriptions {
             return;
         };
         let unsaid = repeat(Some(Reason::UnspecifiedError));
-        for (filter, refused) in filters.iter().zip(answer.refused.into_iter().chain(unsaid)) {
-            if let Some(reason) = refused {
-                let detail = format_args!("`{filter}`: {reason}");
-                self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
-            }
+        for (filter, refused) in filters
+            .into_iter()
+            .zip(answer.refused.into_iter().chain(unsaid))
+        {
+            let Some(reason) = refused else {
+                self.made.insert(filter);
+                continue;
+            };
+            let detail = format_args!("`{filter}`: {reason}");
+            self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
+            // What it was to take the place of is better than nothing.
+            let is_subscribe = |request: &Request| matches!(request, Request::Subscribe(_));
+            self.waiting.retain(is_subscribe);
         }
     }
 
-    /// Takes an UNSUBACK; what it says does not matter.
-    pub(super) fn unsubscribed(&mut self, packet_id: u16) {
-        self.answered(packet_id, |request| {
+    /// Takes an UNSUBACK, whatever it says; returns what was given up.
+    pub(super) fn unsubscribed(&mut self, packet_id: u16) -> Option<String> {
+        let answered = self.answered(packet_id, |request| {
             matches!(request, Request::Unsubscribe(_))
         });
+        match answered? {
+            Request::Unsubscribe(filter) => {
+                self.made.remove(&filter);
+                Some(filter)
+            }
+            Request::Subscribe(_) => None,
+        }
     }
 
     fn answered(&mut self, packet_id: u16, is_of: fn(&Request) -> bool) -> Option<Request> {

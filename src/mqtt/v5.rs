@@ -7,8 +7,8 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, ConnectReturnCode, Filter, Packet, Publish, PublishProperties,
-    RetainForwardRule, SubscribeReasonCode,
+    ConnAck, ConnectProperties, ConnectReturnCode, Filter, Packet, Publish, PublishProperties,
+    RetainForwardRule, SubscribeProperties, SubscribeReasonCode,
 };
 use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
@@ -25,6 +25,8 @@ pub struct Link {
     events: EventLoop,
     keep_alive: std::time::Duration,
     connected: bool,
+    /// Whether the broker knows identifiers of subscriptions.
+    identifies: bool,
 }
 
 impl Link {
@@ -41,12 +43,16 @@ impl Link {
             events,
             keep_alive: config.keep_alive,
             connected: false,
+            identifies: true,
         }
     }
 
     pub(super) async fn poll(&mut self) -> Result<LinkEvent, Problem> {
         match self.events.poll().await {
             Ok(event) => {
+                if let Event::Incoming(Packet::ConnAck(connack)) = &event {
+                    self.identifies = knows_identifiers(connack);
+                }
                 let event = translate(event);
                 if matches!(event, LinkEvent::Connected { .. }) {
                     self.connected = true;
@@ -69,7 +75,12 @@ impl Link {
         self.events.state.events.drain(..).map(translate).collect()
     }
 
-    pub(super) fn subscribe(&self, filters: &[String], replays: Replays) {
+    pub(super) fn subscribe(
+        &self,
+        filters: &[String],
+        replays: Replays,
+        identifier: Option<usize>,
+    ) {
         let retain_forward_rule = match replays {
             Replays::Never => RetainForwardRule::Never,
             Replays::OnNewSubscription => RetainForwardRule::OnNewSubscribe,
@@ -83,7 +94,17 @@ impl Link {
             retain_forward_rule: retain_forward_rule.clone(),
         });
         // It fails only if the event loop is gone, and then there is nothing to subscribe.
-        let _ = self.client.try_subscribe_many(filters);
+        let _ = match identifier.filter(|_| self.identifies) {
+            None => self.client.try_subscribe_many(filters),
+            id => {
+                let properties = SubscribeProperties {
+                    id,
+                    user_properties: Vec::new(),
+                };
+                self.client
+                    .try_subscribe_many_with_properties(filters, properties)
+            }
+        };
     }
 
     pub(super) fn unsubscribe(&self, filter: &str) {
@@ -159,6 +180,10 @@ fn translate(event: Event) -> LinkEvent {
             qos: publish.qos as u8,
             retain: publish.retain,
             packet_id: publish.pkid,
+            subscription: publish
+                .properties
+                .as_ref()
+                .and_then(|it| it.subscription_identifiers.first().copied()),
             properties: publish.properties.and_then(of_publish),
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {
@@ -174,6 +199,12 @@ fn translate(event: Event) -> LinkEvent {
         Event::Outgoing(Outgoing::Disconnect) => LinkEvent::Disconnecting,
         Event::Incoming(_) | Event::Outgoing(_) => LinkEvent::Other,
     }
+}
+
+/// Returns whether the broker knows identifiers of subscriptions (MQTT 5, 3.2.2.3.12).
+fn knows_identifiers(connack: &ConnAck) -> bool {
+    let properties = connack.properties.as_ref();
+    properties.and_then(|it| it.subscription_identifiers_available) != Some(0)
 }
 
 /// Returns what the publisher added to a message; the rest is the broker's and ours.

@@ -128,6 +128,15 @@ impl Breaker {
         }
     }
 
+    /// Begins anew with another configuration; attempts that have begun say nothing of it.
+    pub fn renew(&mut self, config: Config, retry_after_max: Duration) {
+        let era = self.era + 1;
+        *self = Self {
+            era,
+            ..Self::new(config, retry_after_max)
+        };
+    }
+
     /// Returns whether everything may be attempted, without a look at the clock.
     #[must_use]
     pub const fn is_closed(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What a rule asks of an event beside its kind and topic.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -97,11 +98,15 @@ struct Labels {
     webhook: String,
 }
 
+/// The metric of conditions that cannot be evaluated, of all webhooks.
+#[derive(Debug, Clone, Default)]
+pub struct ReportsFamily(Family<Labels, Counter>);
+
 /// Where conditions that cannot be evaluated are counted and told of, by webhook; without any
 /// webhook nothing is.
 #[derive(Debug, Default)]
 pub struct Reports {
-    webhooks: Vec<Report>,
+    webhooks: HashMap<WebhookIndex, Report>,
 }
 
 #[derive(Debug)]
@@ -111,19 +116,24 @@ struct Report {
     log: Mutex<Throttle>,
 }
 
-impl Reports {
-    /// Returns reports on these webhooks, in the order of their indexes, with their metric registered.
-    pub fn new<'a>(
-        webhooks: impl IntoIterator<Item = (&'a str, &'a [Rule])>,
-        registry: &mut Registry,
-    ) -> Self {
-        let family: Family<Labels, Counter> = Family::default();
+impl ReportsFamily {
+    /// Returns the metric, registered.
+    pub fn new(registry: &mut Registry) -> Self {
+        let family = Self::default();
         registry.register(
             "condition_failures",
             "Conditions of rules that could not be evaluated, and so were false",
-            family.clone(),
+            family.0.clone(),
         );
-        let report = |(name, rules): (&str, &[Rule])| {
+        family
+    }
+
+    /// Returns reports on these webhooks, each with its index.
+    pub fn of<'a>(
+        &self,
+        webhooks: impl IntoIterator<Item = (WebhookIndex, &'a str, &'a [Rule])>,
+    ) -> Reports {
+        let report = |(index, name, rules): (WebhookIndex, &str, &[Rule])| {
             let webhook = name.to_owned();
             let has_condition = |rule: &Rule| {
                 let guard = rule.guard.as_ref();
@@ -131,23 +141,26 @@ impl Reports {
             };
             let failures = if rules.iter().any(has_condition) {
                 let webhook = webhook.clone();
-                family.get_or_create_owned(&Labels { webhook })
+                self.0.get_or_create_owned(&Labels { webhook })
             } else {
                 Counter::default()
             };
-            Report {
+            let report = Report {
                 webhook,
                 failures,
                 log: Mutex::new(Throttle::new(LOG_INTERVAL)),
-            }
+            };
+            (index, report)
         };
-        Self {
+        Reports {
             webhooks: webhooks.into_iter().map(report).collect(),
         }
     }
+}
 
+impl Reports {
     pub(super) fn failed(&self, webhook: WebhookIndex, failure: Failure) {
-        let Some(report) = self.webhooks.get(webhook) else {
+        let Some(report) = self.webhooks.get(&webhook) else {
             return;
         };
         report.failures.inc();

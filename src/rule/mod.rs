@@ -9,6 +9,7 @@
 
 pub mod condition;
 mod cover;
+mod current;
 mod guard;
 #[cfg(test)]
 mod tests;
@@ -22,10 +23,11 @@ use crate::event::{Detail, Happening, Kind, KindSet, TopicFilter};
 
 use condition::Subject;
 pub use cover::disjoint_cover;
-pub use guard::{Guard, Reports, Scope};
+pub use current::{Current, Follower};
+pub use guard::{Guard, Reports, ReportsFamily, Scope};
 use trie::{End, Trie};
 
-/// The place of a webhook in the configuration, from 0.
+/// The number of a webhook, from 0: its own for as long as it is there.
 pub type WebhookIndex = usize;
 
 /// One entry of a webhook's `events`.
@@ -85,12 +87,20 @@ impl Rules {
         webhooks: impl IntoIterator<Item = &'a [Rule]>,
         reports: Reports,
     ) -> Self {
+        Self::compile_at(webhooks.into_iter().enumerate(), reports)
+    }
+
+    /// Compiles the rules of webhooks, each with its index, in the order of these.
+    pub fn compile_at<'a>(
+        webhooks: impl IntoIterator<Item = (WebhookIndex, &'a [Rule])>,
+        reports: Reports,
+    ) -> Self {
         let mut rules = Self {
             reports: Arc::new(reports),
             ..Self::default()
         };
         let mut feeds: BTreeMap<Option<&str>, Vec<(&Rule, WebhookIndex)>> = BTreeMap::new();
-        for (webhook, entries) in webhooks.into_iter().enumerate() {
+        for (webhook, entries) in webhooks {
             for rule in entries {
                 if let Some(debounce) = rule.debounce {
                     rules.debounce.insert((webhook, rule.kind), debounce);
@@ -205,6 +215,12 @@ impl Rules {
         let mut webhooks: Vec<WebhookIndex> = meant.map(|(webhook, _)| *webhook).collect();
         webhooks.dedup();
         webhooks
+    }
+
+    /// Returns the feed of a share group, or the one of none.
+    #[must_use]
+    pub fn feed(&self, group: Option<&str>) -> Option<&Arc<Feed>> {
+        self.feeds.iter().find(|feed| feed.group() == group)
     }
 
     /// Returns where messages come from: one feed without a group, if any rule needs it, and one per share group.

@@ -133,10 +133,9 @@ fn what_cannot_be_evaluated_is_counted_by_webhook() {
         ("fine", [only_if(publish("a"), "qos == 1")]),
     ];
     let mut registry = Registry::default();
-    let named = webhooks
-        .iter()
-        .map(|(name, rules)| (*name, rules.as_slice()));
-    let reports = Reports::new(named, &mut registry);
+    let named = webhooks.iter().enumerate();
+    let named = named.map(|(index, (name, rules))| (index, *name, rules.as_slice()));
+    let reports = ReportsFamily::new(&mut registry).of(named);
     let rules = webhooks.iter().map(|(_, rules)| rules.as_slice());
     let rules = Rules::compile_with(rules, reports);
     for _ in 0..3 {

@@ -80,7 +80,7 @@ impl Scheme {
 }
 
 /// How a webhook's requests are signed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// What signatures look like.
     pub scheme: Scheme,

@@ -28,13 +28,15 @@ pub(super) struct Account {
     pub(super) keeping: Keeping,
     /// Whether its deliveries must come in order.
     pub(super) is_ordered: bool,
+    /// Whether the webhook has gone, and its lane is about to end.
+    is_leaving: AtomicBool,
     pub(super) metrics: Metrics,
     /// Whether the webhook is enabled; the lane follows.
     pub(super) state: watch::Sender<WebhookState>,
     /// Whether deliveries wait on disk only, so that later ones must, too.
     is_spilled: AtomicBool,
     /// The most bytes in memory.
-    pub(super) max_bytes: usize,
+    max_bytes: AtomicUsize,
     bytes: AtomicUsize,
     deliveries: AtomicUsize,
     /// How many deliveries have left memory.
@@ -66,10 +68,11 @@ impl Account {
         let account = Self {
             keeping,
             is_ordered: false,
+            is_leaving: AtomicBool::new(false),
             metrics,
             state,
             is_spilled: AtomicBool::new(false),
-            max_bytes,
+            max_bytes: AtomicUsize::new(max_bytes),
             bytes: AtomicUsize::new(0),
             deliveries: AtomicUsize::new(0),
             released: AtomicU64::new(0),
@@ -92,7 +95,7 @@ impl Account {
     /// the whole share may when it is alone.
     pub(super) fn has_memory(&self, size: usize) -> bool {
         let bytes = self.bytes.load(Ordering::Acquire);
-        let has_bytes = bytes == 0 || bytes + size <= self.max_bytes;
+        let has_bytes = bytes == 0 || bytes + size <= self.max_bytes();
         has_bytes && (self.keeping == Keeping::Held || self.deliveries() < WINDOW)
     }
 
@@ -111,15 +114,42 @@ impl Account {
         matches!(self.keeping, Keeping::Durable(_))
     }
 
+    /// Returns under which key the store has its deliveries, if it does.
+    pub(super) const fn key(&self) -> Option<WebhookKey> {
+        match self.keeping {
+            Keeping::Durable(key) => Some(key),
+            Keeping::Held | Keeping::Loose => None,
+        }
+    }
+
+    /// Returns the most bytes in memory.
+    pub(super) fn max_bytes(&self) -> usize {
+        self.max_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Sets the most bytes in memory; what is there stays.
+    pub(super) fn set_max_bytes(&self, bytes: usize) {
+        self.max_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_leaving(&self) {
+        self.is_leaving.store(true, Ordering::Release);
+    }
+
     /// Returns whether at least half of the share is free.
     pub(super) fn is_half_empty(&self) -> bool {
-        self.bytes.load(Ordering::Acquire) <= self.max_bytes / 2 && self.deliveries() <= WINDOW / 2
+        self.bytes.load(Ordering::Acquire) <= self.max_bytes() / 2
+            && self.deliveries() <= WINDOW / 2
     }
 
     /// Returns how many bytes of the share are free.
     pub(super) fn free_bytes(&self) -> usize {
         let bytes = self.bytes.load(Ordering::Acquire);
-        self.max_bytes.saturating_sub(bytes)
+        self.max_bytes().saturating_sub(bytes)
     }
 
     pub(super) fn is_spilled(&self) -> bool {

@@ -11,12 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Inner;
-use super::accepted::{Accepted, Webhooks};
-use super::account::Keeping;
+use super::accepted::Accepted;
 use super::batch::{Batch, Moved};
 use super::flow::Flow;
 use super::stock::Stock;
-use super::store::{Change, Seq, WebhookKey};
+use super::store::{Change, Seq};
 use crate::event::{Event, Timestamp};
 use crate::rule::WebhookIndex;
 
@@ -44,13 +43,13 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What waits, and what is to be done next.
 #[derive(Debug)]
 pub(super) struct Agenda {
-    next_seq: Seq,
+    pub(super) next_seq: Seq,
     /// Accepted events that are nowhere but in memory, in order.
     unsaved: VecDeque<Unsaved>,
     /// How many ticks there were.
     ticks: u32,
     /// How each webhook's lane gets on.
-    flows: Vec<Flow>,
+    pub(super) flows: Vec<Flow>,
     /// Bytes of them, and from how many on those that are settled are looked for.
     unsaved_bytes: usize,
     forget_at: usize,
@@ -155,7 +154,9 @@ impl Agenda {
     ) {
         for &webhook in spilled {
             self.stocks[webhook].spill(accepted.seq);
-            spool.accounts[webhook].set_spilled(true);
+            if let Some(account) = spool.accounts.load().get(webhook) {
+                account.set_spilled(true);
+            }
         }
         if !spilled.is_empty() {
             self.hand_over(spool, event, accepted);
@@ -210,7 +211,7 @@ impl Agenda {
             seq: accepted.seq,
             accepted: event.id.time(),
             event: Arc::clone(event),
-            webhooks: keys(spool, &webhooks),
+            webhooks: spool.accounts.load().keys(&webhooks),
         });
     }
 
@@ -325,13 +326,24 @@ impl Agenda {
             return;
         }
         self.ticks = self.ticks.wrapping_add(1);
-        for (flow, account) in self.flows.iter_mut().zip(&spool.accounts) {
-            flow.note(account.flow());
+        for (webhook, account) in spool.accounts.load().iter() {
+            self.flows[webhook].note(account.flow());
         }
         self.hand_over_old(spool, all);
         while self.forget_front() {}
         self.is_ripe = true;
         self.tick = (!self.unsaved.is_empty()).then(|| now + TICK);
+    }
+
+    /// Hands over what waits for a webhook.
+    pub(super) fn hand_over_of(&mut self, spool: &Inner, webhook: WebhookIndex) {
+        let all = std::mem::take(&mut self.unsaved);
+        for unsaved in &all {
+            if unsaved.accepted.is_unsaved_for(|open| open == webhook) {
+                self.hand_over(spool, &unsaved.event, &unsaved.accepted);
+            }
+        }
+        self.unsaved = all;
     }
 
     fn hand_over_old(&mut self, spool: &Inner, all: bool) {
@@ -360,8 +372,9 @@ impl Agenda {
             // What is delivered could not be taken away, and would be delivered again.
             return None;
         }
-        let mut stocks = self.stocks.iter().zip(&spool.accounts).enumerate();
-        stocks.find_map(|(webhook, (stock, account))| {
+        let accounts = spool.accounts.load();
+        accounts.iter().find_map(|(webhook, account)| {
+            let stock = &self.stocks[webhook];
             let is_due = stock.due(account).is_some_and(|due| due <= time);
             let wants_fresh = stock.wants_fresh(account);
             if is_due && (stock.takes_turns || !wants_fresh) {
@@ -377,22 +390,15 @@ impl Agenda {
         let times = [Some(self.look), sweep, self.tick, self.failing_until];
         let next = times.into_iter().flatten().min().unwrap_or(now);
         let wait = next.saturating_duration_since(now);
-        let stocks = self.stocks.iter().zip(&spool.accounts);
-        let due = stocks
-            .filter_map(|(stock, account)| stock.due(account))
+        let accounts = spool.accounts.load();
+        let due = accounts
+            .iter()
+            .filter_map(|(webhook, account)| self.stocks[webhook].due(account))
             .min();
         let due = due.filter(|_| self.failing_until.is_none());
         let until = |due: Timestamp| due.as_millis().saturating_sub(time.as_millis());
         Work::Sleep(due.map_or(wait, |due| wait.min(Duration::from_millis(until(due)))))
     }
-}
-
-fn keys(spool: &Inner, webhooks: &Webhooks) -> Vec<WebhookKey> {
-    let key = |&webhook: &WebhookIndex| match spool.accounts[webhook].keeping {
-        Keeping::Durable(key) => Some(key),
-        Keeping::Held | Keeping::Loose => None,
-    };
-    webhooks.iter().filter_map(key).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::accepted::Accepted;
+use super::coming::Request;
 use super::delivery::Delivery;
 use super::devices::DeviceQuestion;
 use super::parked::Question;
@@ -28,6 +29,8 @@ pub(super) struct Batch {
     pub(super) questions: Vec<(WebhookIndex, Question)>,
     /// What is to be answered of devices then.
     pub(super) of_devices: Vec<DeviceQuestion>,
+    /// Webhooks that come and go then.
+    pub(super) requests: Vec<Request>,
     /// Shares of messages of which nothing else holds back the acknowledgement.
     pub(super) tickets: Vec<Ticket>,
     /// Of the events and devices that it puts on disk.
@@ -49,6 +52,7 @@ impl Batch {
             && self.held_up.is_empty()
             && self.questions.is_empty()
             && self.of_devices.is_empty()
+            && self.requests.is_empty()
     }
 
     /// Returns whether it has a new state of a webhook.

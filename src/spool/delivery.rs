@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::accepted::{Accepted, Trace};
-use super::account::Keeping;
+use super::account::{Account, Keeping};
 use super::store::{Change, Due, GaveUp, Key, Seq};
 use super::{Inner, Spool};
 use crate::event::{Event, Timestamp};
@@ -93,8 +93,8 @@ impl Delivery {
 
     /// Hands the delivery to its lane.
     pub(super) fn send(self) {
-        let spool = Arc::clone(&self.hold.spool);
-        spool.accounts[self.hold.webhook].send(self);
+        let account = Arc::clone(&self.hold.account);
+        account.send(self);
     }
 
     /// Notes that an attempt failed.
@@ -106,7 +106,7 @@ impl Delivery {
     /// Ends the delivery: the receiver has the event.
     pub fn settle(self) {
         let (spool, webhook, seq) = (&self.hold.spool, self.hold.webhook, self.accepted.seq);
-        let account = &spool.accounts[webhook];
+        let account = &self.hold.account;
         let trace = match account.keeping {
             Keeping::Loose => Trace::None,
             Keeping::Held => {
@@ -128,6 +128,12 @@ impl Delivery {
             };
             journal.moved(webhook, seq, None, change);
         }
+    }
+
+    /// Ends a delivery of a webhook that has gone and is not durable, and counts it as dropped.
+    pub fn discard(self) {
+        self.hold.account.metrics.dropped_stored("removed", 1);
+        self.settle();
     }
 
     /// Ends the delivery without success. A durable one is kept as a dead letter.
@@ -205,14 +211,14 @@ impl Delivery {
     /// Ends the delivery, and counts it as dropped: it is not wanted any more.
     pub fn supersede(self) {
         if !self.is_dropped() {
-            let account = &self.hold.spool.accounts[self.hold.webhook];
+            let account = &self.hold.account;
             account.metrics.dropped_stored("superseded", 1);
         }
         self.settle();
     }
 
     fn keeping(&self) -> Keeping {
-        self.hold.spool.accounts[self.hold.webhook].keeping
+        self.hold.account.keeping
     }
 
     fn hand_over(&self) {
@@ -225,7 +231,9 @@ impl Delivery {
 impl Spool {
     /// Ends a durable delivery that was put off until `due`, as [`Delivery::supersede`] does.
     pub fn supersede(&self, webhook: WebhookIndex, seq: Seq, due: Timestamp) {
-        let account = &self.0.accounts[webhook];
+        let Some(account) = self.0.accounts.of(webhook) else {
+            return;
+        };
         if !self.0.disk.has_dropped(seq) {
             account.metrics.dropped_stored("superseded", 1);
         }
@@ -242,7 +250,8 @@ impl Spool {
     /// Returns how many bytes of memory a webhook's deliveries may take.
     #[must_use]
     pub fn share(&self, webhook: WebhookIndex) -> usize {
-        self.0.accounts[webhook].max_bytes
+        let account = self.0.accounts.of(webhook);
+        account.map_or(0, |account| account.max_bytes())
     }
 }
 
@@ -250,15 +259,22 @@ impl Spool {
 #[derive(Debug)]
 pub(super) struct Hold {
     spool: Arc<Inner>,
+    account: Arc<Account>,
     webhook: WebhookIndex,
     size: usize,
 }
 
 impl Hold {
-    pub(super) fn new(spool: &Arc<Inner>, webhook: WebhookIndex, size: usize) -> Self {
-        spool.accounts[webhook].hold(size);
+    pub(super) fn new(
+        spool: &Arc<Inner>,
+        webhook: WebhookIndex,
+        account: &Arc<Account>,
+        size: usize,
+    ) -> Self {
+        account.hold(size);
         Self {
             spool: Arc::clone(spool),
+            account: Arc::clone(account),
             webhook,
             size,
         }
@@ -267,8 +283,8 @@ impl Hold {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        if self.spool.accounts[self.webhook].release(self.size) {
-            self.spool.has_changed(self.webhook);
+        if self.account.release(self.size) {
+            self.spool.has_changed(&self.account);
         }
     }
 }

@@ -13,7 +13,6 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::accepted::{Accepted, Webhooks};
-use super::account::Keeping;
 use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
 use super::keeper::Keeper;
@@ -87,7 +86,9 @@ impl Spool {
             numbers.push(seq);
             for &webhook in &placed.spilled {
                 agenda.stocks[webhook].spill(seq);
-                self.0.accounts[webhook].set_spilled(true);
+                if let Some(account) = self.0.accounts.of(webhook) {
+                    account.set_spilled(true);
+                }
             }
             let accepted = Arc::new(Accepted::new(seq, placed.ticket, placed.durable, 0));
             agenda.hand_over(&self.0, &placed.event, &accepted);
@@ -96,7 +97,8 @@ impl Spool {
             let held_up = placed.holds.into_iter().map(delivery);
             agenda.batch.held_up.extend(held_up);
             for (webhook, next) in placed.later {
-                if let Keeping::Durable(key) = self.0.accounts[webhook].keeping {
+                let account = self.0.accounts.of(webhook);
+                if let Some(key) = account.and_then(|account| account.key()) {
                     agenda.batch.hold_back((webhook, key), seq, next);
                 }
             }
@@ -128,27 +130,33 @@ impl Spool {
             holds: SmallVec::new(),
             later: told.later,
         };
+        let accounts = self.0.accounts.load();
         for &(webhook, _) in &placed.later {
-            self.0.accounts[webhook].metrics.waiting.entered();
-            placed.durable.push(webhook);
+            if let Some(account) = accounts.get(webhook) {
+                account.metrics.waiting.entered();
+                placed.durable.push(webhook);
+            }
         }
         for webhook in told.now {
-            let account = &self.0.accounts[webhook];
+            let Some(account) = accounts.get(webhook) else {
+                continue;
+            };
             // Somebody has seen that there is room, and nobody would send it again.
-            let place = self.0.place(webhook, size, true);
+            let place = self.0.place(account, size, true);
             if place == Place::Nowhere {
                 account.refuse();
                 continue;
             }
             account.metrics.waiting.entered();
-            let is_durable = matches!(account.keeping, Keeping::Durable(_));
+            let is_durable = account.is_durable();
             if is_durable {
                 placed.durable.push(webhook);
             }
             // What is held up until it is on disk would come behind what is accepted after it.
             let must_spill = is_durable && account.is_ordered;
             if place == Place::Memory && !must_spill {
-                placed.holds.push(Hold::new(&self.0, webhook, size));
+                let hold = Hold::new(&self.0, webhook, account, size);
+                placed.holds.push(hold);
             } else {
                 placed.spilled.push(webhook);
             }

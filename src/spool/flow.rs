@@ -5,7 +5,7 @@
 const SAMPLES: usize = 4;
 
 /// How one webhook's lane gets on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Flow {
     /// How many deliveries had left memory at the last ticks, as a ring.
     released: [u64; SAMPLES],
@@ -13,6 +13,17 @@ pub(super) struct Flow {
     /// Whether all that is in memory would have left it within [`Flow::TICKS`] at the pace of the last
     /// ticks.
     pub(super) gets_on: bool,
+}
+
+impl Default for Flow {
+    /// Returns that of a lane that has nothing to get on with.
+    fn default() -> Self {
+        Self {
+            released: [0; SAMPLES],
+            oldest: 0,
+            gets_on: true,
+        }
+    }
 }
 
 impl Flow {

@@ -8,7 +8,6 @@ use std::sync::PoisonError;
 
 use bytestring::ByteString;
 
-use super::account::Keeping;
 use super::open::PUT_OFF;
 use super::store::{self, Seq, Store, WebhookKey};
 use super::{Spool, Webhook};
@@ -47,9 +46,9 @@ impl Spool {
         (seq, due): (Seq, Timestamp),
         ticket: Ticket,
     ) -> bool {
-        let (Some(journal), Keeping::Durable(key)) =
-            (&self.0.journal, self.0.accounts[webhook].keeping)
-        else {
+        let account = self.0.accounts.of(webhook);
+        let key = account.and_then(|account| account.key());
+        let (Some(journal), Some(key)) = (&self.0.journal, key) else {
             ticket.settle();
             return false;
         };
@@ -76,29 +75,26 @@ impl Spool {
     }
 }
 
-/// Returns what an earlier run has held back.
+/// Returns what was held back for a webhook before it had this index.
 pub(super) fn held_back(
     store: &Store,
-    webhooks: &[Webhook],
-    keys: &[Option<WebhookKey>],
+    config: &Webhook,
+    (webhook, key): (WebhookIndex, WebhookKey),
 ) -> Result<Vec<HeldBack>, store::Error> {
-    let mut all = Vec::new();
-    for (webhook, (config, key)) in webhooks.iter().zip(keys).enumerate() {
-        let Some(key) = key.filter(|_| config.holds_back) else {
-            continue;
-        };
-        // If there are too many, none is taken back.
-        let put_off = store.put_off(key, PUT_OFF, client)?.unwrap_or_default();
-        let held = put_off.into_iter().filter(|it| it.is_held_back);
-        all.extend(held.map(|it| HeldBack {
-            webhook,
-            kind: it.key.0,
-            client_id: it.key.1,
-            seq: it.seq,
-            due: it.due,
-        }));
+    if !config.holds_back {
+        return Ok(Vec::new());
     }
-    Ok(all)
+    // If there are too many, none is taken back.
+    let put_off = store.put_off(key, PUT_OFF, client)?.unwrap_or_default();
+    let held = put_off.into_iter().filter(|it| it.is_held_back);
+    let held = held.map(|it| HeldBack {
+        webhook,
+        kind: it.key.0,
+        client_id: it.key.1,
+        seq: it.seq,
+        due: it.due,
+    });
+    Ok(held.collect())
 }
 
 /// Returns which client an event says to be gone.

@@ -10,6 +10,7 @@ use tracing::{error, info};
 
 use clock::Clock;
 
+use super::account::Account;
 use super::agenda::Work;
 use super::batch::Batch;
 use super::delivery::{Delivery, Hold};
@@ -32,7 +33,6 @@ pub(super) struct Keeper {
     pub(super) store: Store,
     pub(super) spool: Arc<Inner>,
     config: Config,
-    pub(super) keys: Vec<Option<WebhookKey>>,
     /// A batch whose commit failed.
     failed: Option<Batch>,
     /// Whether the last thing that was tried failed.
@@ -44,17 +44,11 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(
-        store: Store,
-        spool: Arc<Inner>,
-        config: Config,
-        keys: Vec<Option<WebhookKey>>,
-    ) -> Self {
+    pub(super) fn new(store: Store, spool: Arc<Inner>, config: Config) -> Self {
         Self {
             store,
             spool,
             config,
-            keys,
             failed: None,
             is_failing: false,
             has_foreign_changes: false,
@@ -108,7 +102,9 @@ impl Keeper {
         self.measure();
         for accepted in &batch.accepted {
             for webhook in accepted.stored() {
-                self.spool.accounts[webhook].metrics.waiting.left();
+                if let Some(account) = self.spool.accounts.load().get(webhook) {
+                    account.metrics.waiting.left();
+                }
             }
         }
         for delivery in batch.held_up {
@@ -117,6 +113,7 @@ impl Keeper {
         batch.tickets.into_iter().for_each(Ticket::settle);
         let answered = self.answer(journal, batch.questions);
         let answered = answered.and(self.answer_of_devices(journal, batch.of_devices));
+        let answered = answered.and(self.meet(journal, batch.requests));
         self.spool.wake_waiting();
         answered.and(self.make_room(journal))
     }
@@ -144,10 +141,9 @@ impl Keeper {
     }
 
     fn load_fresh(&mut self, journal: &Journal, webhook: WebhookIndex) -> Result<(), store::Error> {
-        let Some(key) = self.keys[webhook] else {
+        let Some((account, key)) = self.durable(webhook) else {
             return Ok(());
         };
-        let account = &self.spool.accounts[webhook];
         let after = journal.lock().stocks[webhook].loaded;
         let window = Window {
             deliveries: LOAD,
@@ -160,7 +156,7 @@ impl Keeper {
         let last = loaded.last().map(|loaded| loaded.seq);
         let has_more = last.is_some();
         for loaded in loaded {
-            self.send(webhook, loaded);
+            self.load((webhook, &account), loaded).send();
         }
         let mut state = journal.lock();
         if state.loaded(webhook, last, has_more) {
@@ -171,13 +167,13 @@ impl Keeper {
     }
 
     fn load_due(&mut self, journal: &Journal, webhook: WebhookIndex) -> Result<(), store::Error> {
-        let Some(key) = self.keys[webhook] else {
+        let Some((account, key)) = self.durable(webhook) else {
             return Ok(());
         };
         let mut except = journal.lock().stocks[webhook].not_to_read();
         let window = Window {
             deliveries: LOAD / 4,
-            bytes: self.spool.accounts[webhook].free_bytes(),
+            bytes: account.free_bytes(),
         };
         let mut loaded = match self.store.due(key, Timestamp::now(), &except, window) {
             Err(error) => return self.pass_over(journal, key, error),
@@ -192,7 +188,7 @@ impl Keeper {
             loaded.retain(|loaded| stock.read(loaded.seq));
         }
         for loaded in loaded {
-            self.send(webhook, loaded);
+            self.load((webhook, &account), loaded).send();
         }
         Ok(())
     }
@@ -222,12 +218,19 @@ impl Keeper {
         Ok(())
     }
 
-    fn send(&self, webhook: WebhookIndex, loaded: Loaded) {
-        self.load(webhook, loaded).send();
+    /// Returns the account of a durable webhook, and its key.
+    pub(super) fn durable(&self, webhook: WebhookIndex) -> Option<(Arc<Account>, WebhookKey)> {
+        let account = self.spool.accounts.of(webhook)?;
+        let key = account.key()?;
+        Some((account, key))
     }
 
-    pub(super) fn load(&self, webhook: WebhookIndex, loaded: Loaded) -> Delivery {
-        let hold = Hold::new(&self.spool, webhook, loaded.event.size());
+    pub(super) fn load(
+        &self,
+        (webhook, account): (WebhookIndex, &Arc<Account>),
+        loaded: Loaded,
+    ) -> Delivery {
+        let hold = Hold::new(&self.spool, webhook, account, loaded.event.size());
         Delivery::loaded(loaded, hold)
     }
 
@@ -238,9 +241,9 @@ impl Keeper {
         if !self.has_foreign_changes {
             return Ok(());
         }
-        for (webhook, key) in self.keys.iter().enumerate() {
-            if let Some(key) = *key {
-                self.take_over(journal, webhook, key)?;
+        for (webhook, account) in self.spool.accounts.load().iter() {
+            if let Some(key) = account.key() {
+                self.take_over(journal, (webhook, account), key)?;
             }
         }
         self.has_foreign_changes = false;
@@ -252,19 +255,22 @@ impl Keeper {
     fn take_over(
         &self,
         journal: &Journal,
-        webhook: WebhookIndex,
+        (webhook, account): (WebhookIndex, &Account),
         key: WebhookKey,
     ) -> Result<(), store::Error> {
         let state = self.store.state(key)?;
         let except = journal.lock().stocks[webhook].not_to_read();
         let next_due = self.store.next_due(key, &except)?;
         let mut agenda = journal.lock();
+        if agenda.stocks[webhook].is_idle {
+            return Ok(());
+        }
         agenda.stocks[webhook].next_due = next_due;
         let is_set = |batch: &Batch| batch.sets_state(key);
         // What was set here is younger than what is on disk.
         if !is_set(&agenda.batch) && !self.failed.as_ref().is_some_and(is_set) {
             agenda.stocks[webhook].is_served = state.is_enabled();
-            self.spool.accounts[webhook].state.send_replace(state);
+            account.state.send_replace(state);
         }
         Ok(())
     }

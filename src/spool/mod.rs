@@ -22,6 +22,7 @@ mod accepted;
 mod account;
 mod agenda;
 mod batch;
+mod coming;
 mod config;
 mod delivery;
 mod devices;
@@ -34,6 +35,7 @@ mod metrics;
 mod open;
 mod parked;
 mod passing;
+mod slots;
 mod stock;
 pub mod store;
 
@@ -53,8 +55,10 @@ use account::{Account, Keeping};
 use delivery::Hold;
 use disk::Disk;
 use journal::Journal;
+use slots::Slots;
 use store::{Key, PutOff, Seq, WebhookState};
 
+pub use coming::AdmitError;
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
 pub use devices::{Later, Told};
@@ -73,7 +77,7 @@ pub struct Spool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    accounts: Vec<Account>,
+    accounts: Slots,
     /// What the store is told; none for the memory backend.
     journal: Option<Journal>,
     disk: Disk,
@@ -134,6 +138,9 @@ pub struct Queue {
     pub put_off: Vec<PutOff<Key>>,
 }
 
+/// Where the deliveries of one event are put.
+type Places<'a> = SmallVec<[(WebhookIndex, &'a Arc<Account>, Place); 4]>;
+
 /// Where a delivery is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -148,9 +155,9 @@ impl Spool {
     /// or does without it.
     #[must_use]
     pub fn has_room(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
-        webhooks
-            .iter()
-            .all(|&webhook| self.0.has_room(webhook, size))
+        let accounts = self.0.accounts.load();
+        let mut accounts = webhooks.iter().filter_map(|&webhook| accounts.get(webhook));
+        accounts.all(|account| self.0.has_room(account, size))
     }
 
     /// Takes charge of an event for these webhooks. The ticket is settled when all deliveries are
@@ -163,10 +170,14 @@ impl Spool {
         }
         let size = event.size();
         let is_awaited = ticket.is_awaited();
-        let place = |&webhook: &WebhookIndex| (webhook, self.0.place(webhook, size, is_awaited));
-        let places: SmallVec<[_; 4]> = webhooks.iter().map(place).collect();
-        let is_behind = |&(webhook, place): &(WebhookIndex, Place)| {
-            place == Place::Disk || !self.0.accounts[webhook].is_idle()
+        let accounts = self.0.accounts.load();
+        let place = |&webhook: &WebhookIndex| {
+            let account = accounts.get(webhook)?;
+            Some((webhook, account, self.0.place(account, size, is_awaited)))
+        };
+        let places: Places<'_> = webhooks.iter().filter_map(place).collect();
+        let is_behind = |&(_, account, place): &(WebhookIndex, &Arc<Account>, Place)| {
+            place == Place::Disk || !account.is_idle()
         };
         // What waits must not keep the buffer of the packet that it came in.
         let event = if places.iter().any(is_behind) {
@@ -175,13 +186,12 @@ impl Spool {
             Arc::new(event)
         };
         let accepted = self.journal(&event, &places, ticket);
-        let hold = |&(webhook, place): &(WebhookIndex, Place)| {
-            let account = &self.0.accounts[webhook];
+        let hold = |&(webhook, account, place): &(WebhookIndex, &Arc<Account>, Place)| {
             match place {
                 Place::Nowhere => account.refuse(),
                 Place::Memory | Place::Disk => account.metrics.waiting.entered(),
             }
-            let hold = (place == Place::Memory).then(|| Hold::new(&self.0, webhook, size));
+            let hold = (place == Place::Memory).then(|| Hold::new(&self.0, webhook, account, size));
             hold.map(|hold| Delivery::new(Arc::clone(&event), Arc::clone(&accepted), hold))
         };
         let deliveries = places.iter().filter_map(hold);
@@ -205,11 +215,17 @@ impl Spool {
     pub async fn room(&self, webhooks: &[WebhookIndex]) {
         loop {
             let changed = self.0.changed.notified();
-            if webhooks.iter().all(|&webhook| self.0.has_plenty(webhook)) {
+            if self.has_plenty(webhooks) {
                 return;
             }
             changed.await;
         }
+    }
+
+    fn has_plenty(&self, webhooks: &[WebhookIndex]) -> bool {
+        let accounts = self.0.accounts.load();
+        let mut accounts = webhooks.iter().filter_map(|&webhook| accounts.get(webhook));
+        accounts.all(|account| self.0.has_plenty(account))
     }
 
     /// Returns whether so much waits to be written that it is well to accept nothing for a moment:
@@ -236,22 +252,21 @@ impl Spool {
     /// Returns how many deliveries are not settled, on disk or in memory.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        let waiting = |account: &Account| account.metrics.waiting.get();
-        self.0.accounts.iter().map(waiting).sum()
+        self.0.accounts.load().waiting(|_| true)
     }
 
     /// Returns how many deliveries are not settled and would not survive the end of the process.
     #[must_use]
     pub fn waiting_in_memory(&self) -> usize {
-        let accounts = self.0.accounts.iter();
-        let volatile = accounts.filter(|account| !account.is_durable());
-        volatile.map(|account| account.metrics.waiting.get()).sum()
+        let accounts = self.0.accounts.load();
+        accounts.waiting(|account| !account.is_durable())
     }
 
     /// Returns whether a webhook's deliveries survive the end of the process.
     #[must_use]
     pub fn is_durable(&self, webhook: WebhookIndex) -> bool {
-        self.0.accounts[webhook].is_durable()
+        let accounts = self.0.accounts.load();
+        accounts.get(webhook).is_some_and(|it| it.is_durable())
     }
 
     /// Returns why the store cannot be written, as it changes; none while it can.
@@ -262,7 +277,9 @@ impl Spool {
 
     /// Sets whether a webhook is attempted, for ever if it is durable.
     pub fn set_state(&self, webhook: WebhookIndex, state: WebhookState) {
-        let account = &self.0.accounts[webhook];
+        let Some(account) = self.0.accounts.of(webhook) else {
+            return;
+        };
         match (account.keeping, &self.0.journal) {
             (Keeping::Durable(key), Some(journal)) => {
                 journal.set_state(webhook, key, &account.state, state);
@@ -290,18 +307,12 @@ impl Spool {
     }
 
     /// Makes the record that the deliveries share, and has it written if it has to be.
-    fn journal(
-        &self,
-        event: &Arc<Event>,
-        places: &[(WebhookIndex, Place)],
-        ticket: Ticket,
-    ) -> Arc<Accepted> {
+    fn journal(&self, event: &Arc<Event>, places: &Places<'_>, ticket: Ticket) -> Arc<Accepted> {
         let mut durable = Webhooks::new();
         let mut spilled = Webhooks::new();
         let mut held = 0;
-        for &(webhook, place) in places {
-            let keeping = self.0.accounts[webhook].keeping;
-            match (keeping, place) {
+        for &(webhook, account, place) in places {
+            match (account.keeping, place) {
                 (_, Place::Nowhere) | (Keeping::Loose, _) => {}
                 (Keeping::Held, _) => held += 1,
                 (Keeping::Durable(_), _) => durable.push(webhook),
@@ -320,8 +331,7 @@ impl Spool {
 }
 
 impl Inner {
-    fn has_room(&self, webhook: WebhookIndex, size: usize) -> bool {
-        let account = &self.accounts[webhook];
+    fn has_room(&self, account: &Account, size: usize) -> bool {
         match account.keeping {
             Keeping::Loose => true,
             Keeping::Held => account.has_memory(size),
@@ -332,8 +342,7 @@ impl Inner {
         }
     }
 
-    fn has_plenty(&self, webhook: WebhookIndex) -> bool {
-        let account = &self.accounts[webhook];
+    fn has_plenty(&self, account: &Account) -> bool {
         match account.keeping {
             Keeping::Loose => true,
             Keeping::Held => account.is_half_empty(),
@@ -351,8 +360,7 @@ impl Inner {
         self.on_full != OnFull::Block && !self.disk.is_failing()
     }
 
-    fn place(&self, webhook: WebhookIndex, size: usize, is_awaited: bool) -> Place {
-        let account = &self.accounts[webhook];
+    fn place(&self, account: &Account, size: usize, is_awaited: bool) -> Place {
         let has_memory = account.has_memory(size);
         match account.keeping {
             Keeping::Held if has_memory || is_awaited => Place::Memory,
@@ -379,10 +387,10 @@ impl Inner {
     }
 
     /// Tells those who wait that a webhook has memory again.
-    fn has_changed(&self, webhook: WebhookIndex) {
+    fn has_changed(&self, account: &Account) {
         self.wake_waiting();
         if let Some(journal) = &self.journal
-            && self.accounts[webhook].is_durable()
+            && account.is_durable()
         {
             journal.has_room();
         }

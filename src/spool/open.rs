@@ -16,6 +16,7 @@ use super::disk::Disk;
 use super::held::held_back;
 use super::journal::Journal;
 use super::keeper::Keeper;
+use super::slots::Slots;
 use super::stock::Stock;
 use super::store::{self, Backlog, Change, Key, PutOff, Seq, Store, WebhookKey};
 use super::{AtStart, Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
@@ -86,11 +87,13 @@ impl Spool {
                 queue.put_off = in_order(store, webhook, *key)?;
             }
         }
-        let held_back = match &store {
-            Some(store) => held_back(store, webhooks, &keys)?,
-            None => Vec::new(),
-        };
-        let is_held: HashSet<_> = held_back.iter().map(|it| (it.webhook, it.seq)).collect();
+        let mut held = Vec::new();
+        for (index, (webhook, key)) in webhooks.iter().zip(&keys).enumerate() {
+            if let (Some(store), Some(key)) = (&store, key) {
+                held.extend(held_back(store, webhook, (index, *key))?);
+            }
+        }
+        let is_held: HashSet<_> = held.iter().map(|it| (it.webhook, it.seq)).collect();
         for (webhook, queue) in queues.iter_mut().enumerate() {
             // What comes behind it need not wait until its client has stayed away for long.
             let is_other = |it: &PutOff<Key>| !is_held.contains(&(webhook, it.seq));
@@ -100,7 +103,7 @@ impl Spool {
             .as_ref()
             .map(|store| journal(store, webhooks, &keys, &accounts));
         let spool = Self(Arc::new(Inner {
-            accounts,
+            accounts: Slots::new(accounts, config.max_memory_bytes),
             journal: journal.transpose()?,
             disk: Disk::new(config.max_bytes, config.max_memory_bytes / PENDING_SHARE),
             accepted: AtomicU64::new(1),
@@ -109,23 +112,18 @@ impl Spool {
             metrics,
             changed: Notify::new(),
             foreign: Notify::new(),
-            held_back: Mutex::new(held_back),
+            held_back: Mutex::new(held),
             tap: Tap::default(),
         }));
-        let thread = Thread::start(&spool, store, config, keys)?;
+        let thread = Thread::start(&spool, store, config)?;
         Ok((spool, thread, queues))
     }
 }
 
 impl Thread {
-    fn start(
-        spool: &Spool,
-        store: Option<Store>,
-        config: &Config,
-        keys: Vec<Option<WebhookKey>>,
-    ) -> Result<Self, OpenError> {
+    fn start(spool: &Spool, store: Option<Store>, config: &Config) -> Result<Self, OpenError> {
         let thread = store.map(|store| {
-            let keeper = Keeper::new(store, Arc::clone(&spool.0), config.clone(), keys);
+            let keeper = Keeper::new(store, Arc::clone(&spool.0), config.clone());
             std::thread::Builder::new()
                 .name("spool".to_owned())
                 .spawn(move || keeper.run())
@@ -190,7 +188,7 @@ fn register(
 
 /// Makes what an earlier run has parked fresh again, and what it has put off, if that has to be or is too
 /// much to tell of; returns that otherwise, if it is to be told of.
-fn in_order(
+pub(super) fn in_order(
     store: &mut Store,
     webhook: &Webhook,
     key: Option<WebhookKey>,

@@ -90,7 +90,7 @@ impl Keeper {
         webhook: WebhookIndex,
         question: Question,
     ) -> Result<(), store::Error> {
-        let Some(key) = self.keys[webhook] else {
+        let Some((account, key)) = self.durable(webhook) else {
             return Ok(());
         };
         let found = match question.what {
@@ -98,12 +98,12 @@ impl Keeper {
             What::Parked { after, limit } => {
                 let window = Window {
                     deliveries: limit,
-                    bytes: self.spool.accounts[webhook].free_bytes(),
+                    bytes: account.free_bytes(),
                 };
                 match self.store.parked(key, question.key, after, window) {
                     Ok(loaded) => {
                         let has_more = !loaded.is_empty();
-                        let load = |loaded| self.load(webhook, loaded);
+                        let load = |loaded| self.load((webhook, &account), loaded);
                         Found::Parked(loaded.into_iter().map(load).collect(), has_more)
                     }
                     Err(error) => {
@@ -113,7 +113,7 @@ impl Keeper {
                 }
             }
         };
-        self.spool.accounts[webhook].answer(Answer { question, found });
+        account.answer(Answer { question, found });
         Ok(())
     }
 }

@@ -71,8 +71,10 @@ impl Spool {
     /// Tells those who listen of an event that is accepted for these webhooks.
     #[cold]
     pub(super) fn tell(&self, event: &Event, webhooks: impl IntoIterator<Item = WebhookIndex>) {
-        let name = |webhook: WebhookIndex| self.0.accounts[webhook].metrics.webhook().to_owned();
-        let webhooks = webhooks.into_iter().map(name).collect();
+        let accounts = self.0.accounts.load();
+        let name =
+            |webhook: WebhookIndex| Some(accounts.get(webhook)?.metrics.webhook().to_owned());
+        let webhooks = webhooks.into_iter().filter_map(name).collect();
         self.0.tap.tell(Passing::of(event, webhooks));
     }
 }

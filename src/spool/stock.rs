@@ -14,6 +14,8 @@ const RETRIES: usize = 512;
 pub(super) struct Stock {
     /// Whether the webhook is durable and enabled: only then is anything loaded.
     pub(super) is_served: bool,
+    /// Whether its lane has not begun, or is to end, so that nothing is loaded whatever is set.
+    pub(super) is_idle: bool,
     /// Whether the lane attempts retries beside fresh deliveries, not behind all of them.
     pub(super) takes_turns: bool,
     /// The last fresh delivery that was put on disk only; none if there is none left.
@@ -65,7 +67,8 @@ impl Stock {
     }
 
     pub(super) fn wants_fresh(&self, account: &Account) -> bool {
-        let is_wanted = self.is_served && self.last_spilled.is_some() && !self.awaits_commit;
+        let is_wanted =
+            self.is_served && !self.is_idle && self.last_spilled.is_some() && !self.awaits_commit;
         is_wanted && account.is_half_empty() && !account.is_closed()
     }
 
@@ -74,7 +77,7 @@ impl Stock {
     pub(super) fn due(&self, account: &Account) -> Option<Timestamp> {
         let takes_turn = self.takes_turns && account.free_bytes() > 0;
         let has_memory = takes_turn || account.is_half_empty();
-        let has_room = self.is_served && self.retries.len() < RETRIES / 2;
+        let has_room = self.is_served && !self.is_idle && self.retries.len() < RETRIES / 2;
         self.next_due
             .filter(|_| has_room && has_memory && !account.is_closed())
     }

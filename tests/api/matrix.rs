@@ -15,7 +15,6 @@ enum Least {
     Viewer,
     Operator,
     Admin,
-    #[expect(dead_code, reason = "no route is for publishers yet")]
     Publisher,
 }
 
@@ -41,6 +40,20 @@ const EXPECTED: &[(&str, &str, Least, Part)] = &[
     ("GET", "/tokens", Admin, Not),
     ("POST", "/tokens", Admin, Not),
     ("DELETE", "/tokens/{id}", Admin, Not),
+    ("GET", "/webhooks", Viewer, Also),
+    ("POST", "/webhooks", Admin, Also),
+    ("GET", "/webhooks/{id}", Viewer, Also),
+    ("PUT", "/webhooks/{id}", Admin, Also),
+    ("DELETE", "/webhooks/{id}", Admin, Also),
+    ("POST", "/webhooks/{id}/test", Operator, Also),
+    ("POST", "/webhooks/{id}/rotate-secret", Admin, Also),
+    ("GET", "/groups", Viewer, Also),
+    ("POST", "/groups", Admin, Not),
+    ("GET", "/groups/{id}", Viewer, Also),
+    ("PUT", "/groups/{id}", Admin, Not),
+    ("DELETE", "/groups/{id}", Admin, Not),
+    ("POST", "/groups/{id}/events", Publisher, Also),
+    ("GET", "/clients/{client_id}/webhooks", Viewer, Also),
     ("POST", "/webhooks/{id}/enable", Operator, Also),
     ("POST", "/webhooks/{id}/disable", Operator, Also),
     ("GET", "/metrics/summary", Viewer, Also),

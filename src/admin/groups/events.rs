@@ -18,7 +18,6 @@ use crate::config::Group;
 use crate::event::{
     Client, Detail, Event, Id, Kind, Message, Properties, Timestamp, TopicFilter, TopicName,
 };
-use crate::spool::store::Limit;
 
 /// The most events of one request.
 const MOST_EVENTS: usize = 100;
@@ -46,10 +45,6 @@ pub(in crate::admin) async fn publish(
     Segment(id): Segment,
     request: Request,
 ) -> Result<Response<Bytes>, Problem> {
-    if matches!(caller.limit, Some(Limit::Webhook(_))) {
-        let detail = "the token is limited to a webhook, and this concerns a group";
-        return Err(Problem::forbidden(detail));
-    }
     let view = api.configured.catalogue.view();
     let group = find(&view, &caller, &id)?.group;
     refuse_other_types(request.headers())?;

@@ -128,6 +128,10 @@ impl Lane {
     /// Has the halves of a batch sent that was rejected, perhaps for one of its events, each for itself; of
     /// one key, one after the other.
     fn split(&mut self, mut parcel: Parcel) {
+        if self.gather.is_none() {
+            // Since it went, it was configured that each goes by itself.
+            return self.take_apart([parcel]);
+        }
         let half = parcel.len() / 2;
         let second: Parcel = parcel.drain(half..).collect();
         let keys: HashSet<_> = parcel.iter().filter_map(|turn| turn.key).collect();
@@ -158,7 +162,7 @@ impl Lane {
         if failure.class != Class::Request {
             self.note_failure(failure, now);
         }
-        let may_disable = self.spool.is_durable(self.webhook);
+        let may_disable = self.is_durable;
         if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable && may_disable {
             // The event waits for the webhook to be enabled again.
             self.disable(
@@ -236,7 +240,7 @@ impl Lane {
     fn give_up(&mut self, turn: Turn, why: GaveUp, failure: &Failure, now: Timestamp) {
         let Turn { delivery, key } = turn;
         self.metrics.gave_up(why);
-        let is_kept = self.spool.is_durable(self.webhook);
+        let is_kept = self.is_durable;
         self.log.gave_up(&delivery, failure, is_kept);
         // An event of which no request can be made says nothing of the receiver.
         if failure.class != Class::Request {
@@ -257,7 +261,7 @@ impl Lane {
     /// Disables the webhook if it has failed for too long. One that is not durable is not: nobody could
     /// enable it again, nor would its events be there.
     fn disable_at_limit(&mut self, now: Timestamp) {
-        if !self.spool.is_durable(self.webhook) {
+        if !self.is_durable {
             return;
         }
         if let Some(reason) = self.record.verdict(&self.config.failure_limit, now) {

@@ -63,7 +63,7 @@ impl Lane {
 
     /// Returns what can be attempted without anything further.
     pub(super) fn next_parcel(&mut self, is_open: bool) -> Option<Parcel> {
-        if self.turns.are_free() && self.gather.is_none() {
+        if self.turns.are_free() && self.gather.is_none() && self.parts.is_empty() {
             let fresh = self
                 .takes_fresh(is_open)
                 .then(|| self.queue.fresh.try_recv());
@@ -139,7 +139,7 @@ impl Lane {
 
     /// Returns whether fresh deliveries are taken: in the end only those that would not outlive it.
     pub(super) fn takes_fresh(&self, is_open: bool) -> bool {
-        self.turns.have_room() && (is_open || !self.spool.is_durable(self.webhook))
+        self.turns.have_room() && (is_open || !self.is_durable)
     }
 
     /// Puts a delivery into a parcel; returns one that is to be sent now.
@@ -166,8 +166,7 @@ impl Lane {
     fn take_ripe(&mut self, is_open: bool) -> Option<Parcel> {
         let gather = self.gather.as_mut()?;
         let is_due = gather.due().is_some_and(|due| due <= Instant::now());
-        let is_durable = self.spool.is_durable(self.webhook);
-        let is_ending = !is_open && (is_durable || self.queue.fresh.is_empty());
+        let is_ending = !is_open && (self.is_durable || self.queue.fresh.is_empty());
         let is_ripe = gather.is_full() || is_due || (is_ending && !gather.is_empty());
         is_ripe.then(|| gather.take())
     }

@@ -20,7 +20,7 @@ use crate::credential::{Secret, Watched};
 pub(super) use token::Token;
 
 /// Who the requests of a webhook are from.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Config {
     /// Nobody in particular.
     #[default]

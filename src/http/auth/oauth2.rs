@@ -44,7 +44,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 const INTERVAL: Duration = Duration::from_mins(1);
 
 /// How to get a token.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The endpoint that gives out tokens.
     pub token_url: Target,

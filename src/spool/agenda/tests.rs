@@ -9,10 +9,13 @@ use prometheus_client::registry::Registry;
 use super::*;
 use crate::ack::Ticket;
 use crate::event::{Client, Connection, Detail, Happening, Kind};
+use crate::spool::accepted::Webhooks;
 use crate::spool::account::Account;
+use crate::spool::account::Keeping;
 use crate::spool::delivery::Hold;
 use crate::spool::disk::Disk;
-use crate::spool::store::Store;
+use crate::spool::slots::Slots;
+use crate::spool::store::{Store, WebhookKey};
 use crate::spool::{MetricsFamily, OnFull, Queue};
 
 /// One durable webhook, whose store nobody looks at.
@@ -24,6 +27,10 @@ struct Fixture {
     _queue: Queue,
 }
 
+fn account(spool: &Inner) -> Arc<Account> {
+    spool.accounts.of(0).expect("it is there")
+}
+
 impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
@@ -33,7 +40,7 @@ impl Fixture {
         let keeping = Keeping::Durable(webhook);
         let (account, queue) = Account::new(keeping, 1_000_000, metrics.of("webhook"));
         let spool = Arc::new(Inner {
-            accounts: vec![account],
+            accounts: Slots::new(vec![account], 1_000_000),
             journal: None,
             disk: Disk::new(1_000_000, 1_000_000),
             accepted: AtomicU64::new(1),
@@ -76,7 +83,7 @@ impl Fixture {
         let open = Webhooks::from_slice(&[0]);
         let accepted = Arc::new(Accepted::new(seq, Ticket::none(), open, 0));
         if spilled.is_empty() {
-            self.spool.accounts[0].hold(event.size());
+            account(&self.spool).hold(event.size());
         }
         self.agenda.accept(&self.spool, &event, &accepted, spilled);
         self.agenda.tick.get_or_insert(self.start + TICK);
@@ -115,8 +122,8 @@ fn what_waits_for_a_lane_that_gets_on_is_written_when_patience_ends() {
     fixture.accept(&[]);
     for tick in 1..Flow::TICKS {
         // One other delivery with each tick.
-        spool.accounts[0].hold(1);
-        spool.accounts[0].release(1);
+        account(&spool).hold(1);
+        account(&spool).release(1);
         assert!(matches!(fixture.next(tick, 0), Work::Sleep(_)), "{tick}");
     }
     assert_eq!(fixture.commit(Flow::TICKS).changes.len(), 1);
@@ -126,8 +133,8 @@ fn what_waits_for_a_lane_that_gets_on_is_written_when_patience_ends() {
 fn what_waits_is_written_soon_when_its_lane_comes_to_a_halt() {
     let mut fixture = Fixture::new();
     let spool = Arc::clone(&fixture.spool);
-    spool.accounts[0].hold(1);
-    spool.accounts[0].release(1);
+    account(&spool).hold(1);
+    account(&spool).release(1);
     fixture.accept(&[]);
     for tick in 1..5 {
         assert!(matches!(fixture.next(tick, 0), Work::Sleep(_)), "{tick}");
@@ -178,7 +185,7 @@ fn reads_and_commits_take_turns() {
 fn a_lane_with_no_memory_left_is_not_loaded() {
     let mut fixture = Fixture::new();
     fixture.accept(&[0]);
-    let hold = Hold::new(&fixture.spool, 0, 1_000_000);
+    let hold = Hold::new(&fixture.spool, 0, &account(&fixture.spool), 1_000_000);
     let batch = fixture.commit(1);
     fixture.agenda.committed(&fixture.spool, &batch);
     assert!(matches!(fixture.next(1, 0), Work::Sleep(_)));
@@ -255,9 +262,9 @@ fn retries_that_take_turns_do_not_wait_for_fresh_ones_to_leave_memory() {
     assert!(matches!(next(&mut fixture), Work::LoadFresh(0)));
     fixture.agenda.stocks[0].takes_turns = true;
     assert!(matches!(next(&mut fixture), Work::LoadDue(0)));
-    fixture.spool.accounts[0].hold(999_999);
+    account(&fixture.spool).hold(999_999);
     assert!(matches!(next(&mut fixture), Work::LoadDue(0)));
-    fixture.spool.accounts[0].hold(1);
+    account(&fixture.spool).hold(1);
     assert!(
         matches!(next(&mut fixture), Work::Sleep(_)),
         "there is no memory"

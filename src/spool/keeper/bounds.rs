@@ -19,11 +19,10 @@ const TRIMMED: usize = 1_000;
 
 impl Keeper {
     /// Looks how much is on disk. What fails here is not worth a word: the next commit shows it.
-    pub(super) fn measure(&mut self) {
+    pub(in crate::spool) fn measure(&mut self) {
         for (key, deliveries) in self.store.waiting().unwrap_or_default() {
-            if let Some(webhook) = self.keys.iter().position(|&known| known == Some(key)) {
-                let waiting = &self.spool.accounts[webhook].metrics.waiting;
-                waiting.set_on_disk(deliveries);
+            if let Some((_, account)) = self.spool.accounts.load().with_key(key) {
+                account.metrics.waiting.set_on_disk(deliveries);
             }
         }
         if let Ok(used) = self.store.used_bytes() {
@@ -75,8 +74,7 @@ impl Keeper {
 
     /// Returns about how many deliveries too many there are, if they are of equal size; at least 1.
     fn surplus(&self) -> usize {
-        let waiting = self.spool.accounts.iter();
-        let waiting: usize = waiting.map(|account| account.metrics.waiting.get()).sum();
+        let waiting = self.spool.accounts.load().waiting(|_| true);
         let surplus = self.spool.disk.surplus(waiting as u64);
         usize::try_from(surplus).unwrap_or(SWEPT).clamp(1, SWEPT)
     }
@@ -112,8 +110,8 @@ impl Keeper {
     /// Counts dead letters that were removed.
     fn dropped_letters(&self, dropped: &Dropped) {
         for &(key, count) in dropped {
-            if let Some(webhook) = self.keys.iter().position(|&known| known == Some(key)) {
-                let metrics = &self.spool.accounts[webhook].metrics;
+            if let Some((_, account)) = self.spool.accounts.load().with_key(key) {
+                let metrics = &account.metrics;
                 metrics.dropped_letters(count);
                 let webhook = metrics.webhook();
                 warn!(
@@ -136,8 +134,8 @@ impl Keeper {
         self.dropped_up_to.merge(up_to);
         self.spool.disk.set_dropped(self.dropped_up_to);
         for &(key, count) in dropped {
-            let webhook = self.keys.iter().position(|&known| known == Some(key));
-            let Some(webhook) = webhook else {
+            let accounts = self.spool.accounts.load();
+            let Some((_, account)) = accounts.with_key(key) else {
                 warn!(
                     count,
                     reason,
@@ -145,7 +143,7 @@ impl Keeper {
                 );
                 continue;
             };
-            let metrics = &self.spool.accounts[webhook].metrics;
+            let metrics = &account.metrics;
             metrics.dropped_stored(reason, count);
             let webhook = metrics.webhook();
             warn!(webhook, count, reason, "dropped events that waited");

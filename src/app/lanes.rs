@@ -1,0 +1,218 @@
+//! The lanes of the webhooks: they begin, change and leave while others go on.
+//!
+//! ```text
+//! admitted -> waits for the one whose place it takes -> begins -> runs -> leaves -> closed
+//! ```
+
+use std::collections::HashMap;
+
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::builder::{Attempts, Builder};
+use crate::dispatch::{Orders, Revision};
+use crate::rule::WebhookIndex;
+use crate::spool::{self, Queue, Spool};
+
+/// The lanes that run, and those that are about to.
+pub(super) struct Lanes {
+    running: JoinSet<WebhookIndex>,
+    orders: HashMap<WebhookIndex, Orders>,
+    /// Webhooks that were admitted and whose lanes have not begun.
+    waiting: HashMap<WebhookIndex, Waiting>,
+    /// Those that leave, and their names; of one name at most one is the last.
+    leaving: HashMap<WebhookIndex, String>,
+    last: HashMap<String, WebhookIndex>,
+    /// What the spool does for them.
+    chores: JoinSet<Chore>,
+    closing: CancellationToken,
+}
+
+/// A webhook whose lane has not begun.
+struct Waiting {
+    attempts: Attempts,
+    place: spool::Webhook,
+    /// None while the spool prepares it.
+    queue: Option<Queue>,
+    /// Whose place it takes, if that has not been given up.
+    after: Option<WebhookIndex>,
+    leaves: bool,
+}
+
+enum Chore {
+    Closed(WebhookIndex),
+    Begun(WebhookIndex, Queue),
+}
+
+/// A webhook that has a place in the spool.
+pub(super) struct Admitted {
+    pub(super) index: WebhookIndex,
+    pub(super) place: spool::Webhook,
+    pub(super) queue: Queue,
+}
+
+impl Lanes {
+    pub(super) fn new(closing: CancellationToken) -> Self {
+        Self {
+            running: JoinSet::new(),
+            orders: HashMap::new(),
+            waiting: HashMap::new(),
+            leaving: HashMap::new(),
+            last: HashMap::new(),
+            chores: JoinSet::new(),
+            closing,
+        }
+    }
+
+    /// Has a lane run whose webhook has begun.
+    pub(super) fn run(
+        &mut self,
+        builder: &Builder,
+        index: WebhookIndex,
+        attempts: Attempts,
+        queue: Queue,
+    ) {
+        let lane = builder.lane(index, attempts, queue);
+        self.orders.insert(index, lane.orders());
+        let closing = self.closing.clone();
+        self.running.spawn(async move {
+            lane.run(closing).await;
+            index
+        });
+    }
+
+    /// Has the lane of a webhook run as soon as it can: behind one of the same name that leaves, if what both have is in
+    /// the store.
+    pub(super) fn begin(&mut self, spool: &Spool, admitted: Admitted, attempts: Attempts) {
+        let Admitted {
+            index,
+            place,
+            queue,
+        } = admitted;
+        let is_durable = spool.is_durable(index);
+        let after = self.last.get(&place.name).copied().filter(|_| is_durable);
+        let waiting = Waiting {
+            attempts,
+            place,
+            queue: Some(queue),
+            after,
+            leaves: false,
+        };
+        self.waiting.insert(index, waiting);
+        if after.is_none() {
+            self.prepare(spool, index);
+        }
+    }
+
+    fn prepare(&mut self, spool: &Spool, index: WebhookIndex) {
+        let Some(waiting) = self.waiting.get_mut(&index) else {
+            return;
+        };
+        waiting.after = None;
+        if waiting.leaves {
+            self.waiting.remove(&index);
+            return self.close(spool, index);
+        }
+        if let Some(mut queue) = waiting.queue.take() {
+            let (spool, place) = (spool.clone(), waiting.place.clone());
+            self.chores.spawn(async move {
+                spool.begin(index, &place, &mut queue).await;
+                Chore::Begun(index, queue)
+            });
+        }
+    }
+
+    /// Has a lane go by another configuration.
+    pub(super) fn revise(&mut self, index: WebhookIndex, revision: Revision) {
+        if let Some(waiting) = self.waiting.get_mut(&index) {
+            waiting.attempts.config = revision.config;
+            if let Some(sink) = revision.sink {
+                waiting.attempts.sink = sink;
+            }
+        } else if let Some(orders) = self.orders.get(&index) {
+            orders.revise(revision);
+        }
+    }
+
+    /// Has a webhook leave: its lane ends what is under way, and then its place is given up.
+    pub(super) fn leave(&mut self, spool: &Spool, index: WebhookIndex, name: &str) {
+        spool.leave(index);
+        self.leaving.insert(index, name.to_owned());
+        self.last.insert(name.to_owned(), index);
+        if let Some(waiting) = self.waiting.get_mut(&index) {
+            // It has the place until the one before it has given it up.
+            waiting.leaves = true;
+        } else if let Some(orders) = self.orders.get(&index) {
+            orders.leave();
+        }
+    }
+
+    fn close(&mut self, spool: &Spool, index: WebhookIndex) {
+        let spool = spool.clone();
+        self.chores.spawn(async move {
+            spool.close(index).await;
+            Chore::Closed(index)
+        });
+    }
+
+    /// Waits until a lane has ended that should not have.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub(super) async fn failed(&mut self, builder: &Builder) -> Option<JoinError> {
+        let spool = &builder.spool;
+        loop {
+            tokio::select! {
+                Some(ended) = self.running.join_next() => match ended {
+                    Ok(index) if self.leaving.contains_key(&index) => {
+                        self.orders.remove(&index);
+                        self.close(spool, index);
+                    }
+                    ended => return ended.err(),
+                },
+                Some(done) = self.chores.join_next() => match done {
+                    Ok(Chore::Closed(index)) => self.closed(spool, index),
+                    Ok(Chore::Begun(index, queue)) => self.begun(builder, index, queue),
+                    Err(error) => return Some(error),
+                },
+                else => return std::future::pending().await,
+            }
+        }
+    }
+
+    fn closed(&mut self, spool: &Spool, index: WebhookIndex) {
+        if let Some(name) = self.leaving.remove(&index)
+            && self.last.get(&name) == Some(&index)
+        {
+            self.last.remove(&name);
+        }
+        let mut waiting = self.waiting.iter();
+        let next = waiting.find(|(_, waiting)| waiting.after == Some(index));
+        if let Some((&next, _)) = next {
+            self.prepare(spool, next);
+        }
+    }
+
+    fn begun(&mut self, builder: &Builder, index: WebhookIndex, queue: Queue) {
+        let Some(waiting) = self.waiting.remove(&index) else {
+            return;
+        };
+        if waiting.leaves {
+            drop(queue);
+            self.close(&builder.spool, index);
+        } else {
+            self.run(builder, index, waiting.attempts, queue);
+        }
+    }
+
+    /// Waits until all lanes have ended.
+    pub(super) async fn drain(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// Ends at once what is left.
+    pub(super) async fn end(mut self) {
+        self.chores.shutdown().await;
+        self.running.shutdown().await;
+    }
+}

@@ -1,0 +1,258 @@
+//! Webhooks that come and go while the spool is open.
+//!
+//! ```text
+//! admit: what is accepted for it waits on disk -> begin: its lane has what the disk has, as at a start
+//! leave: nothing is loaded for it any more -> its lane ends -> close: what is left is on disk
+//! ```
+//!
+//! One that takes another's place under the same name is admitted before that one leaves, and begins after it is
+//! closed: nothing is lost, nothing comes twice, and nothing overtakes what came before.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use super::account::{Account, Keeping};
+use super::agenda::Agenda;
+use super::held::held_back;
+use super::journal::Journal;
+use super::keeper::Keeper;
+use super::open::in_order;
+use super::stock::Stock;
+use super::store::{self, Key, PutOff, Seq};
+use super::{AtStart, Inner, Queue, Spool, Webhook};
+use crate::rule::WebhookIndex;
+
+/// Why there is no place for a webhook. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum AdmitError {
+    /// There are too many.
+    #[error("find a place for it: there are too many webhooks")]
+    TooMany,
+    /// The spool has ended.
+    #[error("find a place for it: the spool has ended")]
+    Ended,
+}
+
+/// What is done after a commit, when all that was done before is on disk.
+#[derive(Debug)]
+pub(super) enum Request {
+    Admit(
+        Webhook,
+        oneshot::Sender<Result<(WebhookIndex, Queue), AdmitError>>,
+    ),
+    Begin(WebhookIndex, Webhook, oneshot::Sender<Vec<PutOff<Key>>>),
+    Close(WebhookIndex, oneshot::Sender<()>),
+}
+
+impl Spool {
+    /// Makes a place for a webhook. If it is durable, what is accepted for it waits on disk until it
+    /// [begins](Self::begin); otherwise it has begun.
+    ///
+    /// # Errors
+    /// There are too many, or the spool has ended.
+    ///
+    /// # Cancel safety
+    /// A place that nobody waits for any more is given up.
+    pub async fn admit(&self, webhook: &Webhook) -> Result<(WebhookIndex, Queue), AdmitError> {
+        let keeping = match &self.0.journal {
+            Some(journal) if webhook.durable => {
+                let (answer, answered) = oneshot::channel();
+                journal.request(Request::Admit(webhook.clone(), answer));
+                return answered.await.unwrap_or(Err(AdmitError::Ended));
+            }
+            None if webhook.durable => Keeping::Held,
+            _ => Keeping::Loose,
+        };
+        self.place_account(webhook, keeping)
+    }
+
+    /// Has a webhook that was admitted begin with what the disk has of it, as at a start. Nobody else may have
+    /// deliveries of that name.
+    ///
+    /// # Cancel safety
+    /// It begins all the same; what its lane must be told of is lost.
+    pub async fn begin(&self, webhook: WebhookIndex, config: &Webhook, queue: &mut Queue) {
+        let Some(journal) = self.0.journal.as_ref().filter(|_| config.durable) else {
+            return;
+        };
+        let (answer, answered) = oneshot::channel();
+        journal.request(Request::Begin(webhook, config.clone(), answer));
+        // The spool has ended, and so does everything.
+        queue.put_off = answered.await.unwrap_or_default();
+    }
+
+    /// Loads nothing more for a webhook, whose lane is to end.
+    pub fn leave(&self, webhook: WebhookIndex) {
+        if let Some(account) = self.0.accounts.of(webhook) {
+            account.set_leaving();
+            if let Some(journal) = &self.0.journal {
+                journal.lock().stocks[webhook].is_idle = true;
+            }
+        }
+    }
+
+    /// Gives up the place of a webhook whose lane has ended, when all that it has not settled is on disk. What is
+    /// accepted for it afterwards goes nowhere.
+    ///
+    /// # Cancel safety
+    /// It is given up all the same.
+    pub async fn close(&self, webhook: WebhookIndex) {
+        let Some(journal) = &self.0.journal else {
+            self.0.accounts.remove(webhook, Instant::now());
+            return;
+        };
+        let (answer, answered) = oneshot::channel();
+        journal.request_close(&self.0, webhook, answer);
+        // The spool has ended, and so does everything.
+        let _ = answered.await;
+    }
+
+    /// Makes an account for a webhook, which has not begun if it is durable.
+    fn place_account(
+        &self,
+        webhook: &Webhook,
+        keeping: Keeping,
+    ) -> Result<(WebhookIndex, Queue), AdmitError> {
+        let metrics = self.0.metrics.of(&webhook.name);
+        let (mut account, queue) = Account::new(keeping, 0, metrics);
+        account.is_ordered = !matches!(webhook.put_off, AtStart::Leave);
+        let is_durable = account.is_durable();
+        account.set_spilled(is_durable);
+        let mut agenda = self.0.journal.as_ref().map(Journal::lock);
+        let added = self.0.accounts.add(account, Instant::now());
+        let index = added.map_err(|_| AdmitError::TooMany)?;
+        if let Some(agenda) = &mut agenda {
+            // It is read from the beginning, even if there is nothing.
+            let last = Seq(agenda.next_seq.0 - 1);
+            let stock = Stock {
+                is_idle: is_durable,
+                takes_turns: !matches!(webhook.put_off, AtStart::Leave),
+                last_spilled: is_durable.then_some(last),
+                ..Stock::default()
+            };
+            agenda.make_place(index, stock);
+        }
+        Ok((index, queue))
+    }
+}
+
+impl Journal {
+    fn request(&self, request: Request) {
+        let mut agenda = self.lock();
+        agenda.batch.requests.push(request);
+        self.notify(agenda);
+    }
+
+    fn request_close(&self, spool: &Inner, webhook: WebhookIndex, answer: oneshot::Sender<()>) {
+        let mut agenda = self.lock();
+        agenda.hand_over_of(spool, webhook);
+        let request = Request::Close(webhook, answer);
+        agenda.batch.requests.push(request);
+        self.notify(agenda);
+    }
+}
+
+impl Agenda {
+    fn make_place(&mut self, webhook: WebhookIndex, stock: Stock) {
+        let places = self.stocks.len().max(webhook + 1);
+        self.stocks.resize_with(places, Stock::default);
+        self.flows.resize_with(places, Default::default);
+        self.flows[webhook] = Default::default();
+        self.stocks[webhook] = stock;
+    }
+}
+
+impl Keeper {
+    /// Does what was requested before a commit. What cannot be done is tried again.
+    pub(super) fn meet(
+        &mut self,
+        journal: &Journal,
+        requests: Vec<Request>,
+    ) -> Result<(), store::Error> {
+        let mut result = Ok(());
+        for request in requests {
+            if result.is_err() {
+                journal.request(request);
+            } else if let Err((request, error)) = self.meet_one(journal, request) {
+                journal.request(request);
+                result = Err(error);
+            }
+        }
+        result
+    }
+
+    fn meet_one(
+        &mut self,
+        journal: &Journal,
+        request: Request,
+    ) -> Result<(), (Request, store::Error)> {
+        match request {
+            Request::Admit(webhook, answer) => {
+                let admitted = match self.store.register(&webhook.name) {
+                    Ok(key) => {
+                        let spool = Spool(Arc::clone(&self.spool));
+                        spool.place_account(&webhook, Keeping::Durable(key))
+                    }
+                    Err(error) => return Err((Request::Admit(webhook, answer), error)),
+                };
+                if let Err(Ok((index, _queue))) = answer.send(admitted) {
+                    self.vacate(journal, index);
+                }
+            }
+            Request::Begin(index, webhook, answer) => {
+                match self.begin(journal, index, &webhook) {
+                    // Who asked may have gone.
+                    Ok(put_off) => drop(answer.send(put_off)),
+                    Err(error) => return Err((Request::Begin(index, webhook, answer), error)),
+                }
+            }
+            Request::Close(index, answer) => {
+                self.vacate(journal, index);
+                let _ = answer.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn vacate(&self, journal: &Journal, webhook: WebhookIndex) {
+        let mut agenda = journal.lock();
+        self.spool.accounts.remove(webhook, Instant::now());
+        agenda.make_place(webhook, Stock::default());
+    }
+
+    /// Has a webhook begin; returns what its lane must be told of.
+    fn begin(
+        &mut self,
+        journal: &Journal,
+        webhook: WebhookIndex,
+        config: &Webhook,
+    ) -> Result<Vec<PutOff<Key>>, store::Error> {
+        let Some((account, key)) = self.durable(webhook) else {
+            return Ok(Vec::new());
+        };
+        let mut put_off = in_order(&mut self.store, config, Some(key))?;
+        let held = held_back(&self.store, config, (webhook, key))?;
+        // What comes behind it need not wait until its client has stayed away for long.
+        put_off.retain(|it| !held.iter().any(|held| held.seq == it.seq));
+        let state = self.store.state(key)?;
+        let last = self.store.last_fresh(key)?;
+        let next_due = self.store.next_due(key, &Default::default())?;
+        let known = &self.spool.held_back;
+        let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(held);
+        drop(known);
+        let mut agenda = journal.lock();
+        let stock = &mut agenda.stocks[webhook];
+        stock.last_spilled = stock.last_spilled.max(last);
+        stock.next_due = next_due;
+        stock.is_served = state.is_enabled();
+        stock.is_idle = false;
+        account.state.send_replace(state);
+        drop(agenda);
+        self.measure();
+        Ok(put_off)
+    }
+}

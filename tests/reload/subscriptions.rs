@@ -1,0 +1,142 @@
+//! What is subscribed to at the broker follows the rules.
+
+use std::time::Duration;
+
+use support::mosquitto::Mosquitto;
+use support::publisher::{Plan, Publisher};
+
+use super::{World, webhook};
+
+const LONG: Duration = Duration::from_mins(1);
+
+fn lifecycle(name: &str) -> String {
+    format!(
+        "[webhooks.{name}]\nurl = \"{{receiver}}/{name}\"\nevents = [{{ event = \"on_client_connected\" }}]\n"
+    )
+}
+
+#[tokio::test]
+async fn only_what_has_changed_is_asked_of_the_broker() {
+    let broker = Mosquitto::builder().line("log_type all");
+    let config = webhook("a", &["a", "b/#"], "");
+    let mut world = World::start_with(broker, &config).await;
+    let config = webhook("a", &["a", "c/+"], "");
+    world.reload(&config).await;
+    let log = &world.setup.broker;
+    log.wait_for_log("mqhook 1 c/+").await;
+    log.wait_for_log("mqhook b/#").await;
+    let text = world.setup.broker.log();
+    let asked = |what: &str| text.lines().filter(|line| line.ends_with(what)).count();
+    assert_eq!(asked("mqhook 1 a"), 1, "{text}");
+    assert_eq!(
+        asked("Received CONNECT from 127.0.0.1 as mqhook"),
+        0,
+        "{text}"
+    );
+    for topic in ["a", "b/x", "c/x"] {
+        world.setup.publish(topic, topic).await;
+    }
+    world.wait_for("/a", 2).await;
+    assert_eq!(world.of("/a").len(), 2);
+}
+
+#[tokio::test]
+async fn share_groups_come_and_go() {
+    let plain = webhook("a", &["numbers"], "");
+    let shared = webhook("a", &["$share/g/numbers"], "");
+    let mut world = World::start(&plain).await;
+    // While nothing comes, a filter may move from one to the other without a copy or a loss.
+    for (config, has_group) in [(&shared, true), (&plain, false), (&shared, true)] {
+        world.reload(config).await;
+        let before = world.of("/a").len();
+        for _ in 0..5 {
+            world.setup.publish("numbers", "x").await;
+        }
+        let requests = world.wait_for("/a", before + 5).await;
+        assert_eq!(requests.len(), before + 5);
+        let (status, text) = world.setup.readiness().await;
+        assert_eq!(
+            (status, text.contains("share g")),
+            (200, has_group),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_moves_to_a_share_group_under_load_is_not_lost() {
+    let plain = webhook("a", &["numbers"], "");
+    let shared = webhook("a", &["$share/g/numbers"], "");
+    let mut world = World::start(&plain).await;
+    let plan = Plan {
+        window: 50,
+        pace: Duration::from_micros(500),
+        ..Plan::default()
+    };
+    let publisher = Publisher::start(world.setup.broker.port(), plan);
+    let mut expected = 0;
+    for config in [&shared, &plain, &shared, &plain] {
+        expected += 400;
+        publisher.wait_for(expected, LONG).await;
+        world.reload(config).await;
+    }
+    publisher.wait_for(expected + 400, LONG).await;
+    let published = publisher.stop().await;
+    let numbers = |requests: &[support::receiver::Request]| {
+        let numbers = requests
+            .iter()
+            .filter_map(|it| support::publisher::number_in(&it.body));
+        numbers.collect::<std::collections::BTreeSet<u64>>()
+    };
+    let requests = world
+        .setup
+        .receiver
+        .wait_until(|requests| numbers(requests).len() as u64 >= published.count)
+        .await;
+    let twice = requests.len() as u64 - published.count;
+    println!("{twice} of {} came over both", published.count);
+    // Those that were published between two answers of the broker.
+    assert!(twice <= published.count / 10, "{twice} came twice");
+}
+
+#[tokio::test]
+async fn the_broker_is_asked_of_its_clients_only_while_a_rule_wants_to_know() {
+    let messages = webhook("a", &["a"], "");
+    let broker = Mosquitto::builder().log_topics();
+    let mut world = World::start_with(broker, &messages).await;
+    world.reload(&(messages.clone() + &lifecycle("b"))).await;
+    world.setup.wait_ready().await;
+    let client = world.setup.client("dev").await;
+    let requests = world.wait_for("/b", 1).await;
+    assert!(requests[0].text().contains("\"clientid\":\"dev\""));
+    drop(client);
+    world.reload(&messages).await;
+    world.setup.broker.wait_for_log("mqhook-lifecycle").await;
+    let (status, text) = world.setup.readiness().await;
+    assert_eq!((status, text.contains("lifecycle")), (200, false), "{text}");
+    world.reload(&(messages.clone() + &lifecycle("b"))).await;
+    world.setup.wait_ready().await;
+    let before = world.of("/b").len();
+    let _client = world.setup.client("dev").await;
+    world.wait_for("/b", before + 1).await;
+}
+
+#[tokio::test]
+async fn retained_messages_come_for_new_filters_only() {
+    let keys = "broker.retained = true\n";
+    let first = keys.to_owned() + &webhook("a", &["a"], "");
+    let mut world = World::start(&first).await;
+    let mut client = world.setup.client("dev").await;
+    for topic in ["b", "c"] {
+        let message = support::client::Publish::new(topic, topic).qos(1).retain();
+        assert!(client.publish(&message).await < 0x80);
+    }
+    let second = keys.to_owned() + &webhook("a", &["a", "b"], "");
+    world.reload(&second).await;
+    world.wait_for("/a", 1).await;
+    let third = keys.to_owned() + &webhook("a", &["a", "b", "c"], "");
+    world.reload(&third).await;
+    let requests = world.wait_for("/a", 2).await;
+    let text = |at: usize| requests[at].text().contains("\"topic\":\"b\"");
+    assert_eq!((text(0), text(1)), (true, false));
+}
