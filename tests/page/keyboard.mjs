@@ -29,7 +29,7 @@ await play(async (open) => {
   await tab.keyboard.press("Control+A");
   await tab.keyboard.type(`${receiver}/made`);
   await tab.keyboard.press("Enter");
-  await tab.getByRole("heading", { name: "made", level: 1 }).waitFor();
+  await tab.getByRole("heading", { name: "made", level: 1, exact: true }).waitFor();
 
   await publish("made/1", "hello");
   await until("the event at the receiver", async () => (await ask("requests", { target: "/made" })).length === 1);
@@ -54,10 +54,10 @@ await play(async (open) => {
   await reach(tab, "Add an event");
   await tab.keyboard.press("Enter");
   assert.equal(await focused(tab), "Event 2", "what was added has the focus");
-  await tab.keyboard.type("Client conn");
+  for (let step = 0; step < 5; step += 1) await tab.keyboard.press("ArrowDown");
   await reach(tab, "Save");
   await tab.keyboard.press("Enter");
-  await tab.getByRole("heading", { name: "made", level: 1 }).waitFor();
+  await tab.getByRole("heading", { name: "made", level: 1, exact: true }).waitFor();
   const { definition } = await api("GET", "/webhooks/made");
   assert.deepEqual(definition.events.map((rule) => rule.event), ["on_message_publish", "on_client_connected"]);
 
