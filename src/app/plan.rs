@@ -139,3 +139,6 @@ fn of_broker(old: &mqtt::Config, new: &mqtt::Config) -> Vec<String> {
     let differing = differing.into_iter().filter(|(differs, _)| *differs);
     differing.map(|(_, key)| format!("broker.{key}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use crate::config::{self, Reading, hocon};
 
 /// How often the files are looked at. What has changed must then stay as it is until the next look, so that
 /// a file is not read while it is written.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 1_000 });
 
 /// The file of the configuration, with what it includes.
 #[derive(Debug)]
@@ -207,7 +207,7 @@ mod tests {
         fs::write(path, text).expect("a directory of ours");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_change_of_an_included_file_is_seen_once_and_when_it_stays() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("mqhook.conf");

@@ -1,5 +1,7 @@
 //! Keeping one session with the broker.
 
+mod changes;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,24 +12,20 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+pub use changes::Overlap;
+use changes::{Leaving, Progress};
+
 use super::attempts::Attempts;
-use super::copies::Copies;
 use super::link::{Link, LinkEvent, Persistence, Publish};
 use super::orders::{Orders, Waiters};
 use super::pauses::Pauses;
-use super::subscriptions::{Request, Subscriptions, Verdict};
+use super::subscriptions::Subscriptions;
 use super::{Cause, Config, Hearing, Listener, Message, Metrics, Problem, Protocol, Status};
 use crate::ack::{Ledger, Ticket};
 use crate::event::TopicName;
 
 /// Longest time that saying goodbye may take.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// The largest identifier of a subscription (MQTT 5, 3.8.2.1.2).
-const MOST_IDENTIFIERS: usize = 268_435_455;
-
-/// A topic filter that nobody subscribes to.
-const NOTHING: &str = "mqhook/nothing";
 
 /// One session with the broker, kept for ever.
 pub struct Connection<L> {
@@ -53,14 +51,6 @@ pub struct Connection<L> {
     pub holds: BTreeSet<String>,
     /// What comes twice while subscriptions change.
     pub overlap: Overlap,
-}
-
-/// While subscriptions take the place of others: how they are told apart, and what comes over both.
-#[derive(Debug, Default)]
-pub struct Overlap {
-    /// The identifier of the latest.
-    identifier: usize,
-    copies: Copies,
 }
 
 /// Why a conversation with the broker ended.
@@ -237,7 +227,7 @@ impl<L: Listener> Connection<L> {
                 self.subscribe(subscriptions);
             }
             LinkEvent::Publish(publish) if progress.full && publish.qos > 0 => {}
-            LinkEvent::Publish(publish) if self.overlap.copies.is_copy(&publish) => {
+            LinkEvent::Publish(publish) if self.overlap.copies.is_copy(&publish, Instant::now) => {
                 progress.leaving.heard();
                 if publish.qos > 0 {
                     ledger.open(publish.packet_id).settle();
@@ -339,97 +329,6 @@ impl<L: Listener> Connection<L> {
         self.status.send_replace(Status::Full);
     }
 
-    /// Asks for all that is wanted, and to give up the rest of what the session may have.
-    fn subscribe(&mut self, subscriptions: &mut Subscriptions) {
-        let filters = self.listener.topic_filters();
-        let is_left = |filter: &&String| !filters.contains(filter);
-        let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
-        if !left.is_empty() {
-            self.overlap.begin();
-        }
-        subscriptions.ask(&filters, left);
-        self.holds.extend(filters);
-    }
-
-    /// Asks for what has changed; returns whether there is anything.
-    fn change(&mut self, subscriptions: &mut Subscriptions) -> bool {
-        let filters = self.listener.topic_filters();
-        let is_any = subscriptions.change(&filters, &self.holds);
-        if is_any {
-            self.overlap.begin();
-        }
-        self.holds.extend(filters);
-        is_any
-    }
-
-    /// Does what it is told.
-    fn heed(&mut self, progress: &mut Progress) {
-        let (leaves, waiters) = self.orders.take();
-        progress.leaving = match leaves {
-            true => Leaving::Drains,
-            false => Leaving::No,
-        };
-        // Who is not connected yet asks for everything when it is.
-        let is_connected = !matches!(*self.status.borrow(), Status::Connecting);
-        if is_connected && self.change(&mut progress.subscriptions) {
-            progress.waiters.add(waiters);
-            if !progress.full {
-                self.status.send_replace(Status::Subscribing);
-            }
-        }
-    }
-
-    /// Ends the session at the broker, which is empty.
-    async fn end_session(&mut self, protocol: Protocol, stop: &CancellationToken) -> End {
-        let visit = self.link(protocol, Persistence::None).await.visit();
-        let visit = tokio::time::timeout(self.config.connect_timeout, Box::pin(visit));
-        // Otherwise it expires by itself; nothing is subscribed to in it.
-        let _ = stop.run_until_cancelled(visit).await;
-        End::Stopped
-    }
-
-    /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
-    fn follow(&mut self, link: &Link, progress: &mut Progress) {
-        let subscriptions = &mut progress.subscriptions;
-        if subscriptions.is_quiet() {
-            return;
-        }
-        let (now, protocol) = (Instant::now(), link.protocol());
-        match subscriptions.send(now) {
-            None => {}
-            Some(Request::Subscribe(filters)) => {
-                let identifier = Some(self.overlap.identifier).filter(|it| *it > 0);
-                link.subscribe(filters, self.listener.replays(), identifier);
-            }
-            Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
-        }
-        let verdict = subscriptions.take_verdict(now, rand::random());
-        if verdict.is_some() {
-            self.overlap.copies.extend(now);
-            progress.waiters.wake();
-        }
-        match verdict {
-            None => {}
-            // That is what counts for others.
-            Some(Verdict::Accepted) if progress.full => {}
-            Some(Verdict::Accepted) => {
-                let (client_id, broker) = (self.client_id.as_str(), &self.config.url);
-                info!(client_id, %broker, %protocol, "subscribed at the broker");
-                self.metrics
-                    .subscribed(!std::mem::replace(&mut progress.was_subscribed, true));
-                self.status.send_replace(Status::Subscribed(protocol));
-                self.listener.subscribed();
-            }
-            Some(Verdict::Refused(problem)) => {
-                let (client_id, remedy) = (self.client_id.as_str(), problem.remedy());
-                if *self.status.borrow() != Status::Waiting(problem.clone()) {
-                    warn!(client_id, remedy, "{problem}");
-                    self.status.send_replace(Status::Waiting(problem));
-                }
-            }
-        }
-    }
-
     fn hear(&mut self, publish: Publish, protocol: Protocol, ledger: &Ledger) -> Hearing {
         if self.closing.is_cancelled() {
             self.metrics.left(publish.qos);
@@ -480,73 +379,6 @@ impl<L: Listener> Connection<L> {
         };
         let _ = tokio::time::timeout(FAREWELL, closed).await;
         End::Stopped
-    }
-}
-
-impl Overlap {
-    /// Has what is subscribed to from now on be told apart from what was before.
-    fn begin(&mut self) {
-        self.identifier = self.identifier % MOST_IDENTIFIERS + 1;
-        self.copies.expect(Instant::now());
-    }
-}
-
-/// How far a conversation with the broker has come.
-struct Progress {
-    subscriptions: Subscriptions,
-    /// Whether a message was not taken for lack of room.
-    full: bool,
-    pauses: Pauses,
-    leaving: Leaving,
-    /// Who waits for the broker to have answered all that is asked for.
-    waiters: Waiters,
-    /// Whether everything was accepted once over this connection.
-    was_subscribed: bool,
-}
-
-/// How far a connection has come that is to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Leaving {
-    No,
-    /// Nothing more is subscribed to, and what comes all the same is acknowledged.
-    Drains,
-    /// Everything is acknowledged, and the broker was asked something behind that: if nothing is heard before
-    /// it answers, it has nothing left.
-    Probes {
-        heard: bool,
-    },
-}
-
-impl Leaving {
-    fn heard(&mut self) {
-        if let Self::Probes { heard } = self {
-            *heard = true;
-        }
-    }
-}
-
-impl Progress {
-    /// Returns whether it leaves and waits for everything to be acknowledged.
-    fn drains(&self) -> bool {
-        self.leaving == Leaving::Drains && self.subscriptions.are_done()
-    }
-
-    /// Asks the broker something that changes nothing.
-    fn probe(&mut self) {
-        self.leaving = Leaving::Probes { heard: false };
-        self.subscriptions.ask(&[], vec![NOTHING.to_owned()]);
-    }
-
-    /// Returns whether it leaves and the broker has nothing left for it.
-    fn has_nothing_left(&mut self, ledger: &Ledger) -> bool {
-        let Leaving::Probes { heard } = self.leaving else {
-            return false;
-        };
-        if !self.subscriptions.are_done() {
-            return false;
-        }
-        self.leaving = Leaving::Drains;
-        !heard && ledger.owed() == 0
     }
 }
 

@@ -43,11 +43,11 @@ impl Copies {
     }
 
     /// Returns whether a message is a copy of the one before it.
-    pub(super) fn is_copy(&mut self, publish: &Publish) -> bool {
+    pub(super) fn is_copy(&mut self, publish: &Publish, now: impl FnOnce() -> Instant) -> bool {
         let Some(until) = self.until else {
             return false;
         };
-        if Instant::now() > until {
+        if now() > until {
             *self = Self::default();
             return false;
         }
@@ -99,7 +99,9 @@ mod tests {
     fn check(stream: &[(&'static str, Option<usize>)], expected: &[bool]) {
         let mut copies = Copies::default();
         copies.expect(Instant::now());
-        let is_copy = |&(payload, subscription)| copies.is_copy(&publish(payload, subscription));
+        let is_copy = |&(payload, subscription)| {
+            copies.is_copy(&publish(payload, subscription), Instant::now)
+        };
         let found: Vec<bool> = stream.iter().map(is_copy).collect();
         assert_eq!(found, expected, "{stream:?}");
     }
@@ -130,20 +132,21 @@ mod tests {
     fn what_came_before_an_answer_has_no_copy_behind_it() {
         let mut copies = Copies::default();
         copies.expect(Instant::now());
-        assert!(!copies.is_copy(&publish("a", None)));
+        assert!(!copies.is_copy(&publish("a", None), Instant::now));
         copies.answered();
-        assert!(!copies.is_copy(&publish("a", Some(1))));
+        assert!(!copies.is_copy(&publish("a", Some(1)), Instant::now));
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn copies_are_found_only_while_there_may_be_any() {
+    #[test]
+    fn copies_are_found_only_while_there_may_be_any() {
+        let begin = Instant::now();
+        let later = || begin + LATE * 2;
         let mut copies = Copies::default();
-        assert!(!copies.is_copy(&publish("a", None)));
-        assert!(!copies.is_copy(&publish("a", Some(1))));
-        copies.expect(Instant::now());
-        tokio::time::advance(LATE * 2).await;
-        assert!(!copies.is_copy(&publish("a", None)));
-        assert!(!copies.is_copy(&publish("a", Some(1))));
+        assert!(!copies.is_copy(&publish("a", None), || begin));
+        assert!(!copies.is_copy(&publish("a", Some(1)), || begin));
+        copies.expect(begin);
+        assert!(!copies.is_copy(&publish("a", None), || begin));
+        assert!(!copies.is_copy(&publish("a", Some(1)), later));
         assert!(copies.last.is_none(), "expected nothing to be kept");
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Subscriptions {
     /// What is still to be sent.
     waiting: VecDeque<Request>,
     sent: Option<Sent>,
-    /// What was accepted over this connection, and is not to be given up.
+    /// What was accepted over this connection, and not given up since.
     made: HashSet<String>,
     refused: Option<Problem>,
     failures: u32,
@@ -98,9 +98,6 @@ impl Subscriptions {
         if is_as_it_was {
             return self.sent.is_some();
         }
-        for filter in &left {
-            self.made.remove(filter);
-        }
         self.ask(&new, left);
         true
     }
@@ -121,8 +118,12 @@ impl Subscriptions {
         if self.sent.is_some() {
             return None;
         }
+        let request = self.waiting.pop_front()?;
+        if let Request::Unsubscribe(filter) = &request {
+            self.made.remove(filter);
+        }
         let sent = self.sent.insert(Sent {
-            request: self.waiting.pop_front()?,
+            request,
             packet_id: None,
             deadline: now + self.patience,
         });
@@ -161,18 +162,25 @@ impl Subscriptions {
         }
     }
 
-    /// Takes an UNSUBACK, whatever it says; returns what was given up.
+    /// Takes an UNSUBACK, whatever it says; returns what was given up, if it is not asked for again.
     pub(super) fn unsubscribed(&mut self, packet_id: u16) -> Option<String> {
         let answered = self.answered(packet_id, |request| {
             matches!(request, Request::Unsubscribe(_))
         });
         match answered? {
             Request::Unsubscribe(filter) => {
-                self.made.remove(&filter);
-                Some(filter)
+                Some(filter).filter(|filter| !self.is_asked_for(filter))
             }
             Request::Subscribe(_) => None,
         }
+    }
+
+    fn is_asked_for(&self, filter: &String) -> bool {
+        let asks = |request: &Request| match request {
+            Request::Subscribe(filters) => filters.contains(filter),
+            Request::Unsubscribe(_) => false,
+        };
+        self.waiting.iter().any(asks)
     }
 
     fn answered(&mut self, packet_id: u16, is_of: fn(&Request) -> bool) -> Option<Request> {
@@ -219,99 +227,4 @@ impl Subscriptions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked(filters: usize, leftovers: &[&str]) -> Subscriptions {
-        let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
-        let filters: Vec<String> = (0..filters).map(|i| format!("f/{i}")).collect();
-        subscriptions.ask(
-            &filters,
-            leftovers.iter().map(ToString::to_string).collect(),
-        );
-        subscriptions
-    }
-
-    fn send(subscriptions: &mut Subscriptions, packet_id: u16) -> usize {
-        let request = subscriptions.send(Instant::now()).cloned();
-        subscriptions.sent(packet_id);
-        match request {
-            None => 0,
-            Some(Request::Unsubscribe(_)) => 1,
-            Some(Request::Subscribe(filters)) => filters.len(),
-        }
-    }
-
-    fn answer(packet_id: u16, refused: Vec<Option<Reason>>) -> Subscribed {
-        Subscribed { packet_id, refused }
-    }
-
-    fn verdict(subscriptions: &mut Subscriptions) -> Option<Verdict> {
-        subscriptions.take_verdict(Instant::now(), 0.0)
-    }
-
-    fn refusal(detail: &str) -> Verdict {
-        Verdict::Refused(Problem::new(Cause::SubscribeRefused, detail))
-    }
-
-    #[test]
-    fn the_verdict_waits_for_every_suback() {
-        let mut subscriptions = asked(150, &[]);
-        assert_eq!(verdict(&mut subscriptions), None);
-        assert_eq!(send(&mut subscriptions, 1), 100);
-        let mut refused = vec![None; 100];
-        refused[3] = Some(Reason::NotAuthorized);
-        subscriptions.subscribed(answer(1, refused));
-        assert_eq!(verdict(&mut subscriptions), None);
-        assert_eq!(send(&mut subscriptions, 2), 50);
-        subscriptions.subscribed(answer(2, vec![None; 50]));
-        assert_eq!(
-            verdict(&mut subscriptions),
-            Some(refusal("`f/3`: not_authorized"))
-        );
-        assert!(subscriptions.wake_at().is_some());
-        assert_eq!(subscriptions.wake(), Ok(()));
-        assert_eq!(verdict(&mut subscriptions), None);
-    }
-
-    #[test]
-    fn one_is_sent_at_a_time_and_leftovers_go_last() {
-        let mut subscriptions = asked(1, &["old"]);
-        assert_eq!(send(&mut subscriptions, 7), 1);
-        assert_eq!(subscriptions.send(Instant::now()), None);
-        subscriptions.unsubscribed(7);
-        subscriptions.subscribed(answer(8, vec![None]));
-        assert_eq!(subscriptions.send(Instant::now()), None);
-        subscriptions.subscribed(answer(7, vec![None]));
-        assert_eq!(send(&mut subscriptions, 8), 1);
-        assert_eq!(verdict(&mut subscriptions), None);
-        subscriptions.unsubscribed(8);
-        assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
-        assert_eq!(subscriptions.wake_at(), None);
-    }
-
-    #[test]
-    fn a_missing_answer_has_a_deadline() {
-        let mut subscriptions = asked(1, &["old"]);
-        let now = Instant::now();
-        subscriptions.send(now);
-        subscriptions.sent(1);
-        assert_eq!(subscriptions.wake_at(), Some(now + Duration::from_secs(10)));
-        let problem = |detail| Err(Problem::new(Cause::Timeout, detail));
-        assert_eq!(subscriptions.wake(), problem("no SUBACK"));
-        subscriptions.subscribed(answer(1, vec![None]));
-        send(&mut subscriptions, 2);
-        assert_eq!(subscriptions.wake(), problem("no UNSUBACK"));
-    }
-
-    #[test]
-    fn a_filter_without_a_code_is_refused() {
-        let mut subscriptions = asked(2, &[]);
-        send(&mut subscriptions, 1);
-        subscriptions.subscribed(answer(1, vec![None]));
-        assert_eq!(
-            verdict(&mut subscriptions),
-            Some(refusal("`f/1`: unspecified_error"))
-        );
-    }
-}
+mod tests;

@@ -245,14 +245,7 @@ impl Agenda {
     /// more on disk. Returns whether none is left on disk only.
     pub(super) fn loaded(&mut self, webhook: WebhookIndex, last: Option<Seq>, more: bool) -> bool {
         let is_committed = self.batch.accepted.is_empty() && self.failing_until.is_none();
-        let stock = &mut self.stocks[webhook];
-        stock.loaded = last.or(stock.loaded);
-        if stock.loaded >= stock.last_spilled || (!more && is_committed) {
-            stock.last_spilled = None;
-        } else {
-            stock.awaits_commit = !more;
-        }
-        stock.last_spilled.is_none()
+        self.stocks[webhook].was_read(last, more, is_committed)
     }
 
     /// Decides what is next.

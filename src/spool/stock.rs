@@ -66,6 +66,18 @@ impl Stock {
         self.last_spilled = Some(seq);
     }
 
+    /// Notes what a read of fresh deliveries has brought: the last of them, and whether there are more;
+    /// `is_committed` says whether all that was accepted could be read. Returns whether none is left on disk only.
+    pub(super) fn was_read(&mut self, last: Option<Seq>, more: bool, is_committed: bool) -> bool {
+        self.loaded = last.or(self.loaded);
+        if self.loaded >= self.last_spilled || (!more && is_committed) {
+            self.last_spilled = None;
+        } else {
+            self.awaits_commit = !more;
+        }
+        self.last_spilled.is_none()
+    }
+
     pub(super) fn wants_fresh(&self, account: &Account) -> bool {
         let is_wanted =
             self.is_served && !self.is_idle && self.last_spilled.is_some() && !self.awaits_commit;

@@ -1,0 +1,200 @@
+//! What a connection does when its topic filters change, and when it is to leave.
+//!
+//! ```text
+//! SUBSCRIBE to what is new --SUBACK--> UNSUBSCRIBE from what is not wanted any more --UNSUBACK--> done
+//! ```
+//!
+//! In between nothing is missed, and what matches both is heard twice, if the broker sends a copy for each
+//! subscription: see [`Copies`]. One that leaves gives up everything, and ends its session when the broker has
+//! nothing left in it.
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Connection, End};
+use crate::ack::Ledger;
+use crate::mqtt::copies::Copies;
+use crate::mqtt::link::{Link, Persistence};
+use crate::mqtt::orders::Waiters;
+use crate::mqtt::pauses::Pauses;
+use crate::mqtt::subscriptions::{Request, Subscriptions, Verdict};
+use crate::mqtt::{Listener, Protocol, Status};
+
+/// The largest identifier of a subscription (MQTT 5, 3.8.2.1.2).
+const MOST_IDENTIFIERS: usize = 268_435_455;
+
+/// A topic filter that nobody subscribes to.
+const NOTHING: &str = "mqhook/nothing";
+
+/// While subscriptions take the place of others: how they are told apart, and what comes over both.
+#[derive(Debug, Default)]
+pub struct Overlap {
+    /// The identifier of the latest.
+    identifier: usize,
+    pub(super) copies: Copies,
+}
+
+/// How far a conversation with the broker has come.
+pub(super) struct Progress {
+    pub(super) subscriptions: Subscriptions,
+    /// Whether a message was not taken for lack of room.
+    pub(super) full: bool,
+    pub(super) pauses: Pauses,
+    pub(super) leaving: Leaving,
+    /// Who waits for the broker to have answered all that is asked for.
+    pub(super) waiters: Waiters,
+    /// Whether everything was accepted once over this connection.
+    pub(super) was_subscribed: bool,
+}
+
+/// How far a connection has come that is to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    No,
+    /// Nothing more is subscribed to, and what comes all the same is acknowledged.
+    Drains,
+    /// Everything is acknowledged, and the broker was asked something behind that: if nothing is heard before
+    /// it answers, it has nothing left.
+    Probes {
+        heard: bool,
+    },
+}
+
+impl Leaving {
+    pub(super) fn heard(&mut self) {
+        if let Self::Probes { heard } = self {
+            *heard = true;
+        }
+    }
+}
+
+impl Progress {
+    /// Returns whether it leaves and waits for everything to be acknowledged.
+    pub(super) fn drains(&self) -> bool {
+        self.leaving == Leaving::Drains && self.subscriptions.are_done()
+    }
+
+    /// Asks the broker something that changes nothing.
+    pub(super) fn probe(&mut self) {
+        self.leaving = Leaving::Probes { heard: false };
+        self.subscriptions.ask(&[], vec![NOTHING.to_owned()]);
+    }
+
+    /// Returns whether it leaves and the broker has nothing left for it.
+    pub(super) fn has_nothing_left(&mut self, ledger: &Ledger) -> bool {
+        let Leaving::Probes { heard } = self.leaving else {
+            return false;
+        };
+        if !self.subscriptions.are_done() {
+            return false;
+        }
+        self.leaving = Leaving::Drains;
+        !heard && ledger.owed() == 0
+    }
+}
+
+impl Overlap {
+    /// Has what is subscribed to from now on be told apart from what was before.
+    fn begin(&mut self) {
+        self.identifier = self.identifier % MOST_IDENTIFIERS + 1;
+        self.copies.expect(Instant::now());
+    }
+}
+
+impl<L: Listener> Connection<L> {
+    /// Asks for all that is wanted, and to give up the rest of what the session may have.
+    pub(super) fn subscribe(&mut self, subscriptions: &mut Subscriptions) {
+        let filters = self.listener.topic_filters();
+        let is_left = |filter: &&String| !filters.contains(filter);
+        let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
+        if !left.is_empty() {
+            self.overlap.begin();
+        }
+        subscriptions.ask(&filters, left);
+        self.holds.extend(filters);
+    }
+
+    /// Asks for what has changed; returns whether there is anything.
+    pub(super) fn change(&mut self, subscriptions: &mut Subscriptions) -> bool {
+        let filters = self.listener.topic_filters();
+        let is_any = subscriptions.change(&filters, &self.holds);
+        if is_any {
+            self.overlap.begin();
+        }
+        self.holds.extend(filters);
+        is_any
+    }
+
+    /// Does what it is told.
+    pub(super) fn heed(&mut self, progress: &mut Progress) {
+        let (leaves, waiters) = self.orders.take();
+        progress.leaving = match leaves {
+            true => Leaving::Drains,
+            false => Leaving::No,
+        };
+        // Who is not connected yet asks for everything when it is.
+        let is_connected = !matches!(*self.status.borrow(), Status::Connecting);
+        if is_connected && self.change(&mut progress.subscriptions) {
+            progress.waiters.add(waiters);
+            if !progress.full {
+                self.status.send_replace(Status::Subscribing);
+            }
+        }
+    }
+
+    /// Ends the session at the broker, which is empty.
+    pub(super) async fn end_session(
+        &mut self,
+        protocol: Protocol,
+        stop: &CancellationToken,
+    ) -> End {
+        let visit = self.link(protocol, Persistence::None).await.visit();
+        let visit = tokio::time::timeout(self.config.connect_timeout, Box::pin(visit));
+        // Otherwise it expires by itself; nothing is subscribed to in it.
+        let _ = stop.run_until_cancelled(visit).await;
+        End::Stopped
+    }
+
+    /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
+    pub(super) fn follow(&mut self, link: &Link, progress: &mut Progress) {
+        let subscriptions = &mut progress.subscriptions;
+        if subscriptions.is_quiet() {
+            return;
+        }
+        let (now, protocol) = (Instant::now(), link.protocol());
+        match subscriptions.send(now) {
+            None => {}
+            Some(Request::Subscribe(filters)) => {
+                let identifier = Some(self.overlap.identifier).filter(|it| *it > 0);
+                link.subscribe(filters, self.listener.replays(), identifier);
+            }
+            Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
+        }
+        let verdict = subscriptions.take_verdict(now, rand::random());
+        if verdict.is_some() {
+            self.overlap.copies.extend(now);
+            progress.waiters.wake();
+        }
+        match verdict {
+            None => {}
+            // That is what counts for others.
+            Some(Verdict::Accepted) if progress.full => {}
+            Some(Verdict::Accepted) => {
+                let (client_id, broker) = (self.client_id.as_str(), &self.config.url);
+                info!(client_id, %broker, %protocol, "subscribed at the broker");
+                self.metrics
+                    .subscribed(!std::mem::replace(&mut progress.was_subscribed, true));
+                self.status.send_replace(Status::Subscribed(protocol));
+                self.listener.subscribed();
+            }
+            Some(Verdict::Refused(problem)) => {
+                let (client_id, remedy) = (self.client_id.as_str(), problem.remedy());
+                if *self.status.borrow() != Status::Waiting(problem.clone()) {
+                    warn!(client_id, remedy, "{problem}");
+                    self.status.send_replace(Status::Waiting(problem));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use super::*;
+
+fn asked(filters: usize, leftovers: &[&str]) -> Subscriptions {
+    let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+    let filters: Vec<String> = (0..filters).map(|i| format!("f/{i}")).collect();
+    subscriptions.ask(
+        &filters,
+        leftovers.iter().map(ToString::to_string).collect(),
+    );
+    subscriptions
+}
+
+fn send(subscriptions: &mut Subscriptions, packet_id: u16) -> usize {
+    let request = subscriptions.send(Instant::now()).cloned();
+    subscriptions.sent(packet_id);
+    match request {
+        None => 0,
+        Some(Request::Unsubscribe(_)) => 1,
+        Some(Request::Subscribe(filters)) => filters.len(),
+    }
+}
+
+fn answer(packet_id: u16, refused: Vec<Option<Reason>>) -> Subscribed {
+    Subscribed { packet_id, refused }
+}
+
+fn verdict(subscriptions: &mut Subscriptions) -> Option<Verdict> {
+    subscriptions.take_verdict(Instant::now(), 0.0)
+}
+
+fn refusal(detail: &str) -> Verdict {
+    Verdict::Refused(Problem::new(Cause::SubscribeRefused, detail))
+}
+
+#[test]
+fn the_verdict_waits_for_every_suback() {
+    let mut subscriptions = asked(150, &[]);
+    assert_eq!(verdict(&mut subscriptions), None);
+    assert_eq!(send(&mut subscriptions, 1), 100);
+    let mut refused = vec![None; 100];
+    refused[3] = Some(Reason::NotAuthorized);
+    subscriptions.subscribed(answer(1, refused));
+    assert_eq!(verdict(&mut subscriptions), None);
+    assert_eq!(send(&mut subscriptions, 2), 50);
+    subscriptions.subscribed(answer(2, vec![None; 50]));
+    assert_eq!(
+        verdict(&mut subscriptions),
+        Some(refusal("`f/3`: not_authorized"))
+    );
+    assert!(subscriptions.wake_at().is_some());
+    assert_eq!(subscriptions.wake(), Ok(()));
+    assert_eq!(verdict(&mut subscriptions), None);
+}
+
+#[test]
+fn one_is_sent_at_a_time_and_leftovers_go_last() {
+    let mut subscriptions = asked(1, &["old"]);
+    assert_eq!(send(&mut subscriptions, 7), 1);
+    assert_eq!(subscriptions.send(Instant::now()), None);
+    subscriptions.unsubscribed(7);
+    subscriptions.subscribed(answer(8, vec![None]));
+    assert_eq!(subscriptions.send(Instant::now()), None);
+    subscriptions.subscribed(answer(7, vec![None]));
+    assert_eq!(send(&mut subscriptions, 8), 1);
+    assert_eq!(verdict(&mut subscriptions), None);
+    subscriptions.unsubscribed(8);
+    assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
+    assert_eq!(subscriptions.wake_at(), None);
+}
+
+#[test]
+fn a_missing_answer_has_a_deadline() {
+    let mut subscriptions = asked(1, &["old"]);
+    let now = Instant::now();
+    subscriptions.send(now);
+    subscriptions.sent(1);
+    assert_eq!(subscriptions.wake_at(), Some(now + Duration::from_secs(10)));
+    let problem = |detail| Err(Problem::new(Cause::Timeout, detail));
+    assert_eq!(subscriptions.wake(), problem("no SUBACK"));
+    subscriptions.subscribed(answer(1, vec![None]));
+    send(&mut subscriptions, 2);
+    assert_eq!(subscriptions.wake(), problem("no UNSUBACK"));
+}
+
+#[test]
+fn a_filter_without_a_code_is_refused() {
+    let mut subscriptions = asked(2, &[]);
+    send(&mut subscriptions, 1);
+    subscriptions.subscribed(answer(1, vec![None]));
+    assert_eq!(
+        verdict(&mut subscriptions),
+        Some(refusal("`f/1`: unspecified_error"))
+    );
+}
+
+/// A broker that answers all that is asked, and what it has then.
+fn settle(subscriptions: &mut Subscriptions, holds: &mut BTreeSet<String>) -> Vec<Request> {
+    let mut asked = Vec::new();
+    while let Some(request) = subscriptions.send(Instant::now()).cloned() {
+        subscriptions.sent(9);
+        match &request {
+            Request::Subscribe(filters) => {
+                holds.extend(filters.iter().cloned());
+                subscriptions.subscribed(answer(9, vec![None; filters.len()]));
+            }
+            Request::Unsubscribe(filter) => {
+                assert_eq!(subscriptions.unsubscribed(9).as_ref(), Some(filter));
+                holds.remove(filter);
+            }
+        }
+        asked.push(request);
+    }
+    asked
+}
+
+fn names(filters: &[&str]) -> Vec<String> {
+    filters.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_change_asks_for_the_difference_and_gives_up_last() {
+    let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+    let mut holds = BTreeSet::new();
+    assert!(subscriptions.change(&names(&["a", "b"]), &holds));
+    settle(&mut subscriptions, &mut holds);
+    assert!(!subscriptions.change(&names(&["b", "a"]), &holds));
+    assert!(subscriptions.change(&names(&["b", "c"]), &holds));
+    let asked = settle(&mut subscriptions, &mut holds);
+    let expected = [
+        Request::Subscribe(names(&["c"])),
+        Request::Unsubscribe("a".to_owned()),
+    ];
+    assert_eq!(asked, expected);
+    assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
+}
+
+#[test]
+fn what_was_to_be_replaced_stays_if_its_successor_is_refused() {
+    let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+    let mut holds = BTreeSet::new();
+    subscriptions.change(&names(&["a/b"]), &holds);
+    settle(&mut subscriptions, &mut holds);
+    subscriptions.change(&names(&["a/#"]), &holds);
+    send(&mut subscriptions, 3);
+    subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized)]));
+    assert_eq!(subscriptions.send(Instant::now()), None);
+    assert_eq!(
+        verdict(&mut subscriptions),
+        Some(refusal("`a/#`: not_authorized"))
+    );
+    // As it was before, nothing is missing.
+    assert!(!subscriptions.change(&names(&["a/b"]), &holds));
+}
+
+proptest::proptest! {
+    #[test]
+    fn whatever_changes_in_between_the_broker_has_what_is_wanted_last(
+        steps in proptest::collection::vec(
+            (proptest::collection::btree_set(0_u8..6, 0..6), 0_usize..3), 1..12,
+        ),
+    ) {
+        let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+        let (mut holds, mut at_broker) = (BTreeSet::new(), BTreeSet::new());
+        let mut wanted = Vec::new();
+        let mut packet_id = 0;
+        let mut unanswered = None;
+        let answered = |subscriptions: &mut Subscriptions,
+                        holds: &mut BTreeSet<String>,
+                        (packet_id, request): (u16, Request)| match request {
+            Request::Subscribe(filters) => {
+                subscriptions.subscribed(answer(packet_id, vec![None; filters.len()]));
+            }
+            Request::Unsubscribe(_) => {
+                if let Some(filter) = subscriptions.unsubscribed(packet_id) {
+                    holds.remove(&filter);
+                }
+            }
+        };
+        for (filters, turns) in steps.into_iter().chain([(BTreeSet::new(), 0), (BTreeSet::from([1]), 99)]) {
+            wanted = filters.iter().map(|number| format!("f/{number}")).collect::<Vec<_>>();
+            subscriptions.change(&wanted, &holds);
+            holds.extend(wanted.iter().cloned());
+            for _ in 0..turns {
+                if let Some(asked) = unanswered.take() {
+                    answered(&mut subscriptions, &mut holds, asked);
+                }
+                if let Some(request) = subscriptions.send(Instant::now()).cloned() {
+                    packet_id += 1;
+                    subscriptions.sent(packet_id);
+                    match &request {
+                        Request::Subscribe(filters) => at_broker.extend(filters.iter().cloned()),
+                        Request::Unsubscribe(filter) => drop(at_broker.remove(filter)),
+                    }
+                    unanswered = Some((packet_id, request));
+                }
+            }
+        }
+        let wanted: BTreeSet<String> = wanted.into_iter().collect();
+        proptest::prop_assert_eq!(&at_broker, &wanted);
+        proptest::prop_assert_eq!(holds, wanted);
+    }
+}
