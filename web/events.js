@@ -78,8 +78,9 @@ async function listen(context) {
       for await (const message of stream(target, signal, () => { failures = 0; state.link = "open"; state.problem = null; context.render(); })) take(message, context);
     } catch (error) {
       if (signal.aborted) return;
+      if (error instanceof Problem) state.problem = error;
       if (error instanceof Problem && error.status < 500 && error.status !== 429) {
-        Object.assign(state, { link: "refused", problem: error });
+        state.link = "refused";
         return context.render();
       }
     }

@@ -35,5 +35,5 @@ export function render(_, context) {
     reason ? h("p", { class: "note warn", role: "alert" }, reason) : null,
     field("Token", token, "It is kept until this tab is closed."),
     h("button", { type: "submit", class: "main" }, "Log in"),
-    h("p", { class: "help" }, "On mqhook's host, this makes one: ", h("code", {}, "mqhook tokens create --role admin NAME")));
+    h("p", { class: "help" }, "On mqhook's host, this makes one: ", h("code", {}, "mqhook tokens create NAME --role admin -c FILE")));
 }

@@ -110,13 +110,18 @@ export function problemBox(problem, title = problem.title) {
   const errors = problem.errors ?? [];
   return h("div", { class: "note bad", role: "alert" },
     h("strong", {}, title ?? "It did not work"),
-    h("p", {}, problem.detail || problem.message),
+    h("p", {}, prose(problem.detail || problem.message)),
     errors.length ? h("ul", {}, errors.map((error) => h("li", {}, errorText(error)))) : null);
 }
 
 export function errorText(error) {
   const key = error.key ?? error.pointer ?? error.parameter;
-  return [key ? [h("code", {}, key), ": "] : "", error.detail ?? "", error.help ? ` – ${error.help}` : ""];
+  return [key ? [h("code", {}, key), ": "] : "", prose(error.detail ?? ""), error.help ? [" – ", prose(error.help)] : ""];
+}
+
+/** Shows what stands between backticks as code. */
+function prose(text) {
+  return text.split("`").map((part, at) => (at % 2 === 1 ? h("code", {}, part) : part));
 }
 
 /** Says something that the reader may miss without harm. */

@@ -50,7 +50,7 @@ function facts(webhook, minutes) {
     ["Waiting", number(webhook.waiting)],
     ["Dead letters", webhook.dead_letters > 0 ? link(["dead-letters"], number(webhook.dead_letters), dead) : "0"],
     ["Attempts in all", number(webhook.attempt_count)],
-    ["Last attempt", time(webhook.last_triggered_at)],
+    ["Last attempt", time(webhook.last_triggered_at, delivered + failed > 0 ? "within the hour" : "never")],
     ["Group", webhook.group ?? "none"],
     ["Made", time(webhook.created_at, webhook.origin === "file" ? "in the file" : "unknown")],
     ["Changed", time(webhook.last_modified_at, "never")],

@@ -199,7 +199,9 @@ function problemsByKey(problem, name) {
     const path = String(error.key ?? error.pointer ?? "");
     const within = path.startsWith("/") ? path.slice(1).replaceAll("/", ".") : path;
     const key = [`webhooks.${name}.`, `webhooks."${name}".`, "definition."].reduce((rest, start) => (rest.startsWith(start) ? rest.slice(start.length) : rest), within);
-    told[key] ??= errorText({ ...error, key: null, pointer: null });
+    // The field says which key it is.
+    const detail = String(error.detail ?? "").replace(/^`[^`]*`: /, "");
+    told[key] ??= errorText({ detail, help: error.help });
   }
   return told;
 }

@@ -104,7 +104,7 @@ function ofWebhook(row, context) {
   if (level === "ok" || level === "off") return [];
   const failure = row.lastFailure;
   const because = row.status === "enabled"
-    ? failure && [reason(failure), " (", time(failure.at), "). ", sinceWhen(row)]
+    ? failure && ["Last failure: ", reason(failure), " (", time(failure.at), "). ", sinceWhen(row)]
     : [row.disabled_reason ?? "It failed for too long", ". "];
   return [trouble(level, [link(["webhooks", row.id], row.name), ` – ${health(row).text}`], row.id, [
     h("p", {}, because, waits(row), todo(row)),
@@ -117,7 +117,7 @@ function trouble(level, heading, key, content) {
     h("h3", {}, badge(level, ""), heading), content);
 }
 
-export function reason({ status, class: error, detail }) {
+function reason({ status, class: error, detail }) {
   const answer = status ? `answered ${status}` : error ?? "failed";
   return detail ? `${answer}: ${detail}` : answer;
 }
@@ -170,7 +170,7 @@ function card(row, context) {
       fact("Waiting", number(row.waiting)),
       fact("Dead letters", row.dead_letters > 0
         ? h("a", { href: `#/dead-letters?webhook=${encodeURIComponent(row.name)}` }, number(row.dead_letters)) : "0"),
-      fact("Last attempt", time(row.last_triggered_at))),
+      fact("Last attempt", time(row.last_triggered_at, delivered + failed > 0 ? "within the hour" : "never"))),
     h("div", { class: "actions" }, buttons(row, context, ["enable", "disable", "test"])));
 }
 
