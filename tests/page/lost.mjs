@@ -10,7 +10,7 @@ await play(async (open) => {
 
   await visit(tab, "webhooks");
   await tab.getByRole("link", { name: "erp" }).first().waitFor();
-  await tab.getByText("Ready").or(tab.getByText("failing")).first().waitFor();
+  await tab.getByRole("status").getByText(/Ready|Webhooks fail/).waitFor();
   await ask("kill");
   await tab.getByText("mqhook does not answer").waitFor();
   await tab.getByText("No connection").waitFor();
