@@ -14,6 +14,7 @@
 mod check;
 mod dead_letters;
 mod devices;
+mod import;
 mod output;
 mod place;
 mod run;
@@ -72,6 +73,8 @@ enum Command {
     DeadLetters(dead_letters::Arguments),
     /// List, show or remove devices.
     Devices(devices::Arguments),
+    /// Make a configuration out of NanoMQ's or EMQX's.
+    Import(import::Arguments),
     /// Say what waits on disk.
     Spool(spool::Arguments),
     /// List, enable or disable webhooks.
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::main(&arguments),
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
         Command::Devices(arguments) => devices::main(&arguments),
+        Command::Import(arguments) => import::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
     }

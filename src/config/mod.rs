@@ -17,6 +17,7 @@ mod debounce;
 mod devices;
 mod guard;
 pub mod hocon;
+pub mod import;
 mod nanomq;
 mod network;
 mod parsed;
