@@ -11,6 +11,7 @@
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
+mod api_client;
 mod check;
 mod dead_letters;
 mod devices;
@@ -19,6 +20,9 @@ mod output;
 mod place;
 mod run;
 mod spool;
+mod sse;
+mod status;
+mod tail;
 mod time;
 mod webhooks;
 
@@ -77,6 +81,10 @@ enum Command {
     Import(import::Arguments),
     /// Say what waits on disk.
     Spool(spool::Arguments),
+    /// Say how the mqhook that runs does, and what to do next.
+    Status(status::Arguments),
+    /// Show events, or attempts to deliver them, while they happen.
+    Tail(tail::Arguments),
     /// List, enable or disable webhooks.
     Webhooks(webhooks::Arguments),
 }
@@ -99,6 +107,8 @@ pub fn main() -> ExitCode {
         Command::Devices(arguments) => devices::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
+        Command::Status(arguments) => status::main(&arguments),
+        Command::Tail(arguments) => tail::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
     }
 }
