@@ -22,6 +22,7 @@ use tracing::{info, warn};
 
 use builder::Builder;
 
+use crate::admin::control::Fixed;
 use crate::admin::{self, Admin, Health, Serving};
 use crate::config::Config;
 use crate::devices::Registrar;
@@ -31,7 +32,7 @@ use crate::mqtt::{Announcer, Connection};
 use crate::retry::breaker;
 use crate::rule::Rule;
 use crate::sink::Sink;
-use crate::spool::{self, Spool};
+use crate::spool::{self, Backend, Spool};
 use crate::{http, retry, tls};
 
 /// The prefix of every metric.
@@ -138,7 +139,15 @@ impl App {
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
         let serving = match admin {
-            Some(admin) => Some(admin.serve(registry, health.clone())?),
+            Some(admin) => Some(admin.serve(admin::Parts {
+                registry,
+                health: health.clone(),
+                dir: match &config.spool.backend {
+                    Backend::Sqlite { dir } => Some(dir.clone()),
+                    Backend::Memory => None,
+                },
+                control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
+            })?),
             None => None,
         };
         Ok(Self {

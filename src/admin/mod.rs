@@ -1,33 +1,55 @@
-//! The admin API.
+//! The admin API: HTTP, JSON, on a thread and a runtime of its own, so that it answers while the data path is stuck.
 //!
-//! | route | answer |
-//! |---|---|
-//! | `GET /live` | 200 while the process serves at all |
-//! | `GET /ready` | 200 if events arrive, otherwise 503; either way one line per connection |
-//! | `GET /metrics` | OpenMetrics text |
+//! ```text
+//! server: connections, deadlines --> routes: the one list --> auth: who asks, may they? --> a resource
+//!                                                                                             |     |
+//!                                         store: beside the keeper, on threads of its own <---+     +--> control: the data path
+//! ```
 //!
-//! It has a thread and a runtime of its own, so that it answers while the data path is stuck.
+//! [`routes()`] has every route; `docs/openapi.json` says what each takes and answers. Errors are
+//! problem details ([`Problem`]). No handler blocks: what asks the database goes through [`StoreHandle`], which has a
+//! deadline, and what asks the data path through [`Control`].
 
+mod access;
+mod answer;
+mod auth;
+mod connections;
+pub mod control;
+mod devices;
+mod failures;
+mod fields;
 mod health;
+mod local;
+mod patience;
+mod probes;
+mod problem;
+mod routes;
+mod segment;
+mod server;
+mod store;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
-use axum::response::IntoResponse;
-use axum::routing::get;
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::sync::oneshot;
 
-pub use health::{Health, Watched};
+use auth::Tokens;
 
-/// The media type of OpenMetrics.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use access::{Caller, Limited, Needs, Sight, audit};
+pub use answer::{Tag, Window};
+pub use auth::new_token;
+pub use control::Control;
+pub use fields::{Body, Fields, OptionalBody, Query};
+pub use health::{Health, Watched};
+pub use problem::{Flaw, Problem};
+pub use routes::{Entry, routes};
+pub use segment::Segment;
+pub use store::StoreHandle;
 
 /// Why the API cannot be served. Nothing was changed; the operator must act.
 #[derive(Debug, Error)]
@@ -59,10 +81,29 @@ pub struct Serving {
     _stop: oneshot::Sender<()>,
 }
 
-#[derive(Debug, Clone)]
-struct Shared {
-    registry: Arc<Registry>,
+/// What the API tells of and acts on.
+pub struct Parts {
+    /// All metrics.
+    pub registry: Registry,
+    /// Whether events arrive.
+    pub health: Health,
+    /// Where the spool's database is; `None` for a spool in memory.
+    pub dir: Option<PathBuf>,
+    /// The data path.
+    pub control: Arc<dyn Control>,
+}
+
+/// What handlers share.
+pub struct Api {
+    registry: Registry,
     health: Health,
+    /// The spool's database.
+    pub store: StoreHandle,
+    /// The data path.
+    pub control: Arc<dyn Control>,
+    tokens: Tokens,
+    /// Whether, without any token, programs on this host may do everything.
+    trusts_loopback: bool,
 }
 
 impl Admin {
@@ -90,25 +131,30 @@ impl Admin {
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub fn serve(self, registry: Registry, health: Health) -> Result<Serving, Error> {
+    pub fn serve(self, parts: Parts) -> Result<Serving, Error> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Error::Thread)?;
-        let shared = Shared {
-            registry: Arc::new(registry),
-            health,
-        };
+        let api = Arc::new(Api {
+            registry: parts.registry,
+            health: parts.health,
+            store: StoreHandle::new(parts.dir),
+            control: parts.control,
+            tokens: Tokens::default(),
+            trusts_loopback: local::is_loopback(self.address.ip()),
+        });
+        let router = routes::router(&api);
         let (stop, stopped) = oneshot::channel::<()>();
         thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(self.listener, shared, stopped)))
+            .spawn(move || runtime.block_on(serve(self.listener, router, stopped)))
             .map_err(Error::Thread)?;
         Ok(Serving { _stop: stop })
     }
 }
 
-async fn serve(listener: TcpListener, shared: Shared, stopped: oneshot::Receiver<()>) {
+async fn serve(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -116,37 +162,8 @@ async fn serve(listener: TcpListener, shared: Shared, stopped: oneshot::Receiver
             return;
         }
     };
-    let router = Router::new()
-        .route("/live", get(|| async { "live\n" }))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
-        .with_state(shared);
     tokio::select! {
-        served = axum::serve(listener, router).into_future() => {
-            if let Err(error) = served {
-                tracing::error!(%error, "the admin API ended");
-            }
-        }
+        () = server::serve(listener, router) => {}
         _ = stopped => {}
-    }
-}
-
-async fn ready(State(shared): State<Shared>) -> impl IntoResponse {
-    let status = if shared.health.is_ready() {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (status, shared.health.to_string())
-}
-
-async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
-    let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
-        Ok(()) => ([(CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
-        Err(error) => {
-            tracing::error!(%error, "cannot write the metrics");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
     }
 }

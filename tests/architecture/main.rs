@@ -157,9 +157,21 @@ fn only_mqtt_names_the_mqtt_library() {
 #[test]
 fn only_http_names_the_http_library() {
     let crates = ["hyper", "hyper_util", "hyper_rustls", "http_body_util"];
+    let mut namers = namers(&sources(), "http", &crates);
+    namers.retain(|path| path != "admin/server.rs");
+    check("only src/http names hyper, and the admin's server", &namers);
+    let sources = sources();
+    let server = sources.iter().find(|it| it.path == "admin/server.rs");
+    let mut lines = server.expect("there is a server").code();
+    let is_client = |line: &str| line.contains("hyper::client") || line.contains("_util::client");
+    assert!(!lines.any(is_client), "the server names hyper's client");
+}
+
+#[test]
+fn only_the_admin_names_the_server_library() {
     check(
-        "only src/http names hyper",
-        &namers(&sources(), "http", &crates),
+        "only src/admin names axum",
+        &namers(&sources(), "admin", &["axum"]),
     );
 }
 

@@ -8,6 +8,7 @@
 //! dead_letters  id -> the event and its last outcome
 //! webhooks      id -> name, state, counts
 //! devices       number -> client identifier, status, when it was seen; removals: those to be forgotten
+//! tokens        id -> name, hash, role              of the admin API
 //! ```
 //!
 //! The key of `deliveries` serves both reads: fresh deliveries in the order in which they were
@@ -37,6 +38,7 @@ mod properties;
 mod replay;
 mod schema;
 mod space;
+mod token;
 mod webhook;
 
 use std::fs::File;
@@ -55,6 +57,7 @@ pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};
 pub use parked::{Key, PutOff};
 pub use space::Space;
+pub use token::{Limit, MAX_TOKENS, Made, NewToken, Role, TokenId, TokenRow};
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
 
 /// The number of an accepted event; a later event has a higher one.

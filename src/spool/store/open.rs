@@ -290,6 +290,7 @@ fn read_ends(connection: &Connection) -> rusqlite::Result<()> {
         ("counters", "name"),
         ("devices", "number"),
         ("removals", "id"),
+        ("tokens", "id"),
     ] {
         for order in ["ASC", "DESC"] {
             let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");

@@ -1,0 +1,203 @@
+//! The spool's database as the API reads and writes it: beside the keeper, on threads of its own.
+//!
+//! A reader and a writer, as another process may keep a write waiting for long, which must not keep the
+//! API from answering. Each attaches when it is first asked and lets go when nobody has asked for a while.
+//! The queue is bounded; who is not answered in time is told so, and what was not begun by then is not
+//! done any more.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::error;
+
+use super::Problem;
+use crate::causes::describe;
+use crate::spool::store::{self, OpenError, Store, is_in_use};
+
+/// Questions that wait for a thread.
+const QUEUE: usize = 64;
+
+/// How long an answer to a question may take.
+const READ_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a change may take: another process may hold the database for ten seconds.
+const WRITE_DEADLINE: Duration = Duration::from_secs(12);
+
+/// For how long the database stays open after the last question.
+const IDLE: Duration = Duration::from_secs(30);
+
+type Job = Box<dyn FnOnce(Result<&mut Store, &OpenError>) + Send>;
+
+/// The way to the database.
+#[derive(Debug, Clone)]
+pub struct StoreHandle {
+    /// `None` for a spool in memory.
+    place: Option<Arc<Place>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    dir: PathBuf,
+    reader: Worker,
+    writer: Worker,
+}
+
+/// A thread that is started when it is first needed, and ends when this is dropped.
+#[derive(Debug, Default)]
+struct Worker(Mutex<Option<SyncSender<Job>>>);
+
+impl StoreHandle {
+    /// Returns the way to the database in a directory; `None` for a spool in memory.
+    #[must_use]
+    pub fn new(dir: Option<PathBuf>) -> Self {
+        let place = |dir| {
+            Arc::new(Place {
+                dir,
+                reader: Worker::default(),
+                writer: Worker::default(),
+            })
+        };
+        Self {
+            place: dir.map(place),
+        }
+    }
+
+    /// Returns whether there is a database.
+    #[must_use]
+    pub fn is_on_disk(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// Returns whether an mqhook runs on the database, which is so but for the end.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| is_in_use(&place.dir).unwrap_or(false))
+    }
+
+    /// Asks the database something.
+    ///
+    /// # Errors
+    /// There is no database, it cannot be read, or it does not answer in time.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Store) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = self.place.as_ref().ok_or_else(Problem::not_on_disk)?;
+        place.reader.ask(&place.dir, READ_DEADLINE, act).await
+    }
+
+    /// Changes something.
+    ///
+    /// # Errors
+    /// There is no database, it cannot be written, or it does not answer in time; whether the change was
+    /// made is not known then.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Store) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = self.place.as_ref().ok_or_else(Problem::not_on_disk)?;
+        place.writer.ask(&place.dir, WRITE_DEADLINE, act).await
+    }
+}
+
+impl Worker {
+    async fn ask<T: Send + 'static>(
+        &self,
+        dir: &Path,
+        deadline: Duration,
+        act: impl FnOnce(&mut Store) -> Result<T, store::Error> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |store| {
+            if reply.is_closed() {
+                return;
+            }
+            let result = match store {
+                Ok(store) => act(store).map_err(Problem::from),
+                Err(error) => Err(cannot_open(error)),
+            };
+            // Nobody waits any more.
+            let _ = reply.send(result);
+        });
+        self.send(dir, job)?;
+        match tokio::time::timeout(deadline, answer).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Problem::internal()),
+            Err(_) => Err(Problem::busy(
+                "the spool's database does not answer in time",
+            )),
+        }
+    }
+
+    fn send(&self, dir: &Path, job: Job) -> Result<(), Problem> {
+        let mut queue = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = match &*queue {
+            None => job,
+            Some(queue) => match queue.try_send(job) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(_)) => {
+                    return Err(Problem::busy(
+                        "too many questions wait for the spool's database",
+                    ));
+                }
+                // It has panicked, which was logged.
+                Err(TrySendError::Disconnected(job)) => job,
+            },
+        };
+        let sender = start(dir.to_owned()).map_err(|error| {
+            error!(%error, "the API cannot start a thread");
+            Problem::internal()
+        })?;
+        let sent = sender.try_send(job);
+        *queue = Some(sender);
+        sent.map_err(|_| Problem::internal())
+    }
+}
+
+fn cannot_open(error: &OpenError) -> Problem {
+    error!(error = describe(error), "the API cannot open the spool");
+    Problem::busy("the spool's database cannot be opened; mqhook's log says why")
+}
+
+fn start(dir: PathBuf) -> std::io::Result<SyncSender<Job>> {
+    let (sender, jobs) = sync_channel(QUEUE);
+    thread::Builder::new()
+        .name("admin-store".to_owned())
+        .spawn(move || work(&dir, &jobs))?;
+    Ok(sender)
+}
+
+fn work(dir: &Path, jobs: &Receiver<Job>) {
+    let mut store: Option<Store> = None;
+    loop {
+        let job = match (&store, jobs.recv_timeout(IDLE)) {
+            (_, Ok(job)) => job,
+            (None, Err(RecvTimeoutError::Timeout)) => match jobs.recv() {
+                Ok(job) => job,
+                Err(_) => return,
+            },
+            (Some(_), Err(RecvTimeoutError::Timeout)) => {
+                store = None;
+                continue;
+            }
+            (_, Err(RecvTimeoutError::Disconnected)) => return,
+        };
+        if store.is_none() {
+            match Store::attach(dir) {
+                Ok(attached) => store = Some(attached),
+                Err(error) => {
+                    job(Err(&error));
+                    continue;
+                }
+            }
+        }
+        if let Some(store) = &mut store {
+            job(Ok(store));
+        }
+    }
+}
