@@ -13,9 +13,11 @@
 
 mod api_client;
 mod check;
+mod completions;
 mod dead_letters;
 mod devices;
 mod import;
+mod man;
 mod output;
 mod place;
 mod run;
@@ -73,12 +75,17 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Report every problem of a configuration file, and what it would do.
     Check(check::Arguments),
+    /// Write a shell's completions to standard output.
+    Completions(completions::Arguments),
     /// List, show, replay or drop deliveries that were given up.
     DeadLetters(dead_letters::Arguments),
     /// List, show or remove devices.
     Devices(devices::Arguments),
     /// Make a configuration out of NanoMQ's or EMQX's.
     Import(import::Arguments),
+    /// Write the manual's pages into a folder.
+    #[command(hide = true)]
+    Man(man::Arguments),
     /// Say what waits on disk.
     Spool(spool::Arguments),
     /// Say how the mqhook that runs does, and what to do next.
@@ -103,9 +110,11 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Completions(arguments) => completions::main(&arguments),
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
         Command::Devices(arguments) => devices::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
+        Command::Man(arguments) => man::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
         Command::Status(arguments) => status::main(&arguments),
         Command::Tail(arguments) => tail::main(&arguments),
