@@ -12,16 +12,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::flights::Flights;
 use super::gather::{Gather, Parcel};
 use super::limit::{Limit, Slot};
 use super::log::Log;
 use super::record::Record;
 use super::schedule::Schedule;
-use super::turns::{Turn, Turns};
+use super::turns::Turns;
 use super::{Config, Metrics, Notify};
 use crate::retry::breaker::{Admission, Attempt, Breaker};
 use crate::rule::WebhookIndex;
@@ -63,15 +63,31 @@ enum Takes {
     },
 }
 
-/// An attempt that has ended.
-struct Done {
+/// An attempt that is under way.
+struct Begun {
     parcel: Parcel,
     /// What it has got of the limit.
     slot: Option<Slot>,
     attempt: Attempt,
     is_probe: bool,
+    at: Instant,
+}
+
+/// An attempt that has ended.
+struct Done {
+    begun: Begun,
     outcome: Outcome,
     took: Duration,
+}
+
+impl Begun {
+    fn end(self, outcome: Outcome) -> Done {
+        Done {
+            took: self.at.elapsed(),
+            begun: self,
+            outcome,
+        }
+    }
 }
 
 impl Lane {
@@ -117,7 +133,7 @@ impl Lane {
     /// Dropping the future cuts off attempts. What is not settled stays so: the store or the broker
     /// still has it.
     pub async fn run(mut self, closing: CancellationToken) {
-        let mut attempts = FuturesUnordered::new();
+        let mut attempts = Flights::new();
         let closed = closing.cancelled();
         tokio::pin!(closed);
         let mut is_open = true;
@@ -130,7 +146,7 @@ impl Lane {
             while matches!(takes, Takes::Yes)
                 && let Some(parcel) = self.next_parcel(is_open)
             {
-                attempts.extend(self.attempt(parcel));
+                self.attempt(parcel, &mut attempts);
                 takes = self.takes(attempts.len(), is_open);
             }
             let (takes, until) = match takes {
@@ -146,22 +162,25 @@ impl Lane {
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
                 biased;
-                Some(done) = attempts.next(), if !attempts.is_empty() => self.finish(done),
+                Some((begun, outcome)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(outcome)),
                 () = &mut closed, if is_open => is_open = false,
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(answer) = self.queue.answers.recv(), if !self.turns.are_free() => self.turns.answered(answer),
                 Some(delivery) = self.queue.fresh.recv(), if takes_fresh => {
-                    let parcel = self.arrive(delivery);
-                    attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
+                    if let Some(parcel) = self.arrive(delivery) {
+                        self.attempt(parcel, &mut attempts);
+                    }
                 }
                 Some(delivery) = self.queue.due.recv(), if takes_due => {
-                    let parcel = self.arrive(delivery);
-                    attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
+                    if let Some(parcel) = self.arrive(delivery) {
+                        self.attempt(parcel, &mut attempts);
+                    }
                 }
                 () = at(due), if due.is_some() => {
                     let due = self.retries.take_due(Instant::now());
-                    let parcel = due.and_then(|delivery| self.arrive(delivery));
-                    attempts.extend(parcel.and_then(|parcel| self.attempt(parcel)));
+                    if let Some(parcel) = due.and_then(|delivery| self.arrive(delivery)) {
+                        self.attempt(parcel, &mut attempts);
+                    }
                 }
                 () = at(wake), if wake.is_some() => {}
                 () = at(until), if until.is_some() => {}
@@ -222,42 +241,26 @@ impl Lane {
     }
 
     /// Begins an attempt with those deliveries that are still wanted.
-    fn attempt(&mut self, mut parcel: Parcel) -> Option<impl Future<Output = Done> + use<>> {
+    fn attempt(&mut self, mut parcel: Parcel, attempts: &mut Flights<Begun, Outcome>) {
         if parcel.iter().any(|turn| turn.delivery.is_dropped()) {
             parcel = self.without_dropped(parcel);
             if parcel.is_empty() {
-                return None;
+                return;
             }
         }
         let limit = self.limit.as_mut();
         let slot = limit.map(|limit| limit.begin(Instant::now()));
-        let sink = Arc::clone(&self.sink);
-        let is_probe = !self.breaker.is_closed();
-        let attempt = self.breaker.started();
+        let events = parcel.iter().map(|turn| Arc::clone(turn.delivery.event()));
+        let outcome = Arc::clone(&self.sink).deliver(events.collect());
+        let begun = Begun {
+            slot,
+            is_probe: !self.breaker.is_closed(),
+            attempt: self.breaker.started(),
+            at: Instant::now(),
+            parcel,
+        };
         self.metrics.started();
-        Some(async move {
-            let started = Instant::now();
-            let outcome = match parcel.as_slice() {
-                [one] => {
-                    sink.deliver(std::slice::from_ref(one.delivery.event()))
-                        .await
-                }
-                many => {
-                    let event = |turn: &Turn| Arc::clone(turn.delivery.event());
-                    let events: Vec<_> = many.iter().map(event).collect();
-                    sink.deliver(&events).await
-                }
-            };
-            let took = started.elapsed();
-            Done {
-                parcel,
-                slot,
-                attempt,
-                is_probe,
-                outcome,
-                took,
-            }
-        })
+        attempts.begin(outcome, begun);
     }
 
     fn without_dropped(&mut self, parcel: Parcel) -> Parcel {

@@ -4,6 +4,7 @@
 //! came of them goes back to the spool. One webhook never delays another: each has a limit of
 //! attempts in flight, a breaker and a record of failures of its own.
 
+mod flights;
 mod gather;
 mod lane;
 mod latest;

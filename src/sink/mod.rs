@@ -8,36 +8,40 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use crate::event::Event;
 
 /// A future that a sink returns.
-pub type Attempt<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+pub type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// Events that go together; there is one, unless the webhook has batches.
+pub type Events = SmallVec<[Arc<Event>; 1]>;
 
 /// A receiver of events.
 pub trait Sink: Send + Sync {
-    /// Attempts to deliver events once and together, within a time that the sink bounds. There is one,
-    /// unless the webhook has batches. Several that are rejected with status 400, 413 or 422,
+    /// Attempts to deliver events once and together, within a time that the sink bounds. Several that are rejected with status 400, 413 or 422,
     /// [`Class::Request`] or [`Class::Other`] are tried again in halves; another rejection ends them all.
     ///
     /// # Cancel safety
     /// Dropping the future ends the attempt; the receiver may have got the event all the same.
-    fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a>;
+    fn deliver(self: Arc<Self>, events: Events) -> Attempt;
 }
 
 impl<F, Answer> Sink for F
 where
-    F: Fn(Arc<Event>) -> Answer + Send + Sync,
+    F: Fn(Arc<Event>) -> Answer + Send + Sync + 'static,
     Answer: Future<Output = Outcome> + Send + 'static,
 {
     /// Calls the closure for one event after the other, until it does not deliver one. What it rejects of
     /// several is tried again in halves, as it has not seen all: those that it has taken come twice.
-    fn deliver<'a>(&'a self, events: &'a [Arc<Event>]) -> Attempt<'a> {
-        if let [event] = events {
+    fn deliver(self: Arc<Self>, events: Events) -> Attempt {
+        if let [event] = events.as_slice() {
             return Box::pin(self(Arc::clone(event)));
         }
         Box::pin(async move {
             for event in events {
-                match self(Arc::clone(event)).await {
+                match self(event).await {
                     Outcome::Delivered => {}
                     Outcome::Rejected(failure) => {
                         let class = Class::Other;
@@ -196,9 +200,11 @@ mod tests {
     #[tokio::test]
     async fn what_a_closure_rejects_of_several_does_not_end_the_others() {
         let reject = |_: Arc<Event>| async { Outcome::Rejected(Failure::from(Class::Status(404))) };
-        let events = [event(), event()];
-        let alone = reject.deliver(&events[..1]).await;
-        let together = reject.deliver(&events).await;
+        let reject = Arc::new(reject);
+        let alone = Arc::clone(&reject).deliver([event()].into()).await;
+        let together = reject
+            .deliver([event(), event()].into_iter().collect())
+            .await;
         let rejected = |class| Outcome::Rejected(Failure::from(class));
         assert_eq!(alone, rejected(Class::Status(404)));
         assert_eq!(together, rejected(Class::Other));

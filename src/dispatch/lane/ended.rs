@@ -43,21 +43,21 @@ fn is_of_the_batch(failure: &Failure) -> bool {
 impl Lane {
     pub(super) fn finish(&mut self, done: Done) {
         self.count(&done);
-        for turn in &done.parcel {
+        for turn in &done.begun.parcel {
             self.log
                 .attempt_ended(&turn.delivery, &done.outcome, done.took);
         }
         let change = match &done.outcome {
             // Nothing was sent, so nothing is known of the receiver.
             Outcome::Rejected(failure) if failure.class == Class::Request => {
-                self.breaker.abandoned(done.attempt);
+                self.breaker.abandoned(done.begun.attempt);
                 None
             }
-            Outcome::Delivered | Outcome::Rejected(_) => self.breaker.succeeded(done.attempt),
+            Outcome::Delivered | Outcome::Rejected(_) => self.breaker.succeeded(done.begun.attempt),
             Outcome::Retry(failure) => {
                 let (now, random) = (Instant::now(), rand::random());
                 self.breaker
-                    .failed(done.attempt, failure.hold_off(), now, random)
+                    .failed(done.begun.attempt, failure.hold_off(), now, random)
             }
         };
         if let Some(change) = change {
@@ -66,12 +66,14 @@ impl Lane {
         }
         match &done.outcome {
             Outcome::Delivered => {
-                for turn in done.parcel {
+                for turn in done.begun.parcel {
                     self.delivered(turn);
                 }
             }
-            Outcome::Rejected(failure) if is_of_the_batch(failure) && done.parcel.len() > 1 => {
-                self.split(done.parcel);
+            Outcome::Rejected(failure)
+                if is_of_the_batch(failure) && done.begun.parcel.len() > 1 =>
+            {
+                self.split(done.begun.parcel);
             }
             Outcome::Rejected(failure) | Outcome::Retry(failure) => {
                 let failed = Failed {
@@ -80,8 +82,8 @@ impl Lane {
                     random: rand::random(),
                 };
                 let is_rejected = matches!(done.outcome, Outcome::Rejected(_));
-                for turn in done.parcel {
-                    match (is_rejected, done.is_probe) {
+                for turn in done.begun.parcel {
+                    match (is_rejected, done.begun.is_probe) {
                         (true, _) => self.rejected(turn, &failed),
                         (false, true) => self.probe_failed(turn, &failed),
                         (false, false) => self.failed(turn, &failed),
@@ -100,7 +102,7 @@ impl Lane {
             return;
         }
         self.metrics.abandoned();
-        if let (Some(limit), Some(slot)) = (&mut self.limit, done.slot) {
+        if let (Some(limit), Some(slot)) = (&mut self.limit, done.begun.slot) {
             limit.give_back(slot);
         }
     }
