@@ -63,6 +63,12 @@ impl Health {
             && self.hearsay.as_ref().is_none_or(tells)
     }
 
+    /// Returns why the spool cannot be written; `None` while it can.
+    #[must_use]
+    pub fn spool_failure(&self) -> Option<String> {
+        self.spool.borrow().clone()
+    }
+
     /// Waits until mqhook is ready, or all but the broker's telling of its clients is.
     ///
     /// # Cancel safety

@@ -70,11 +70,11 @@ pub(super) struct Client {
 #[derive(Debug, Error)]
 pub(super) enum Error {
     /// Nobody heard it.
-    #[error("reach mqhook at {url}: {source}; is it running, and is `admin.listen` set?")]
-    Silent { url: Target, source: ExchangeError },
+    #[error("reach mqhook at {url}: {why}; is it running, and is `admin.listen` set?")]
+    Silent { url: String, why: ExchangeError },
     /// It has begun to answer.
-    #[error("read what mqhook at {url} answers: {source}")]
-    Torn { url: Target, source: ExchangeError },
+    #[error("read what mqhook at {url} answers: {why}")]
+    Torn { url: String, why: ExchangeError },
     /// It says why.
     #[error("{}", .0.describe())]
     Refused(Refusal),
@@ -82,7 +82,7 @@ pub(super) enum Error {
     #[error(
         "understand what {0} answers: it is not mqhook's; is it the address of `admin.listen`?"
     )]
-    Foreign(Target),
+    Foreign(String),
 }
 
 /// Why mqhook does not do what it was asked for (RFC 9457).
@@ -224,7 +224,7 @@ impl Client {
         if body.is_empty() {
             return Ok(Value::Null);
         }
-        serde_json::from_slice(&body).map_err(|_| Error::Foreign(self.url.clone()))
+        serde_json::from_slice(&body).map_err(|_| Error::Foreign(self.name()))
     }
 
     /// Asks for what goes on for as long as it is read.
@@ -239,7 +239,7 @@ impl Client {
         if is_stream {
             Ok(answer)
         } else {
-            Err(Error::Foreign(self.url.clone()))
+            Err(Error::Foreign(self.name()))
         }
     }
 
@@ -268,9 +268,9 @@ impl Client {
             }
         }
         let answer = self.peer.ask(request).await;
-        answer.map_err(|source| Error::Silent {
-            url: self.url.clone(),
-            source,
+        answer.map_err(|why| Error::Silent {
+            url: self.name(),
+            why,
         })
     }
 
@@ -286,16 +286,21 @@ impl Client {
         Err(if is_ours {
             Error::Refused(Refusal { status, problem })
         } else {
-            Error::Foreign(self.url.clone())
+            Error::Foreign(self.name())
         })
     }
 
     /// Returns what an answer that breaks off means.
-    pub(super) fn torn(&self, source: ExchangeError) -> Error {
+    pub(super) fn torn(&self, why: ExchangeError) -> Error {
         Error::Torn {
-            url: self.url.clone(),
-            source,
+            url: self.name(),
+            why,
         }
+    }
+
+    /// Returns where it is, for people.
+    fn name(&self) -> String {
+        self.url.to_string().trim_end_matches('/').to_owned()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `mqhook tail`.
 
+mod line;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::pin::pin;
 use std::process::ExitCode;
@@ -14,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::api_client::{Access, Client, Error};
-use super::output::{Record, escape};
+use super::output::Record;
 use super::sse::{self, Parser};
 use crate::backoff::Backoff;
 use crate::event::{Kind, TopicFilter, TopicName};
@@ -226,8 +228,8 @@ impl Arguments {
         }
         Some(match style {
             Style::Json => Record::from(data).to_json(),
-            Style::People { has_colour } if self.attempts => attempt(&data, has_colour),
-            Style::People { has_colour } => accepted(&data, has_colour),
+            Style::People { has_colour } if self.attempts => line::attempt(&data, has_colour),
+            Style::People { has_colour } => line::accepted(&data, has_colour),
         })
     }
 
@@ -240,83 +242,6 @@ impl Arguments {
             name.is_some_and(|name| filter.matches(&name))
         };
         is_kind && self.topic.as_ref().is_none_or(matches)
-    }
-}
-
-/// Returns an accepted event in one line.
-fn accepted(event: &Value, has_colour: bool) -> String {
-    let webhooks = event["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
-    let webhooks: Vec<String> = webhooks
-        .iter()
-        .filter_map(Value::as_str)
-        .map(escape)
-        .collect();
-    let kind = paint(&shown(&event["kind"]), "36", has_colour);
-    let mut line = format!("{} {kind}", clock(&event["time"]));
-    for key in ["topic", "client_id", "username"] {
-        if !event[key].is_null() {
-            line = format!("{line} {}", shown(&event[key]));
-        }
-    }
-    line = format!(
-        "{line} {} B -> {}",
-        shown(&event["bytes"]),
-        webhooks.join(", ")
-    );
-    if !event["payload"].is_null() {
-        line = format!("{line} {}", shown(&event["payload"]));
-    }
-    line
-}
-
-/// Returns an attempt in one line.
-fn attempt(attempt: &Value, has_colour: bool) -> String {
-    let colour = match attempt["outcome"].as_str() {
-        Some("delivered") => "32",
-        Some("retry") => "33",
-        _ => "31",
-    };
-    let outcome = paint(&shown(&attempt["outcome"]), colour, has_colour);
-    let mut line = format!(
-        "{} {outcome} {}",
-        clock(&attempt["at"]),
-        shown(&attempt["webhook"])
-    );
-    for key in ["kind", "topic", "status", "class", "detail"] {
-        if !attempt[key].is_null() && attempt[key] != "" {
-            line = format!("{line} {}", shown(&attempt[key]));
-        }
-    }
-    let (number, latency) = (shown(&attempt["attempt"]), shown(&attempt["latency_ms"]));
-    format!(
-        "{line} (attempt {number}, {latency} ms, {})",
-        shown(&attempt["event_id"])
-    )
-}
-
-/// Returns a value, safe to write.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => escape(text),
-        other => escape(&other.to_string()),
-    }
-}
-
-/// Returns the time of day of a point in time.
-fn clock(value: &Value) -> String {
-    let time = value.as_str().and_then(|time| time.split_once('T'));
-    time.map_or_else(
-        || shown(value),
-        |(_, time)| escape(time.trim_end_matches('Z')),
-    )
-}
-
-fn paint(text: &str, colour: &str, has_colour: bool) -> String {
-    if has_colour {
-        format!("\u{1b}[{colour}m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
     }
 }
 
@@ -381,6 +306,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_missed_is_said() {
+        let line = lines(
+            &arguments(&[]),
+            "lagged",
+            &json!({ "missed": 3 }),
+            Style::Json,
+        );
+        assert_eq!(line.as_deref(), Some("{\"missed\":3}"));
+        let style = Style::People { has_colour: true };
+        let line = lines(&arguments(&[]), "lagged", &json!({ "missed": 3 }), style);
+        assert_eq!(line.as_deref(), Some("... 3 missed, as they came too fast"));
+    }
+
+    #[test]
     fn attempts_are_filtered_by_kind_and_topic() {
         let arguments = arguments(&[
             "--attempts",
@@ -400,32 +339,5 @@ mod tests {
         check(json!({ "kind": "on_message_publish", "topic": "b" }), false);
         check(json!({ "kind": "on_client_connack", "topic": null }), false);
         check(json!(7), false);
-    }
-
-    #[test]
-    fn a_terminal_gets_a_line_that_it_does_not_obey() {
-        let style = Style::People { has_colour: true };
-        let event = json!({ "kind": "on_message_publish", "time": "2026-01-01T01:02:03.004Z", "topic": "a\u{1b}[2J",
-            "client_id": null, "webhooks": ["w", "x"], "bytes": 7, "payload": "p\nq" });
-        let line = lines(&arguments(&[]), "event", &event, style).expect("a line");
-        assert_eq!(
-            line,
-            "01:02:03.004 \u{1b}[36mon_message_publish\u{1b}[0m a\\u{1b}[2J 7 B -> w, x p\\nq"
-        );
-        let attempt = json!({ "at": "2026-01-01T01:02:03.004Z", "webhook": "w", "event_id": "e", "kind": "on_client_connack",
-            "topic": null, "attempt": 2, "outcome": "retry", "status": 500, "class": "status_5xx", "detail": "", "latency_ms": 1.5 });
-        let style = Style::People { has_colour: false };
-        let line = lines(&arguments(&["--attempts"]), "attempt", &attempt, style).expect("a line");
-        assert_eq!(
-            line,
-            "01:02:03.004 retry w on_client_connack 500 status_5xx (attempt 2, 1.5 ms, e)"
-        );
-        let missed = lines(
-            &arguments(&[]),
-            "lagged",
-            &json!({ "missed": 3 }),
-            Style::Json,
-        );
-        assert_eq!(missed.as_deref(), Some("{\"missed\":3}"));
     }
 }

@@ -104,6 +104,7 @@ impl Lane {
         let state = queue.state.borrow().clone();
         let shaping = &config.shaping;
         let share = spool.share(webhook);
+        metrics.watch(&sink);
         Self {
             log: Log::new(&config.name),
             turns: Turns::new(shaping.sequence, webhook, spool.clone(), &mut queue),

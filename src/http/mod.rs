@@ -262,6 +262,10 @@ impl Sink for Client {
     fn deliver(self: Arc<Self>, events: Events) -> Attempt {
         Box::pin(self.attempt(events))
     }
+
+    fn connections(&self) -> Option<crate::sink::Connections> {
+        Some(self.pool.count())
+    }
 }
 
 #[cfg(test)]
