@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use mqhook::app::{App, Receiver};
-use mqhook::config::{Admin, Config};
+use mqhook::config::Config;
 use mqhook::event::{Detail, Event, Kind, TopicFilter};
 use mqhook::rule::Rule;
 use mqhook::sink::Outcome;
@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
     let mut config = Config::new();
     config.broker.url = url.parse().context("the argument is not a broker's URL")?;
     config.broker.client_id = String::from("mqhook-embedded");
-    config.admin = Admin { listen: None };
+    config.admin.listen = None;
 
     config.spool.backend = Backend::Memory;
 

@@ -10,6 +10,7 @@
 
 mod builder;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,8 +101,8 @@ pub struct App {
     announcer: Option<Announcer>,
     registrar: Option<Registrar>,
     /// Ends the admin API when dropped.
-    serving: Option<Serving>,
-    admin_address: Option<std::net::SocketAddr>,
+    serving: Serving,
+    admin_addresses: (Option<SocketAddr>, Option<SocketAddr>),
     closing: CancellationToken,
 }
 
@@ -119,8 +120,8 @@ impl App {
     /// # Errors
     /// A TLS file or the admin listener is not as configured.
     pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
-        let admin = config.admin.listen.map(Admin::bind).transpose()?;
-        let admin_address = admin.as_ref().map(Admin::address);
+        let admin = Admin::bind(&config.admin)?;
+        let admin_addresses = (admin.address(), admin.metrics_address());
         let mut receivers = Vec::new();
         for webhook in &config.webhooks {
             receivers.push(receiver(webhook.clone())?);
@@ -134,22 +135,22 @@ impl App {
         let (spool, spool_thread, queues) = Spool::open(&config.spool, &webhooks, metrics)?;
         let announcer = builder.announcer();
         let lanes = builder.lanes(receivers, &spool, queues, &mut registry);
-        let messages = builder.messages(&spool);
         let registrar = builder.registrar(&spool, &mut registry);
+        let messages = builder.messages(&spool);
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
-        let serving = match admin {
-            Some(admin) => Some(admin.serve(admin::Parts {
-                registry,
-                health: health.clone(),
-                dir: match &config.spool.backend {
-                    Backend::Sqlite { dir } => Some(dir.clone()),
-                    Backend::Memory => None,
-                },
-                control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
-            })?),
-            None => None,
-        };
+        let serving = admin.serve(admin::Parts {
+            registry,
+            health: health.clone(),
+            dir: match &config.spool.backend {
+                Backend::Sqlite { dir } => Some(dir.clone()),
+                Backend::Memory => None,
+            },
+            spool: spool.clone(),
+            events: builder.intake.clone(),
+            broker: config.broker.url.to_string(),
+            control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
+        })?;
         Ok(Self {
             health,
             grace: config.shutdown_grace,
@@ -161,7 +162,7 @@ impl App {
             announcer,
             registrar,
             serving,
-            admin_address,
+            admin_addresses,
             closing: builder.closing,
         })
     }
@@ -174,8 +175,14 @@ impl App {
 
     /// Returns where the admin API listens, if it does.
     #[must_use]
-    pub fn admin_address(&self) -> Option<std::net::SocketAddr> {
-        self.admin_address
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin_addresses.0
+    }
+
+    /// Returns where metrics alone are served, if they are.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.admin_addresses.1
     }
 
     /// Runs until `stop`, then stops in order.

@@ -8,8 +8,9 @@
 //! | `on_client_disconnected`, `on_client_connected` | the first | the second |
 //! | `on_device_status_changed` | to `disconnected` | to `connected` |
 //!
-//! One whose connection another of its own has taken over has not left. What is refused takes nothing back. Who was told
-//! of anything since the client left, such as that it was refused, is told of its return as well.
+//! One whose connection another of its own has taken over has not left. Who is told of anything since the client left, such
+//! as that it was refused, or that it left again where that cannot be held back, is not told later that it had left, but of its
+//! return: what is held back is taken back then as well.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,11 +18,10 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use crate::ack::Ticket;
 use crate::event::{Detail, Happening, Kind, KindSet, Reason, Status, Timestamp};
 use crate::rule::{Rules, WebhookIndex};
 use crate::spool::store::Seq;
-use crate::spool::{Later, Spool};
+use crate::spool::{Back, Later, Spool};
 
 /// The most clients that may be away at a time, of all webhooks together. Of those beyond it is told at once.
 const MOST: usize = 65_536;
@@ -67,6 +67,8 @@ pub struct Split {
     pub now: SmallVec<[WebhookIndex; 4]>,
     /// Those who are told later, unless it is taken back.
     pub later: Later,
+    /// What was held back and is to be taken back, with what else follows from the happening.
+    pub back: Back,
 }
 
 /// What a happening says of whether its client is there.
@@ -99,6 +101,16 @@ impl Turn {
     }
 }
 
+impl Split {
+    /// Returns that all of these are told now.
+    fn at_once(webhooks: &[WebhookIndex]) -> Self {
+        Self {
+            now: webhooks.into(),
+            ..Self::default()
+        }
+    }
+}
+
 impl Debouncer {
     /// Returns the debouncer of some kinds, [`CLIENTS`] or [`DEVICES`], with what an earlier run has held back; `None` if no
     /// rule needs one.
@@ -123,34 +135,28 @@ impl Debouncer {
         Some(debouncer)
     }
 
-    /// Decides which of these webhooks, which want a happening, are told of it now and which later. What its
-    /// client's return takes back is taken back; the message that tells of it is acknowledged when that is
-    /// on disk.
+    /// Decides which of these webhooks, which want a happening, are told of it now and which later, and claims what is
+    /// to be taken back.
     pub fn split(
         &mut self,
         happening: &Happening,
         webhooks: &[WebhookIndex],
-        (now, ticket): (Timestamp, &Ticket),
+        now: Timestamp,
     ) -> Split {
         self.forget(now);
         let id = happening.client.id.as_ref();
         let (Some(turn), Some(id)) = (Turn::of(happening), id) else {
-            return Split {
-                now: webhooks.into(),
-                later: Later::new(),
-            };
+            return Split::at_once(webhooks);
         };
         match turn {
-            Turn::Returns => self.returns(happening, id, webhooks, (now, ticket)),
+            Turn::Returns => self.returns(happening, id, webhooks, now),
             Turn::Leaves | Turn::Moves => self.leaves(happening.kind, id, webhooks, (turn, now)),
             Turn::Fails => {
+                let mut split = Split::at_once(webhooks);
                 for &webhook in webhooks {
-                    self.tell(&(webhook, id.clone()));
+                    self.tell(&(webhook, id.clone()), now, &mut split.back);
                 }
-                Split {
-                    now: webhooks.into(),
-                    later: Later::new(),
-                }
+                split
             }
         }
     }
@@ -167,35 +173,28 @@ impl Debouncer {
         happening: &Happening,
         id: &ByteString,
         webhooks: &[WebhookIndex],
-        (now, ticket): (Timestamp, &Ticket),
+        now: Timestamp,
     ) -> Split {
         // An earlier run may have told that.
         let was_refused = match &happening.detail {
             Detail::Device(device) => device.previous == Some(Status::Refused),
             _ => false,
         };
-        let mut told: SmallVec<[WebhookIndex; 4]> = webhooks.into();
+        let mut split = Split::at_once(webhooks);
         for &webhook in &self.webhooks {
             let key = (webhook, id.clone());
             let Some(away) = self.away.remove(&key) else {
                 continue;
             };
             self.order.remove(&(away.until, key));
-            // What is due is told, even if nobody has read it yet.
-            let take_back = |&&held: &&(Seq, Timestamp)| {
-                now < held.1 && self.spool.take_back(webhook, held, ticket.share())
-            };
-            let are_back = away.held.iter().filter(take_back).count();
-            let is_soon = now < away.until && are_back == away.held.len();
+            let are_back = claim(&self.spool, webhook, &away.held, now, &mut split.back);
+            let is_soon = now < away.until && are_back;
             let is_told = away.is_told || was_refused;
             if is_soon && !is_told && self.rules.debounce(webhook, happening.kind).is_some() {
-                told.retain(|told| *told != webhook);
+                split.now.retain(|told| *told != webhook);
             }
         }
-        Split {
-            now: told,
-            later: Later::new(),
-        }
+        split
     }
 
     fn leaves(
@@ -205,10 +204,7 @@ impl Debouncer {
         webhooks: &[WebhookIndex],
         (turn, now): (Turn, Timestamp),
     ) -> Split {
-        let mut split = Split {
-            now: webhooks.into(),
-            later: Later::new(),
-        };
+        let mut split = Split::at_once(webhooks);
         let of_return = match kind {
             Kind::ClientDisconnected => Kind::ClientConnected,
             other => other,
@@ -232,7 +228,7 @@ impl Debouncer {
                         split.later.push((webhook, due));
                     }
                 }
-                _ => self.tell(&key),
+                _ => self.tell(&key, now, &mut split.back),
             }
         }
         split
@@ -271,10 +267,13 @@ impl Debouncer {
         }
     }
 
-    /// Notes that something of a client is told, if it is away.
-    fn tell(&mut self, key: &Key) {
+    /// Notes that something of a client is told, if it is away: what would be told later is older than that. Nothing of it
+    /// is left for the next run, which so tells of the return as well.
+    fn tell(&mut self, key: &Key, now: Timestamp, back: &mut Back) {
         if let Some(away) = self.away.get_mut(key) {
             away.is_told = true;
+            let held = std::mem::take(&mut away.held);
+            claim(&self.spool, key.0, &held, now, back);
         }
     }
 
@@ -287,6 +286,25 @@ impl Debouncer {
             self.away.remove(&key);
         }
     }
+}
+
+/// Claims back what is held back for a webhook; returns whether that is all. What is due is told, even if nobody has read
+/// it yet.
+fn claim(
+    spool: &Spool,
+    webhook: WebhookIndex,
+    held: &[(Seq, Timestamp)],
+    now: Timestamp,
+    back: &mut Back,
+) -> bool {
+    let is_ours = |&&(seq, due): &&(Seq, Timestamp)| now < due && spool.claim_back(webhook, seq);
+    let before = back.len();
+    back.extend(
+        held.iter()
+            .filter(is_ours)
+            .map(|&(seq, due)| (webhook, seq, due)),
+    );
+    back.len() - before == held.len()
 }
 
 #[cfg(test)]

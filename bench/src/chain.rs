@@ -25,6 +25,8 @@ pub enum Chain {
     Mqhook,
     /// The real binary, with its spool in memory.
     Memory,
+    /// The real binary, with its admin page open and its API polled fifty times a second.
+    Visited,
 }
 
 impl Chain {
@@ -34,13 +36,14 @@ impl Chain {
             Self::Bare => "bare",
             Self::Mqhook => "mqhook",
             Self::Memory => "memory",
+            Self::Visited => "visited",
         }
     }
 
     /// Returns further keys of mqhook's configuration.
     fn keys(self) -> &'static str {
         match self {
-            Self::Bare | Self::Mqhook => "",
+            Self::Bare | Self::Mqhook | Self::Visited => "",
             Self::Memory => "[spool]\nbackend = \"memory\"\n",
         }
     }
@@ -78,6 +81,14 @@ pub struct Ends {
     pub receiver: SocketAddr,
     /// Quality of service.
     pub qos: u8,
+}
+
+/// A running chain.
+pub struct Running {
+    /// Its process.
+    pub chain: Child,
+    /// Who visits its admin API.
+    pub visitor: Option<Child>,
 }
 
 /// A running mqhook.
@@ -126,15 +137,27 @@ impl Setup {
     ///
     /// # Errors
     /// It ends early or is not ready within thirty seconds.
-    pub async fn start(&self, chain: Chain, ends: Ends, directory: &Path) -> anyhow::Result<Child> {
-        match chain {
-            Chain::Bare => self.start_bare(ends).await,
-            Chain::Mqhook | Chain::Memory => {
-                let keys = chain.keys();
-                let running = self.start_mqhook(ends, directory, keys).await?;
-                Ok(running.child)
-            }
+    pub async fn start(
+        &self,
+        chain: Chain,
+        ends: Ends,
+        directory: &Path,
+    ) -> anyhow::Result<Running> {
+        if chain == Chain::Bare {
+            return Ok(Running {
+                chain: self.start_bare(ends).await?,
+                visitor: None,
+            });
         }
+        let running = self.start_mqhook(ends, directory, chain.keys()).await?;
+        let visitor = match chain {
+            Chain::Visited => Some(start_visitor(running.admin).await?),
+            Chain::Bare | Chain::Mqhook | Chain::Memory => None,
+        };
+        Ok(Running {
+            chain: running.child,
+            visitor,
+        })
     }
 
     async fn start_bare(&self, ends: Ends) -> anyhow::Result<Child> {
@@ -223,6 +246,13 @@ events = [
         }
         Ok(text)
     }
+}
+
+async fn start_visitor(admin: SocketAddr) -> anyhow::Result<Child> {
+    let mut child = Child::start_own("visitor", &[format!("--admin={admin}")])?;
+    let line = child.line(START).await?;
+    ensure!(line == "ready", "visitor said {line:?}");
+    Ok(child)
 }
 
 async fn is_ready(admin: SocketAddr) -> bool {

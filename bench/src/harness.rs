@@ -18,6 +18,10 @@ use crate::{
 
 /// Arguments of the harness.
 #[derive(clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 pub struct Args {
     /// Rounds; each runs every chain once.
     #[arg(long, default_value_t = 5)]
@@ -49,6 +53,9 @@ pub struct Args {
     /// Runs mqhook with its spool in memory, too.
     #[arg(long)]
     memory: bool,
+    /// Runs mqhook beside itself with its admin page open and its API polled, instead of beside the bare chain.
+    #[arg(long)]
+    visited: bool,
     /// Measures the chains at rest instead.
     #[arg(long)]
     idle: bool,
@@ -132,6 +139,7 @@ async fn until_stopped(work: impl Future<Output = anyhow::Result<()>>) -> anyhow
 async fn all(args: &Args) -> anyhow::Result<()> {
     let chains = match args.only {
         Some(chain) => vec![chain],
+        None if args.visited => vec![Chain::Mqhook, Chain::Visited],
         None if args.memory => vec![Chain::Bare, Chain::Mqhook, Chain::Memory],
         None => vec![Chain::Bare, Chain::Mqhook],
     };

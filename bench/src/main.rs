@@ -30,6 +30,7 @@ mod shaping;
 mod soak;
 mod subscriber;
 mod tally;
+mod visitor;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,8 @@ enum Command {
     Receiver(receiver::Args),
     /// The bare chain: rumqttc, a bounded channel, hyper.
     Bare(bare::Args),
+    /// Has the admin page open and polls the API.
+    Visitor(visitor::Args),
     /// Acknowledges messages and does nothing else.
     Subscriber(subscriber::Args),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Publisher(args) => publisher::run(&args),
         Command::Receiver(args) => receiver::run(&args),
         Command::Bare(args) => bare::run(&args),
+        Command::Visitor(args) => visitor::run(&args),
         Command::Subscriber(args) => subscriber::run(&args),
     };
     match done {

@@ -8,11 +8,18 @@ use crate::{
     round::{Idle, Load, Sample},
 };
 
-/// Returns the table of one load, with the line of ratios when both chains ran.
+/// Which chain is compared with which.
+const PAIRS: [(Chain, Chain); 3] = [
+    (Chain::Mqhook, Chain::Bare),
+    (Chain::Memory, Chain::Bare),
+    (Chain::Visited, Chain::Mqhook),
+];
+
+/// Returns the table of one load, with a line of ratios for each pair that ran.
 pub fn table(group: &Group) -> String {
     let Group { load, samples } = group;
     let mut out = format!("\n{}\n{}", title(load, samples), HEADER);
-    for chain in [Chain::Bare, Chain::Mqhook, Chain::Memory] {
+    for chain in [Chain::Bare, Chain::Mqhook, Chain::Memory, Chain::Visited] {
         let runs: Vec<&Sample> = samples
             .iter()
             .filter(|sample| sample.chain == chain)
@@ -21,8 +28,8 @@ pub fn table(group: &Group) -> String {
             out.push_str(&row(chain, &runs, load));
         }
     }
-    for chain in [Chain::Mqhook, Chain::Memory] {
-        out.push_str(&ratios(chain, samples));
+    for (chain, beside) in PAIRS {
+        out.push_str(&ratios(chain, beside, samples));
     }
     out
 }
@@ -30,7 +37,7 @@ pub fn table(group: &Group) -> String {
 /// Returns one line for a run that has just ended.
 pub fn progress_line(sample: &Sample, load: &Load) -> String {
     format!(
-        "qos {} round {} {:<6} {:>7.0}/s  cpu {:.2} s/100k  lost {}  stalls {}",
+        "qos {} round {} {:<7} {:>7.0}/s  cpu {:.2} s/100k  lost {}  stalls {}",
         load.qos,
         sample.round,
         sample.chain.name(),
@@ -108,17 +115,17 @@ fn row(chain: Chain, runs: &[&Sample], load: &Load) -> String {
     )
 }
 
-/// Returns the medians of a chain's figure over the bare chain's figure of the same round; empty without pairs.
-fn ratios(chain: Chain, samples: &[Sample]) -> String {
+/// Returns the medians of a chain's figure over another's of the same round; empty without pairs.
+fn ratios(chain: Chain, beside: Chain, samples: &[Sample]) -> String {
     let ratio = |of: &dyn Fn(&Sample) -> f64| {
         let pairs = samples
             .iter()
-            .filter(|sample| sample.chain == Chain::Bare)
-            .filter_map(|bare| {
+            .filter(|sample| sample.chain == beside)
+            .filter_map(|other| {
                 let paired = samples
                     .iter()
-                    .find(|sample| sample.chain == chain && sample.round == bare.round)?;
-                Some(of(paired) / of(bare))
+                    .find(|sample| sample.chain == chain && sample.round == other.round)?;
+                Some(of(paired) / of(other))
             });
         let pairs: Vec<f64> = pairs.filter(|ratio| ratio.is_finite()).collect();
         (!pairs.is_empty()).then(|| median(pairs.into_iter()))
@@ -129,8 +136,9 @@ fn ratios(chain: Chain, samples: &[Sample]) -> String {
     if let (Some(speed), Some(cpu)) = (speed, cpu) {
         writeln!(
             out,
-            "{} / bare, median of the rounds' ratios: events/s {speed:.3}, chain CPU {cpu:.3}",
-            chain.name()
+            "{} / {}, median of the rounds' ratios: events/s {speed:.3}, chain CPU {cpu:.3}",
+            chain.name(),
+            beside.name()
         )
         .expect("a String takes everything");
     }

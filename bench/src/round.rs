@@ -91,6 +91,7 @@ struct Stage {
     broker: Child,
     receiver: Child,
     chain: Child,
+    visitor: Option<Child>,
     broker_address: SocketAddr,
     receiver_address: SocketAddr,
 }
@@ -204,8 +205,10 @@ impl Stage {
             receiver: receiver_address,
             qos,
         };
+        let running = setup.start(chain, ends, directory).await?;
         Ok(Self {
-            chain: setup.start(chain, ends, directory).await?,
+            chain: running.chain,
+            visitor: running.visitor,
             broker,
             receiver,
             broker_address,
@@ -258,6 +261,9 @@ impl Stage {
             self.chain.check_alive()?;
             self.broker.check_alive()?;
             self.receiver.check_alive()?;
+            if let Some(visitor) = &mut self.visitor {
+                visitor.check_alive()?;
+            }
             let distinct = self.report().await?.distinct;
             if distinct >= messages {
                 break;
@@ -282,6 +288,9 @@ impl Stage {
     }
 
     async fn stop(self) {
+        if let Some(visitor) = self.visitor {
+            visitor.stop().await;
+        }
         self.chain.stop().await;
         self.receiver.stop().await;
         self.broker.stop().await;

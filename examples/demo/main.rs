@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use mqhook::app::App;
-use mqhook::config::{Admin, Config, Webhook};
+use mqhook::config::{Config, Webhook};
 use mqhook::credential::Secret;
 use mqhook::dialect;
 use mqhook::event::{Kind, TopicFilter};
@@ -95,7 +95,7 @@ async fn start_mqhook(broker: &Broker, receiver: &Receiver) -> Result<RunningMqh
     // `None` finds out by itself which broker it faces. One that drops clients that ask for
     // `$SYS` must be called plain: it is then asked for messages only.
     config.dialect = (!broker.tells_of_clients()).then_some(dialect::Name::Plain);
-    config.admin = Admin { listen: None };
+    config.admin.listen = None;
     // The demo leaves nothing behind.
     config.spool.backend = Backend::Memory;
 

@@ -107,6 +107,14 @@ pub fn seals(data: &[u8]) {
     }
 }
 
+/// What a broker gives the plugin for Mosquitto.
+///
+/// # Panics
+/// When the plugin breaks a promise.
+pub fn plugin(data: &[u8]) {
+    mqhook_plugin_host::plugin(data);
+}
+
 /// A configuration in HOCON, as `mqhook check` reads it; it may include itself.
 ///
 /// # Panics

@@ -113,12 +113,24 @@ impl Tag {
 
     /// Answers a resource to a GET: with 304 and nothing if the client has it.
     pub fn answer(&self, headers: &HeaderMap, value: &impl Serialize) -> Response<Body> {
-        if self.is_in(headers, IF_NONE_MATCH.as_str()).unwrap_or(false) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            return self.on(response);
+        if self.is_known(headers) {
+            return self.not_modified();
         }
         self.on(json(StatusCode::OK, value))
+    }
+
+    /// Returns whether the client has the resource as it is.
+    #[must_use]
+    pub fn is_known(&self, headers: &HeaderMap) -> bool {
+        self.is_in(headers, IF_NONE_MATCH.as_str()).unwrap_or(false)
+    }
+
+    /// Answers that the client has it.
+    #[must_use]
+    pub fn not_modified(&self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        self.on(response)
     }
 
     /// Refuses a change that is based on another state, or does not say on which.

@@ -5,7 +5,7 @@
 //! cannot be read those that were read last count, so that the API answers when the disk is stuck.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -65,35 +65,38 @@ fn hash(token: &str) -> [u8; 32] {
 /// The tokens, as they were read last, and failures.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
-    read: Mutex<Option<Read>>,
+    read: Mutex<Read>,
     /// Is held while the tokens are read, so that one reads for all.
     reading: tokio::sync::Mutex<()>,
     failures: Failures,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 struct Read {
-    at: Instant,
-    tokens: Arc<[TokenRow]>,
+    /// When; `None`: they have changed since, or were never read.
+    at: Option<Instant>,
+    /// `None`: they were never read.
+    tokens: Option<Arc<[TokenRow]>>,
+    /// How often they were changed over the API.
+    changes: u64,
 }
 
 impl Tokens {
     /// Has the tokens be read again for the next request.
-    #[expect(dead_code, reason = "tokens are not changed over the API yet")]
     pub(super) fn forget(&self) {
-        if let Some(read) = &mut *self.lock() {
-            read.at = read.at.checked_sub(FRESH).unwrap_or(read.at);
-        }
+        let mut read = self.lock();
+        read.changes += 1;
+        read.at = None;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Read>> {
+    fn lock(&self) -> MutexGuard<'_, Read> {
         self.read.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fresh(&self) -> Option<Arc<[TokenRow]>> {
         let read = self.lock();
-        let read = read.as_ref().filter(|read| read.at.elapsed() < FRESH)?;
-        Some(Arc::clone(&read.tokens))
+        let is_fresh = read.at.is_some_and(|at| at.elapsed() < FRESH);
+        read.tokens.clone().filter(|_| is_fresh)
     }
 
     /// Returns the tokens.
@@ -108,18 +111,16 @@ impl Tokens {
         if let Some(tokens) = self.fresh() {
             return Ok(tokens);
         }
-        let at = Instant::now();
-        let tokens = match store.read(|store| store.tokens()).await {
-            Ok(tokens) => tokens.into(),
-            Err(problem) => {
-                let last = self.lock().as_ref().map(|read| Arc::clone(&read.tokens));
-                last.ok_or(problem)?
-            }
+        let (at, changes) = (Instant::now(), self.lock().changes);
+        let found = store.read(|store| store.tokens()).await;
+        let mut read = self.lock();
+        let tokens = match (found, &read.tokens) {
+            (Ok(tokens), _) => tokens.into(),
+            (Err(_), Some(last)) => Arc::clone(last),
+            (Err(problem), None) => return Err(problem),
         };
-        *self.lock() = Some(Read {
-            at,
-            tokens: Arc::clone(&tokens),
-        });
+        read.at = (read.changes == changes).then_some(at);
+        read.tokens = Some(Arc::clone(&tokens));
         Ok(tokens)
     }
 
@@ -215,8 +216,7 @@ async fn identify(api: &Api, peer: SocketAddr, request: &Parts) -> Result<Caller
 /// Writes when a token is used, if it has not been for long; nobody waits for that.
 fn note_use(api: &Api, row: &TokenRow) {
     let now = Timestamp::now();
-    let is_long_ago = |last: Timestamp| now.since(last) >= USED_IN_STEPS;
-    if !row.last_used_at.is_none_or(is_long_ago) || !api.tokens.is_first_use(row.id, now) {
+    if !is_due(row, now) || !api.tokens.is_first_use(row.id, now) {
         return;
     }
     let (store, id) = (api.store.clone(), row.id);
@@ -226,20 +226,26 @@ fn note_use(api: &Api, row: &TokenRow) {
     });
 }
 
+/// Returns whether it was so long ago that a token was used that it is to be noted again.
+fn is_due(row: &TokenRow, now: Timestamp) -> bool {
+    let is_long_ago = |last: Timestamp| now.since(last) >= USED_IN_STEPS;
+    row.last_used_at.is_none_or(is_long_ago)
+}
+
 impl Tokens {
     /// Returns whether nobody has noted the use of a token yet, and notes it in memory.
     fn is_first_use(&self, id: TokenId, now: Timestamp) -> bool {
         let mut read = self.lock();
-        let Some(read) = &mut *read else { return false };
-        let mut tokens: Vec<TokenRow> = read.tokens.to_vec();
+        let Some(tokens) = &read.tokens else {
+            return false;
+        };
+        let mut tokens = tokens.to_vec();
         let Some(row) = tokens.iter_mut().find(|row| row.id == id) else {
             return false;
         };
-        let is_first = row
-            .last_used_at
-            .is_none_or(|last| now.since(last) >= USED_IN_STEPS);
+        let is_first = is_due(row, now);
         row.last_used_at = Some(now);
-        read.tokens = tokens.into();
+        read.tokens = Some(tokens.into());
         is_first
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::dialect;
 use crate::intake::Hearsay;
 use crate::mqtt::Status;
 
@@ -61,6 +62,18 @@ impl Health {
                 .iter()
                 .all(|connection| connection.status.borrow().is_ready())
             && self.hearsay.as_ref().is_none_or(tells)
+    }
+
+    /// Returns the connections to the broker.
+    #[must_use]
+    pub fn connections(&self) -> &[Watched] {
+        &self.connections
+    }
+
+    /// Returns how the broker tells of its clients, where that is known and a rule needs it.
+    #[must_use]
+    pub fn dialect(&self) -> Option<dialect::Name> {
+        self.hearsay.as_ref()?.borrow().dialect
     }
 
     /// Returns why the spool cannot be written; `None` while it can.

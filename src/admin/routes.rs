@@ -14,7 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
-use super::{Api, Problem, devices, probes};
+use super::{Api, Problem, dead_letters, devices, openapi, probes, reload, status, switch, tokens};
 use crate::spool::store::Role;
 
 use Limited::{Confined, Refused};
@@ -22,6 +22,7 @@ use Limited::{Confined, Refused};
 const OPEN: Needs = Needs::Nothing;
 const VIEWER: Needs = Needs::Role(Role::Viewer);
 const OPERATOR: Needs = Needs::Role(Role::Operator);
+const ADMIN: Needs = Needs::Role(Role::Admin);
 
 /// A route, as the tests and the documentation see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,9 +48,37 @@ fn list() -> Vec<Route> {
         get("/live", OPEN, Confined, probes::live),
         get("/ready", OPEN, Confined, probes::ready),
         get("/metrics", VIEWER, Refused, probes::metrics),
+        get("/openapi.json", OPEN, Confined, openapi::document),
+        get("/status", VIEWER, Confined, status::show),
+        get("/whoami", Needs::Token, Confined, tokens::whoami),
+        get("/tokens", ADMIN, Refused, tokens::list),
+        post("/tokens", ADMIN, Refused, tokens::create),
+        delete("/tokens/{id}", ADMIN, Refused, tokens::remove),
+        post("/webhooks/{id}/enable", OPERATOR, Confined, switch::enable),
+        post(
+            "/webhooks/{id}/disable",
+            OPERATOR,
+            Confined,
+            switch::disable,
+        ),
         get("/devices", VIEWER, Refused, devices::list),
         get("/devices/{client_id}", VIEWER, Refused, devices::show),
         delete("/devices/{client_id}", OPERATOR, Refused, devices::remove),
+        get("/dead-letters", VIEWER, Confined, dead_letters::list),
+        get("/dead-letters/{id}", VIEWER, Confined, dead_letters::show),
+        post(
+            "/dead-letters/replay",
+            OPERATOR,
+            Confined,
+            dead_letters::replay,
+        ),
+        post(
+            "/dead-letters/drop",
+            OPERATOR,
+            Confined,
+            dead_letters::discard,
+        ),
+        post("/reload", ADMIN, Refused, reload::reload),
     ]
 }
 
@@ -70,6 +99,7 @@ macro_rules! methods {
 
 methods! {
     get GET;
+    post POST;
     delete DELETE;
 }
 
@@ -77,6 +107,17 @@ methods! {
 #[must_use]
 pub fn routes() -> Vec<Entry> {
     list().into_iter().map(|route| route.entry).collect()
+}
+
+/// Returns what serves machines without asking who they are, on a listener of its own.
+pub(super) fn metrics_router(api: &Arc<Api>) -> Router {
+    Router::new()
+        .route("/live", on(MethodFilter::GET, probes::live))
+        .route("/ready", on(MethodFilter::GET, probes::ready))
+        .route("/metrics", on(MethodFilter::GET, probes::metrics))
+        .fallback(nothing)
+        .method_not_allowed_fallback(not_allowed)
+        .with_state(Arc::clone(api))
 }
 
 /// Returns what serves all routes.
@@ -100,7 +141,7 @@ pub(super) fn router(api: &Arc<Api>) -> Router {
 }
 
 async fn nothing() -> Problem {
-    Problem::not_found("there is nothing under this path; see /openapi.json")
+    Problem::not_found("there is nothing under this path")
 }
 
 async fn not_allowed() -> Problem {

@@ -7,7 +7,7 @@
 //! | a body | 256 KiB, 10 s (see `fields`) |
 //! | an answer | begins within 45 s; 20 s without a byte taken by the client end it |
 //!
-//! A connection is idle when no request is under way: while it waits for the first byte of a head, or for its last. So
+//! A connection is idle while it waits for the first byte of a head, or for its last, or for a whole answer to be read. So
 //! clients that are slow on purpose push out each other, and not those who have something to ask.
 
 use std::convert::Infallible;
@@ -132,13 +132,16 @@ async fn answer(
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let no_store = HeaderValue::from_static("no-store");
     headers.entry(CACHE_CONTROL).or_insert(no_store);
-    response.map(|body| Watched { body, _busy: busy })
+    response.map(|body| Watched {
+        body,
+        busy: Some(busy),
+    })
 }
 
-/// The body of an answer; its connection is busy until it is written.
+/// The body of an answer; its connection is busy as long as there is more to come. Who is merely slow to read is idle.
 struct Watched {
     body: Body,
-    _busy: Busy,
+    busy: Option<Busy>,
 }
 
 impl HttpBody for Watched {
@@ -149,7 +152,11 @@ impl HttpBody for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        if self.body.is_end_stream() {
+            self.busy = None;
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -24,8 +24,9 @@ const QUEUE: usize = 64;
 /// How long an answer to a question may take.
 const READ_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long a change may take: another process may hold the database for ten seconds.
-const WRITE_DEADLINE: Duration = Duration::from_secs(12);
+/// How long a change may take, and for how much of that another process may hold the database.
+const WRITE_DEADLINE: Duration = Duration::from_secs(8);
+const WRITE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// For how long the database stays open after the last question.
 const IDLE: Duration = Duration::from_secs(30);
@@ -189,7 +190,11 @@ fn work(dir: &Path, jobs: &Receiver<Job>) {
         };
         if store.is_none() {
             match Store::attach(dir) {
-                Ok(attached) => store = Some(attached),
+                Ok(attached) => {
+                    // Otherwise a change that is refused as too late might be made all the same.
+                    let _ = attached.wait_at_most(WRITE_PATIENCE);
+                    store = Some(attached);
+                }
                 Err(error) => {
                     job(Err(&error));
                     continue;

@@ -15,7 +15,7 @@ use crate::ack::Ticket;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
-use crate::devices::{self, Registrar};
+use crate::devices::{self, Registrar, Witnesses};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
@@ -37,7 +37,7 @@ pub(super) struct Builder<'a> {
     tls: Option<Arc<ClientConfig>>,
     rules: Arc<Rules>,
     own: OwnClients,
-    intake: intake::Metrics,
+    pub(super) intake: intake::Metrics,
     publishers: Publishers,
     connections: mqtt::MetricsFamily,
     watched: Vec<Watched>,
@@ -132,9 +132,12 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Returns the connections for messages; to be called behind [`registrar`](Self::registrar) and before
+    /// [`lifecycle`](Self::lifecycle).
     pub(super) fn messages(&mut self, spool: &Spool) -> Vec<Connection<Messages>> {
         let feeds = self.rules.feeds().to_vec();
         let own_topic = self.config.notify.topic.clone();
+        let witnesses = self.observer.as_ref().map(devices::Observer::witnesses);
         let connect = |feed: Arc<crate::rule::Feed>| {
             let name = match feed.group() {
                 None => "messages".to_owned(),
@@ -150,6 +153,7 @@ impl<'a> Builder<'a> {
             let (metrics, publishers) = (self.intake.clone(), self.publishers.another());
             let own_topic = own_topic.clone();
             let listener = Messages::new(feed, spool, metrics, replays, own_topic, publishers);
+            let listener = listener.with_witness(witnesses.as_ref().map(Witnesses::witness));
             self.connection(&name, client_id, &self.broker.clone(), listener)
         };
         feeds.into_iter().map(connect).collect()

@@ -7,7 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
 //!
-//! `dead-letters`, `devices`, `spool` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! `dead-letters`, `devices`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
@@ -26,6 +26,7 @@ mod sse;
 mod status;
 mod tail;
 mod time;
+mod tokens;
 mod webhooks;
 
 use std::io::IsTerminal as _;
@@ -92,6 +93,8 @@ enum Command {
     Status(status::Arguments),
     /// Show events, or attempts to deliver them, while they happen.
     Tail(tail::Arguments),
+    /// Make, list or remove tokens of the admin API.
+    Tokens(tokens::Arguments),
     /// List, enable or disable webhooks.
     Webhooks(webhooks::Arguments),
 }
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Spool(arguments) => spool::main(&arguments),
         Command::Status(arguments) => status::main(&arguments),
         Command::Tail(arguments) => tail::main(&arguments),
+        Command::Tokens(arguments) => tokens::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
     }
 }

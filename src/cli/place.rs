@@ -40,12 +40,31 @@ impl Place {
         &self,
         act: impl FnOnce(&mut Spool, &mut Output) -> Result<()>,
     ) -> ExitCode {
+        self.with(Spool::attach, act)
+    }
+
+    /// Does the same, and makes the spool where there is none yet, if it was said where that is.
+    pub(super) fn with_new_spool(
+        &self,
+        act: impl FnOnce(&mut Spool, &mut Output) -> Result<()>,
+    ) -> ExitCode {
+        if self.dir.is_none() && self.config.is_none() {
+            return self.with_spool(act);
+        }
+        self.with(Spool::attach_or_make, act)
+    }
+
+    fn with(
+        &self,
+        open: fn(PathBuf) -> Result<Spool>,
+        act: impl FnOnce(&mut Spool, &mut Output) -> Result<()>,
+    ) -> ExitCode {
         let dir = match self.directory() {
             Ok(dir) => dir,
             Err(status) => return status,
         };
         let mut output = Output::new();
-        let result = Spool::attach(dir)
+        let result = open(dir)
             .and_then(|mut spool| act(&mut spool, &mut output))
             .and_then(|()| output.flush());
         match result {
@@ -94,6 +113,14 @@ impl Spool {
     fn attach(dir: PathBuf) -> Result<Self> {
         let store = Store::attach(&dir)?;
         Ok(Self { store, dir })
+    }
+
+    fn attach_or_make(dir: PathBuf) -> Result<Self> {
+        match Store::attach(&dir) {
+            Err(OpenError::Missing { .. }) => drop(Store::open(&dir)?),
+            attached => drop(attached?),
+        }
+        Self::attach(dir)
     }
 
     /// Returns what is known of a webhook.

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
-use crate::config::{Admin, Config, Webhook};
+use crate::config::{Config, Webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, TopicFilter};
 use crate::http::Target;
@@ -153,7 +153,7 @@ impl Quick {
         // What only a command line remembers is not worth a directory.
         config.spool.backend = Backend::Memory;
         // Two of them on one host shall not fight for a port that nobody asked for.
-        config.admin = Admin { listen: None };
+        config.admin.listen = None;
         if let Some(url) = &self.post {
             let mut webhook = Webhook::new(WEBHOOK, url.clone());
             webhook.rules = self.rules();
@@ -202,7 +202,10 @@ fn run(config: &Config) -> Result<()> {
         let _handled = survive_file_size_limit()?;
         let app = App::new(config)?;
         if let Some(address) = app.admin_address() {
-            info!(%address, "admin API: /live, /ready, /metrics");
+            info!(%address, "admin API");
+        }
+        if let Some(address) = app.metrics_address() {
+            info!(%address, "/metrics, /live and /ready, for everybody");
         }
         let stop = CancellationToken::new();
         let signals = signals(stop.clone())?;

@@ -9,6 +9,7 @@
 //! with line, column and what was probably meant. Defaults are the components' own.
 //! `NanoMQ`'s configuration file is understood as it is: see [`nanomq`].
 
+mod admin;
 mod auth;
 mod body;
 mod complaint;
@@ -85,12 +86,16 @@ pub struct Config {
 pub struct Admin {
     /// Address and port; `None`, written as the empty string, for no API. Default 127.0.0.1:9883.
     pub listen: Option<std::net::SocketAddr>,
+    /// Where `/metrics`, `/live` and `/ready` alone are served, to everybody; `None`, written as the empty string,
+    /// for nowhere, which is the default.
+    pub metrics_listen: Option<std::net::SocketAddr>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
         Self {
             listen: Some(([127, 0, 0, 1], 9883).into()),
+            metrics_listen: None,
         }
     }
 }

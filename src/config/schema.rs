@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,7 +16,8 @@ use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
 use super::{
-    Config, credential, debounce, devices, nanomq, plugin, reason, retry, secret, spool, webhook,
+    Config, admin, credential, debounce, devices, nanomq, plugin, reason, retry, secret, spool,
+    webhook,
 };
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
@@ -94,7 +94,7 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
         broker(section, context, config);
     }
     if let Some(section) = root.section("admin") {
-        admin(section, config);
+        admin::read(section, &mut config.admin);
     }
     config.spool.backend = spool::default_backend(context);
     if let Some(section) = root.section("spool") {
@@ -289,21 +289,6 @@ fn cause(error: &tls::Error) -> String {
         Some((source, _)) => format!(": {source}"),
         None => String::new(),
     }
-}
-
-fn admin(mut section: Section<'_>, config: &mut Config) {
-    let listen = section.parse("listen", |text| {
-        if text.is_empty() {
-            return Ok(None);
-        }
-        text.parse::<SocketAddr>()
-            .map(Some)
-            .map_err(|_| "it must be an IP address with a port, such as 127.0.0.1:9883, or empty")
-    });
-    if let Some(listen) = listen {
-        config.admin.listen = listen;
-    }
-    section.finish();
 }
 
 fn notify(mut section: Section<'_>, config: &mut Config) {

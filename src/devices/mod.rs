@@ -17,18 +17,24 @@
 //! | accepted | was not connected when it was heard of last | `on_device_status_changed` |
 //! | the connection ended, but not by another one of the client | was not disconnected | `on_device_status_changed` |
 //! | refused | is not connected, and was not refused | `on_device_status_changed` |
+//! | published a message in this watch | was not connected before the watch | `on_device_status_changed` |
+//! | the broker has no connections but ours | was connected before the watch | `on_device_status_changed` |
 //! | its session expired; or it was not seen for long; or it was removed | | `on_device_decommissioned` |
 //!
 //! What happened while nobody listened is not known, so nothing is made up: a device that was connected
-//! before is neither told to be gone nor to be back. It is remembered under the number of the **watch** in
+//! before is neither told to be gone nor to be back, unless what the broker says of itself proves that
+//! ([`reckoning`]). It is remembered under the number of the **watch** in
 //! which it was heard of last: a time of listening without a gap. One that was connected in an
 //! earlier watch is shown as `unknown`, and compared with what was told of it last.
 
 mod cache;
 mod metrics;
 mod observer;
+mod presence;
+mod reckoning;
 mod registrar;
 pub mod registry;
+mod witness;
 
 use std::time::Duration;
 
@@ -37,6 +43,7 @@ use crate::pattern::Pattern;
 pub use metrics::Metrics;
 pub use observer::Observer;
 pub use registrar::{Registrar, Route};
+pub use witness::{Witness, Witnesses};
 
 /// Which clients are remembered, and for how long; the `devices` table.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,18 +9,21 @@ use bytestring::ByteString;
 use tokio::sync::{Notify, mpsc};
 
 use super::Metrics;
+use super::presence::Presence;
 use super::registrar::{Heard, Queue};
-use super::registry::{Observation, SEEN_STEP, Sight};
+use super::registry::{Observation, Sight, is_about};
+use super::witness::Witnesses;
 use crate::ack::Ticket;
+use crate::dialect::Vital;
 use crate::event::{Client, Happening, Timestamp};
 use crate::pattern::Pattern;
 
 /// Observations that may wait.
-const WAITING: usize = 8_192;
+pub(super) const WAITING: usize = 8_192;
 
 /// Longer client identifiers make no devices: MQTT has up to 65,535 bytes, and brokers need not take
 /// more than 23.
-const LONGEST_ID: usize = 1_024;
+pub(super) const LONGEST_ID: usize = 1_024;
 
 /// The longest user name or address that is remembered, in bytes; the rest is cut off.
 const LONGEST_TEXT: usize = 256;
@@ -34,6 +37,7 @@ pub struct Observer {
     client_id: Option<Pattern>,
     queue: mpsc::UnboundedSender<Heard>,
     gauge: Arc<Gauge>,
+    presence: Arc<Presence>,
     seen: Seen,
     /// Whether the last observation was not taken, for lack of room.
     is_full: bool,
@@ -55,7 +59,12 @@ impl Gauge {
         self.fewer.notify_waiters();
     }
 
-    fn waiting(&self) -> usize {
+    /// Notes that one more waits.
+    pub(super) fn came(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn waiting(&self) -> usize {
         self.waiting.load(Ordering::Acquire)
     }
 }
@@ -67,6 +76,7 @@ pub(super) fn channel(client_id: Option<Pattern>, metrics: Metrics) -> (Observer
         client_id,
         queue,
         gauge: Arc::clone(&gauge),
+        presence: Arc::new(Presence::new()),
         seen: Seen::default(),
         is_full: false,
         metrics,
@@ -92,6 +102,17 @@ impl Observer {
                 return;
             }
             fewer.await;
+        }
+    }
+
+    /// Returns what makes the witnesses of other connections.
+    #[must_use]
+    pub fn witnesses(&self) -> Witnesses {
+        Witnesses {
+            client_id: self.client_id.clone(),
+            queue: self.queue.clone(),
+            gauge: Arc::clone(&self.gauge),
+            presence: Arc::clone(&self.presence),
         }
     }
 
@@ -147,24 +168,43 @@ impl Observer {
     /// Notes that something may be missed from here on.
     pub fn interrupted(&mut self) {
         self.seen = Seen::default();
+        self.presence.interrupted();
         self.send(Heard::Interrupted);
     }
 
-    /// Notes that all that the broker had kept was heard.
-    pub fn caught_up(&mut self) {
+    /// Notes that the connection has its subscriptions.
+    pub fn subscribed(&self) {
+        self.presence.observed();
+    }
+
+    /// Notes that all that the broker had kept was heard; it is this time by its clock, if it tells that.
+    pub fn caught_up(&mut self, time: Option<Timestamp>) {
         self.seen = Seen::default();
+        self.presence.caught_up(time);
         self.send(Heard::CaughtUp);
     }
 
+    /// Sees what the broker says of itself.
+    pub fn vital(&mut self, vital: Vital) {
+        if self.has_room() {
+            self.send(Heard::Vital(vital, self.presence.certain()));
+        }
+    }
+
+    /// Notes that the broker tells of the end of some connection of mqhook's own.
+    pub fn own_ended(&self) {
+        self.presence.doubt();
+    }
+
     fn send(&self, heard: Heard) {
-        self.gauge.waiting.fetch_add(1, Ordering::AcqRel);
+        self.gauge.came();
         // The registrar ends with everything; what it does not take is not acknowledged.
         let _ = self.queue.send(heard);
     }
 }
 
 /// Returns a copy of a text, cut off where it is too long: a slice would keep the packet that it came in.
-fn clip(text: &ByteString) -> ByteString {
+pub(super) fn clip(text: &ByteString) -> ByteString {
     let end = text.floor_char_boundary(LONGEST_TEXT);
     text[..end].into()
 }
@@ -172,7 +212,7 @@ fn clip(text: &ByteString) -> ByteString {
 /// When clients were seen last, by the hashes of their identifiers, so that a client that is seen all
 /// the time costs nothing; two that share a place cost an observation more.
 #[derive(Debug)]
-struct Seen {
+pub(super) struct Seen {
     hasher: RandomState,
     places: Vec<(u64, Timestamp)>,
 }
@@ -187,14 +227,14 @@ impl Default for Seen {
 }
 
 impl Seen {
-    fn is_news(&mut self, id: &str, now: Timestamp) -> bool {
+    pub(super) fn is_news(&mut self, id: &str, now: Timestamp) -> bool {
         if self.places.is_empty() {
             self.places = vec![(0, Timestamp::from_millis(0)); SEEN];
         }
         let hash = self.hasher.hash_one(id);
         let index = usize::try_from(hash % SEEN as u64).unwrap_or(0);
         let place = &mut self.places[index];
-        if place.0 == hash && now.since(place.1) < SEEN_STEP {
+        if place.0 == hash && is_about(now, place.1) {
             return false;
         }
         *place = (hash, now);

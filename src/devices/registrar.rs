@@ -1,5 +1,7 @@
 //! The task that looks after devices: one after the other, in the order in which they were heard of.
 
+mod rounds;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,33 +14,25 @@ use tracing::{info, warn};
 
 use super::cache::Cache;
 use super::observer::Gauge;
+use super::reckoning::Reckoning;
 use super::registry::{self, Entry, Observation, Verdict};
 use super::{Config, Metrics};
 use crate::ack::Ticket;
 use crate::debounce::{Debouncer, Split};
-use crate::event::{Event, Happening, Id, Reason, Timestamp};
+use crate::dialect::Vital;
+use crate::event::{Event, Happening, Id, Timestamp};
 use crate::rule::WebhookIndex;
-use crate::spool::store::{Change, Removal};
-use crate::spool::{Later, Spool, Told};
+use crate::spool::store::Change;
+use crate::spool::{Back, Later, Spool, Told};
 use crate::telemetry::Throttle;
+
+use rounds::{Absent, ROOM_AGAIN};
 
 /// Observations that are looked up together.
 const ROUND: usize = 512;
 
-/// Devices that a sweep, or a look for removed ones, takes at a time.
-const STEP: usize = 256;
-
 /// Bytes of the texts of a device, to be on the safe side.
 const LARGE: usize = 512;
-
-/// How often devices are looked for that were not seen for long.
-const SWEEP: Duration = Duration::from_mins(1);
-
-/// How soon a sweep goes on that did not come to its end.
-const SWEEP_ON: Duration = Duration::from_millis(100);
-
-/// How soon it is seen again whether there is room for what a sweep or a removal tells.
-const ROOM_AGAIN: Duration = Duration::from_secs(1);
 
 /// How often the log may say that there are too many devices.
 const TOO_MANY_INTERVAL: Duration = Duration::from_mins(10);
@@ -51,6 +45,10 @@ pub type Route = Box<dyn FnMut(&Happening) -> SmallVec<[WebhookIndex; 4]> + Send
 pub(super) enum Heard {
     /// Something of a client; the ticket is its share of the message.
     Observed(Observation, Ticket),
+    /// Who published something in a time of hearing.
+    Witnessed(Observation, u64),
+    /// What the broker says of itself, and how many connections of mqhook's own are certain.
+    Vital(Vital, u64),
     /// From here on nothing may have been heard for a while.
     Interrupted,
     /// All that the broker had kept was heard, and from here on what happens is.
@@ -78,8 +76,15 @@ pub struct Registrar {
     debouncer: Option<Debouncer>,
     cache: Cache,
     watch: u64,
+    reckoning: Reckoning,
+    /// Those who are found not to be connected, while they are told of.
+    absent: Option<Absent>,
+    /// Counts the beginnings and ends of what is heard without a gap, as the observer does.
+    epoch: u64,
     /// Whether the broker is heard, and nothing that it had kept is still to come.
     is_listening: bool,
+    /// Whether something was missed since then.
+    has_missed: bool,
     /// Whether the last observation was not taken, for lack of room.
     is_full: bool,
     devices: u64,
@@ -107,7 +112,11 @@ impl Registrar {
             debouncer: None,
             cache: Cache::default(),
             watch: 0,
+            reckoning: Reckoning::default(),
+            absent: None,
+            epoch: 0,
             is_listening: false,
+            has_missed: false,
             is_full: false,
             devices: 0,
             too_many_log: Throttle::new(TOO_MANY_INTERVAL),
@@ -141,6 +150,7 @@ impl Registrar {
         let mut heard = Vec::with_capacity(ROUND);
         let mut look = Instant::now();
         let mut is_removed = true;
+        let mut miss = look;
         loop {
             tokio::select! {
                 count = self.queue.heard.recv_many(&mut heard, ROUND), if is_heard => {
@@ -153,6 +163,9 @@ impl Registrar {
                 () = tokio::time::sleep_until(look), if is_removed => {
                     is_removed = !self.forget_removed().await;
                     look = Instant::now() + ROOM_AGAIN;
+                }
+                () = tokio::time::sleep_until(miss), if self.absent.is_some() => {
+                    miss = Instant::now() + self.miss_some().await;
                 }
                 // What has come back meanwhile may be among what the broker has kept.
                 () = tokio::time::sleep_until(sweep), if self.is_listening && self.config.retire_after.is_some() => {
@@ -179,25 +192,41 @@ impl Registrar {
         for heard in heard.drain(..) {
             match heard {
                 Heard::Observed(observation, ticket) => self.observe(&observation, ticket),
+                Heard::Witnessed(observation, epoch) if self.is_in_watch(epoch) => {
+                    self.observe(&observation, Ticket::none());
+                }
+                Heard::Witnessed(..) => {}
+                Heard::Vital(vital, own) => self.hear(vital, own),
                 Heard::Interrupted => {
+                    self.epoch += 1;
                     self.is_listening = false;
+                    self.reckoning.interrupted();
                     self.interrupted();
                 }
                 // The broker may have kept only a part, so that what that confirms is not known.
-                Heard::CaughtUp if !self.is_listening => {
-                    self.is_listening = true;
-                    self.interrupted();
+                Heard::CaughtUp => {
+                    self.epoch += 1;
+                    self.has_missed = false;
+                    self.reckoning.caught_up();
+                    if !std::mem::replace(&mut self.is_listening, true) {
+                        self.interrupted();
+                    }
                 }
-                Heard::CaughtUp => {}
             }
         }
         self.cache.age();
+    }
+
+    /// Returns whether all that happened since the beginning of a time of hearing was heard.
+    fn is_in_watch(&self, epoch: u64) -> bool {
+        self.epoch == epoch && self.is_listening && !self.has_missed
     }
 
     fn observe(&mut self, observation: &Observation, ticket: Ticket) {
         // There was room for what is awaited when it was heard.
         if !ticket.is_awaited() && !self.has_room(2) {
             // What is known is not any more, once for all that is missed by and by.
+            self.has_missed = true;
             if !std::mem::replace(&mut self.is_full, true) {
                 self.interrupted();
             }
@@ -252,8 +281,9 @@ impl Registrar {
             }
         };
         let told = verdict.told.into_iter();
+        let mut back = Back::new();
         let events: SmallVec<[Told; 2]> =
-            told.filter_map(|it| self.told(it, id, &ticket)).collect();
+            told.filter_map(|it| self.told(it, id, &mut back)).collect();
         let later: SmallVec<[(ByteString, Later); 2]> = events
             .iter()
             .map(|told| {
@@ -263,7 +293,9 @@ impl Registrar {
                 )
             })
             .collect();
-        let numbers = self.spool.record([change], events, ticket);
+        let numbers = self
+            .spool
+            .record_taking_back(&back, [change], events, ticket);
         if let Some(debouncer) = &mut self.debouncer {
             for ((client_id, later), seq) in later.iter().zip(numbers) {
                 debouncer.held_back(client_id, later, seq);
@@ -272,17 +304,18 @@ impl Registrar {
     }
 
     /// Returns the event of a happening, under this id, if there is one; `None` if nobody wants it.
-    fn told(&mut self, happening: Happening, id: Option<Id>, ticket: &Ticket) -> Option<Told> {
+    fn told(&mut self, happening: Happening, id: Option<Id>, taken: &mut Back) -> Option<Told> {
         let webhooks = (self.route)(&happening);
         let at = Timestamp::now();
         let split = match &mut self.debouncer {
-            Some(debouncer) => debouncer.split(&happening, &webhooks, (at, ticket)),
+            Some(debouncer) => debouncer.split(&happening, &webhooks, at),
             None => Split {
                 now: webhooks,
-                later: Later::new(),
+                ..Split::default()
             },
         };
-        let Split { now, later } = split;
+        let Split { now, later, back } = split;
+        taken.extend(back);
         if now.is_empty() && later.is_empty() {
             return None;
         }
@@ -302,67 +335,15 @@ impl Registrar {
         let change = Change::Watch(self.watch);
         self.spool.record([change], [], Ticket::none());
     }
-
-    /// Forgets devices that the operator has removed, and tells it; returns whether there was room for that.
-    async fn forget_removed(&mut self) -> bool {
-        while let Some(removed) = self.spool.removed_devices(STEP).await {
-            let is_all = removed.len() < STEP;
-            if !removed.is_empty() && !self.has_room(STEP) {
-                return false;
-            }
-            for Removal {
-                id,
-                event,
-                at,
-                device,
-            } in removed
-            {
-                if let Some(row) = device {
-                    let verdict = registry::decommission(&row, Reason::Removed, at);
-                    self.cache.put(id, Some(row));
-                    self.perform(verdict, Some(event), Ticket::none());
-                } else {
-                    let change = Change::Forget { id };
-                    self.spool.record([change], [], Ticket::none());
-                }
-            }
-            self.cache.age();
-            if is_all {
-                break;
-            }
-        }
-        true
-    }
-
-    /// Forgets some of the devices that were not seen for too long; returns how long to wait until the
-    /// next.
-    async fn sweep(&mut self) -> Duration {
-        let Some(age) = self.config.retire_after else {
-            return SWEEP;
-        };
-        if !self.has_room(STEP) {
-            return ROOM_AGAIN;
-        }
-        let Some(unseen) = self.spool.devices_not_seen(age, STEP).await else {
-            return SWEEP;
-        };
-        let has_more = unseen.len() == STEP;
-        let now = Timestamp::now();
-        for row in unseen {
-            let verdict = registry::decommission(&row, Reason::NotSeen, now);
-            self.cache.put(row.id.clone(), Some(row));
-            self.perform(verdict, None, Ticket::none());
-        }
-        self.cache.age();
-        if has_more { SWEEP_ON } else { SWEEP }
-    }
 }
 
 impl Heard {
     fn id(&self) -> Option<&ByteString> {
         match self {
-            Self::Observed(observation, _) => observation.client.id.as_ref(),
-            Self::Interrupted | Self::CaughtUp => None,
+            Self::Observed(observation, _) | Self::Witnessed(observation, _) => {
+                observation.client.id.as_ref()
+            }
+            Self::Vital(..) | Self::Interrupted | Self::CaughtUp => None,
         }
     }
 }

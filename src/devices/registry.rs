@@ -10,7 +10,7 @@ use crate::event::{Client, Detail, Device, Happening, Kind, Reason, Status, Time
 use crate::spool::store::DeviceRow;
 
 /// The steps in which it is remembered when a device was seen.
-pub(super) const SEEN_STEP: Duration = Duration::from_mins(1);
+const SEEN_STEP: Duration = Duration::from_mins(1);
 
 /// What was heard of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,9 @@ pub enum Sight {
     Expired,
     /// It did something.
     Seen,
+    /// It did something in this watch, as is known from elsewhere: what the broker tells of its end may have been heard
+    /// before.
+    Present,
 }
 
 impl Sight {
@@ -106,7 +109,28 @@ pub fn judge(known: Option<&DeviceRow>, heard: &Observation, watch: u64) -> Verd
         Sight::Expired if known.is_online(watch) => Verdict::default(),
         Sight::Refused(reason) => set(known, heard, watch, (Status::Refused, Some(reason))),
         Sight::Expired => decommission(known, Reason::SessionExpired, heard.time),
-        Sight::Seen => see(known, heard, watch),
+        Sight::Present if known.status != Status::Connected && known.watch < watch => {
+            set(known, heard, watch, (Status::Connected, None))
+        }
+        Sight::Seen | Sight::Present => see(known, heard, watch),
+    }
+}
+
+/// Notes that a device that was connected before a watch is not in it.
+#[must_use]
+pub fn miss(known: &DeviceRow, watch: u64, time: Timestamp) -> Verdict {
+    let gone = DeviceRow {
+        status: Status::Disconnected,
+        reason: Some(Reason::Unknown),
+        watch,
+        since: time,
+        ..known.clone()
+    };
+    let previous = Some(known.status);
+    let happening = tell(Kind::DeviceStatusChanged, &gone, previous, Some(time));
+    Verdict {
+        entry: Entry::Written(Box::new(gone)),
+        told: SmallVec::from_iter([happening]),
     }
 }
 
@@ -172,7 +196,7 @@ fn set(
         watch,
         since: if has_changed { heard.time } else { known.since },
         first_seen: known.first_seen,
-        last_seen: known.last_seen.max(heard.now),
+        last_seen: heard.now,
     };
     let mut told = SmallVec::new();
     if has_changed {
@@ -194,13 +218,18 @@ fn is_alike(known: &DeviceRow, row: &DeviceRow) -> bool {
         last_seen: known.last_seen,
         ..row.clone()
     };
-    seen == *known && row.last_seen.since(known.last_seen) < SEEN_STEP
+    seen == *known && is_about(row.last_seen, known.last_seen)
+}
+
+/// Returns whether two times are the same, as far as it is remembered; a clock may be set back.
+pub(super) fn is_about(time: Timestamp, other: Timestamp) -> bool {
+    time.since(other) < SEEN_STEP && other.since(time) < SEEN_STEP
 }
 
 /// Notes that a device did something. If it was connected before the watch, it still is.
 fn see(known: &DeviceRow, heard: &Observation, watch: u64) -> Verdict {
     let row = DeviceRow {
-        last_seen: known.last_seen.max(heard.now),
+        last_seen: heard.now,
         watch: match known.status {
             Status::Connected => watch,
             _ => known.watch,

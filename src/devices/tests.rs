@@ -3,7 +3,7 @@ mod sweep;
 
 use proptest::prelude::*;
 
-use super::registry::{Entry, Observation, Sight, Verdict, decommission, judge};
+use super::registry::{Entry, Observation, Sight, Verdict, decommission, judge, miss};
 use crate::event::{Client, Detail, Device, Happening, Kind, Reason, Status, Timestamp};
 use crate::spool::store::DeviceRow;
 
@@ -40,6 +40,16 @@ impl Story {
     /// mqhook was away.
     fn miss(&mut self) -> &mut Self {
         self.watch += 1;
+        self
+    }
+
+    /// It is found not to be connected, if it was before this watch.
+    fn find_absent(&mut self) -> &mut Self {
+        let known = self.row.clone();
+        let was_connected = |row: &DeviceRow| row.status == Connected && row.watch < self.watch;
+        if let Some(row) = known.filter(was_connected) {
+            self.take(miss(&row, self.watch, Timestamp::from_millis(self.ms)));
+        }
         self
     }
 
@@ -130,6 +140,47 @@ fn what_a_device_does_shows_that_it_is_still_connected() {
 }
 
 #[test]
+fn who_publishes_in_this_watch_is_connected() {
+    let mut story = Story::default();
+    story.see(Sight::Present);
+    story.check(&[]);
+    story.see(Sight::Accepted).miss().see(Sight::Present);
+    story.check(&[(PROVISIONED, Connected, None), (CHANGED, Connected, None)]);
+    assert!(story.row.as_ref().is_some_and(|row| row.is_online(1)));
+    // What it published may come behind what the broker tells of its end.
+    story.see(GONE).see(Sight::Present);
+    story.check(&[(CHANGED, Disconnected, Some(Connected))]);
+    story.miss().see(Sight::Present);
+    story.check(&[(CHANGED, Connected, Some(Disconnected))]);
+}
+
+#[test]
+fn who_is_found_absent_is_disconnected_for_no_known_reason() {
+    let mut story = Story::default();
+    story.see(Sight::Accepted).find_absent().miss();
+    story.told.clear();
+    story.find_absent().find_absent();
+    story.check(&[(CHANGED, Disconnected, Some(Connected))]);
+    let row = story.row.clone().expect("it was accepted");
+    assert_eq!(row.reason, Some(Reason::Unknown));
+    story.see(Sight::Accepted);
+    story.check(&[(CHANGED, Connected, Some(Disconnected))]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_nobody_seen_in_the_future() {
+    let mut story = Story {
+        ms: 4_000_000_000_000,
+        ..Story::default()
+    };
+    story.see(Sight::Accepted);
+    story.ms = 1_795_216_121_685;
+    story.see(Sight::Seen);
+    let row = story.row.expect("it was accepted");
+    assert_eq!(row.last_seen.as_millis(), story.ms);
+}
+
+#[test]
 fn what_expires_is_decommissioned_and_comes_back_as_new() {
     let mut story = Story::default();
     story.see(Sight::Accepted).see(GONE);
@@ -170,7 +221,7 @@ proptest! {
     /// Whatever is heard and missed: changes are told in a chain, each from what was told last to something
     /// else, a device begins with its provision, and what is known was heard in this watch.
     #[test]
-    fn what_is_told_is_a_chain(steps in proptest::collection::vec(0..7_u8, 0..60)) {
+    fn what_is_told_is_a_chain(steps in proptest::collection::vec(0..9_u8, 0..60)) {
         let mut story = Story::default();
         for step in steps {
             match step {
@@ -179,6 +230,8 @@ proptest! {
                 3 => story.see(REFUSED),
                 4 => story.see(Sight::Expired),
                 5 => story.see(Sight::Seen),
+                6 => story.see(Sight::Present),
+                7 => story.find_absent(),
                 _ => story.miss(),
             };
         }

@@ -28,6 +28,7 @@ mod nats;
 mod plain;
 mod recent;
 mod told;
+mod vital;
 
 use std::fmt;
 use std::str::FromStr;
@@ -36,6 +37,7 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub(crate) use told::plausible;
+pub use vital::Vital;
 
 use crate::event::{Happening, Kind, KindSet, Timestamp, TopicName};
 
@@ -55,6 +57,21 @@ pub trait Dialect: Send + Sync {
     /// Returns what the operator must configure at the broker for it to tell, as lines to
     /// copy and a sentence around them; empty if nothing.
     fn setup(&self) -> &'static str;
+
+    /// Returns the topic filters under which the broker says how it is itself; empty if it does not.
+    fn vital_filters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Returns what a message says of the broker itself; `None` if it is not about that.
+    fn vital(&self, _heard: &Heard<'_>) -> Option<Vital> {
+        None
+    }
+
+    /// Returns when a message was written by the broker's clock, if it says so; never later.
+    fn clock(&self, _heard: &Heard<'_>) -> Option<Timestamp> {
+        None
+    }
 
     /// Appends what a message tells to `told`: nothing, if it is not about an event.
     ///

@@ -26,7 +26,7 @@ use serde::Deserialize;
 
 use super::recent::Recent;
 use super::told::{About, plausible};
-use super::{Dialect, Heard, Name, Unreadable};
+use super::{Dialect, Heard, Name, Unreadable, Vital, vital};
 use crate::event::{Client, Connection, Happening, Kind, KindSet, Message, Reason, TopicName};
 
 /// Where the plugin tells.
@@ -103,6 +103,14 @@ impl Dialect for MosquittoPlugin {
          With an acl_file, mqhook's user needs:\n\
          \n\
          topic read $SYS/broker/mqhook/#\n"
+    }
+
+    fn vital_filters(&self) -> &'static [&'static str] {
+        &vital::MOSQUITTO
+    }
+
+    fn vital(&self, heard: &Heard<'_>) -> Option<Vital> {
+        vital::mosquitto(heard)
     }
 
     fn decode(&mut self, heard: &Heard<'_>, told: &mut Vec<Happening>) -> Result<(), Unreadable> {

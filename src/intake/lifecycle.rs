@@ -165,16 +165,17 @@ impl Lifecycle {
     }
 
     /// Hands on what was told.
-    fn hand_on(&mut self, ticket: &Ticket, now: Timestamp) {
+    fn hand_on(&mut self, ticket: &Ticket, heard: &Heard<'_>) {
         let mut told = std::mem::take(&mut self.told);
         for happening in told.drain(..) {
-            self.hand_on_one(happening, ticket, now);
+            self.hand_on_one(happening, ticket, heard);
         }
         told.shrink_to(TOLD_KEPT);
         self.told = told;
     }
 
-    fn hand_on_one(&mut self, happening: Happening, ticket: &Ticket, now: Timestamp) {
+    fn hand_on_one(&mut self, happening: Happening, ticket: &Ticket, heard: &Heard<'_>) {
+        let now = heard.now;
         if let Some(id) = happening.client.id.as_deref()
             && self.own.contains(id)
         {
@@ -184,8 +185,15 @@ impl Lifecycle {
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
                 // It came behind all that the broker had kept.
                 if let Some(observer) = &mut self.observer {
-                    observer.caught_up();
+                    let clock = || self.dialect.as_ref()?.clock(heard);
+                    observer.caught_up(happening.time.or_else(clock));
                 }
+            }
+            if happening.kind == Kind::ClientDisconnected
+                && !self.own.is_like_probe(id)
+                && let Some(observer) = &self.observer
+            {
+                observer.own_ended();
             }
             return;
         }
@@ -198,7 +206,11 @@ impl Lifecycle {
         }
         let webhooks = self.rules.route(&happening, &mut self.matcher);
         if let Some(debouncer) = &mut self.debouncer {
-            let split = debouncer.split(&happening, webhooks, (now, ticket));
+            let split = debouncer.split(&happening, webhooks, now);
+            if !split.back.is_empty() {
+                let share = ticket.share();
+                self.spool.record_taking_back(&split.back, [], [], share);
+            }
             if !webhooks.is_empty() {
                 self.metrics.event(happening.kind);
                 self.accept_split(&Event::new(happening, now), split, ticket);
@@ -251,16 +263,28 @@ impl Listener for Lifecycle {
     /// An earlier run may have listened to everything, or to another broker at this address.
     fn leftover_filters(&self) -> Vec<String> {
         let wanted = self.topic_filters();
+        let passing = self.passing_filters();
+        let filters_of = |dialect: Box<dyn Dialect>| {
+            let filters = dialect.topic_filters().iter();
+            filters.chain(dialect.vital_filters())
+        };
         let mut leftover: Vec<String> = Name::ALL
             .iter()
-            .flat_map(|name| name.decoder().topic_filters())
+            .flat_map(|name| filters_of(name.decoder()))
             .chain(&[EVERYTHING])
             .map(|&filter| filter.to_owned())
-            .filter(|filter| !wanted.contains(filter))
+            .filter(|filter| !wanted.contains(filter) && !passing.contains(filter))
             .collect();
         leftover.sort_unstable();
         leftover.dedup();
         leftover
+    }
+
+    /// What the broker says of itself is of use for devices only.
+    fn passing_filters(&self) -> Vec<String> {
+        let dialect = self.observer.as_ref().and(self.dialect.as_ref());
+        let filters = dialect.map_or(&[][..], |dialect| dialect.vital_filters());
+        filters.iter().map(|&filter| filter.to_owned()).collect()
     }
 
     /// Retained messages do not tell what happens, but may give the broker away.
@@ -284,9 +308,13 @@ impl Listener for Lifecycle {
             return Hearing::Full;
         }
         let recognised = self.recognise(&heard);
-        if !message.retain {
+        if let Some(observer) = &mut self.observer
+            && let Some(vital) = self.dialect.as_ref().and_then(|it| it.vital(&heard))
+        {
+            observer.vital(vital);
+        } else if !message.retain {
             self.decode(&heard);
-            self.hand_on(&message.ticket, now);
+            self.hand_on(&message.ticket, &heard);
         }
         message.ticket.settle();
         if recognised {
@@ -297,6 +325,9 @@ impl Listener for Lifecycle {
     }
 
     fn subscribed(&mut self) {
+        if let Some(observer) = &self.observer {
+            observer.subscribed();
+        }
         self.subscribed.notify_one();
     }
 

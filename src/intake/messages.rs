@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{Metrics, Publishers};
+use crate::devices::Witness;
 use crate::event::{self, Detail, Event, Happening, Kind, Timestamp, TopicName};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Feed, Matcher, WebhookIndex};
@@ -22,6 +23,8 @@ pub struct Messages {
     /// The topic of mqhook's own messages, which are not events.
     own_topic: Option<TopicName>,
     publishers: Publishers,
+    /// Sees who publishes, where devices are remembered.
+    witness: Option<Witness>,
 }
 
 impl Messages {
@@ -44,7 +47,14 @@ impl Messages {
             replays,
             own_topic,
             publishers,
+            witness: None,
         }
+    }
+
+    /// Returns a listener that also sees who publishes.
+    #[must_use]
+    pub fn with_witness(self, witness: Option<Witness>) -> Self {
+        Self { witness, ..self }
     }
 
     fn is_own(&self, topic: &TopicName) -> bool {
@@ -76,6 +86,9 @@ impl Listener for Messages {
             return Hearing::Taken;
         }
         let told = self.publishers.told(&mut message);
+        if let (Some(witness), Some(time)) = (&mut self.witness, told.time) {
+            witness.saw(&told.client, time);
+        }
         let ticket = message.ticket;
         let message = event::Message {
             topic: message.topic,
@@ -106,7 +119,17 @@ impl Listener for Messages {
         Hearing::Taken
     }
 
-    fn subscribed(&mut self) {}
+    fn subscribed(&mut self) {
+        if let Some(witness) = &self.witness {
+            witness.subscribed();
+        }
+    }
+
+    fn interrupted(&mut self) {
+        if let Some(witness) = &self.witness {
+            witness.interrupted();
+        }
+    }
 
     fn lags(&self) -> bool {
         self.spool.lags()

@@ -50,6 +50,12 @@ impl Metrics {
         self.events[kind as usize].inc();
     }
 
+    /// Returns how many events of each kind some webhook wanted.
+    #[must_use]
+    pub fn events(&self) -> [(Kind, u64); Kind::ALL.len()] {
+        Kind::ALL.map(|kind| (kind, self.events[kind as usize].get()))
+    }
+
     pub(super) fn unreadable(&self) {
         self.unreadable.inc();
     }

@@ -266,7 +266,8 @@ impl<L: Listener> Connection<L> {
         } else {
             Vec::new()
         };
-        subscriptions.ask(&self.listener.topic_filters(), leftovers);
+        let passing = self.listener.passing_filters();
+        subscriptions.ask(&self.listener.topic_filters(), passing, leftovers);
     }
 
     /// Sends what may be sent now, and tells others when every SUBSCRIBE has been answered.
@@ -278,6 +279,7 @@ impl<L: Listener> Connection<L> {
         match subscriptions.send(now) {
             None => {}
             Some(Request::Subscribe(filters)) => link.subscribe(filters, self.listener.replays()),
+            Some(Request::Overhear(filters)) => link.overhear(filters),
             Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
         }
         match subscriptions.take_verdict(now, rand::random()) {

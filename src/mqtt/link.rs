@@ -161,6 +161,14 @@ impl Link {
         }
     }
 
+    /// Asks for SUBSCRIBE at QoS 0 to be sent, for what is retained as well.
+    pub fn overhear(&self, filters: &[String]) {
+        match self {
+            Self::V5(link) => link.overhear(filters, Replays::Always),
+            Self::V4(link) => link.overhear(filters),
+        }
+    }
+
     /// Asks for UNSUBSCRIBE to be sent.
     pub fn unsubscribe(&self, filter: &str) {
         match self {

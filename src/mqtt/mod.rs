@@ -154,6 +154,12 @@ pub trait Listener: Send + Sync {
     /// Returns topic filters that an earlier connection of the same session may have left subscribed.
     fn leftover_filters(&self) -> Vec<String>;
 
+    /// Returns topic filters of what the broker need not keep while there is no connection: QoS 0, with what is
+    /// retained. It does not matter if the broker refuses them.
+    fn passing_filters(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Returns when retained messages are wanted because of a subscription.
     fn replays(&self) -> Replays;
 

@@ -21,6 +21,8 @@ const FILTERS_PER_SUBSCRIBE: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
     Subscribe(Vec<String>),
+    /// Refusals do not matter.
+    Overhear(Vec<String>),
     Unsubscribe(String),
 }
 
@@ -72,12 +74,16 @@ impl Subscriptions {
 
     /// Replaces what is still to be sent. Leftovers go last: in between a message may come twice, but
     /// none is missed.
-    pub(super) fn ask(&mut self, filters: &[String], leftovers: Vec<String>) {
+    pub(super) fn ask(&mut self, filters: &[String], passing: Vec<String>, leftovers: Vec<String>) {
         let subscribes = filters
             .chunks(FILTERS_PER_SUBSCRIBE)
             .map(|filters| Request::Subscribe(filters.to_vec()));
+        let overhear = Some(passing).filter(|filters| !filters.is_empty());
         let unsubscribes = leftovers.into_iter().map(Request::Unsubscribe);
-        self.waiting = subscribes.chain(unsubscribes).collect();
+        self.waiting = subscribes
+            .chain(overhear.map(Request::Overhear))
+            .chain(unsubscribes)
+            .collect();
         self.refused = None;
         self.again_at = None;
         self.changed = true;
@@ -112,7 +118,7 @@ impl Subscriptions {
     /// Takes a SUBACK; a topic filter that it says nothing about counts as refused.
     pub(super) fn subscribed(&mut self, answer: Subscribed) {
         let answered = self.answered(answer.packet_id, |request| {
-            matches!(request, Request::Subscribe(_))
+            matches!(request, Request::Subscribe(_) | Request::Overhear(_))
         });
         let Some(Request::Subscribe(filters)) = answered else {
             return;
@@ -170,7 +176,9 @@ impl Subscriptions {
     pub(super) fn wake(&self) -> Result<(), Problem> {
         match self.sent.as_ref().map(|sent| &sent.request) {
             None => Ok(()),
-            Some(Request::Subscribe(_)) => Err(Problem::new(Cause::Timeout, "no SUBACK")),
+            Some(Request::Subscribe(_) | Request::Overhear(_)) => {
+                Err(Problem::new(Cause::Timeout, "no SUBACK"))
+            }
             Some(Request::Unsubscribe(_)) => Err(Problem::new(Cause::Timeout, "no UNSUBACK")),
         }
     }
@@ -185,6 +193,7 @@ mod tests {
         let filters: Vec<String> = (0..filters).map(|i| format!("f/{i}")).collect();
         subscriptions.ask(
             &filters,
+            Vec::new(),
             leftovers.iter().map(ToString::to_string).collect(),
         );
         subscriptions
@@ -196,7 +205,7 @@ mod tests {
         match request {
             None => 0,
             Some(Request::Unsubscribe(_)) => 1,
-            Some(Request::Subscribe(filters)) => filters.len(),
+            Some(Request::Subscribe(filters) | Request::Overhear(filters)) => filters.len(),
         }
     }
 
@@ -246,6 +255,18 @@ mod tests {
         subscriptions.unsubscribed(8);
         assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
         assert_eq!(subscriptions.wake_at(), None);
+    }
+
+    #[test]
+    fn what_is_only_overheard_may_be_refused() {
+        let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+        subscriptions.ask(&["f".to_owned()], vec!["g".to_owned()], Vec::new());
+        assert_eq!(send(&mut subscriptions, 1), 1);
+        subscriptions.subscribed(answer(1, vec![None]));
+        assert_eq!(verdict(&mut subscriptions), None);
+        assert_eq!(send(&mut subscriptions, 2), 1);
+        subscriptions.subscribed(answer(2, vec![Some(Reason::NotAuthorized)]));
+        assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
     }
 
     #[test]

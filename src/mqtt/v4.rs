@@ -59,9 +59,18 @@ impl Link {
     }
 
     pub(super) fn subscribe(&self, filters: &[String]) {
+        self.subscribe_at(QoS::AtLeastOnce, filters);
+    }
+
+    /// Subscribes at QoS 0.
+    pub(super) fn overhear(&self, filters: &[String]) {
+        self.subscribe_at(QoS::AtMostOnce, filters);
+    }
+
+    fn subscribe_at(&self, qos: QoS, filters: &[String]) {
         let filters = filters
             .iter()
-            .map(|filter| SubscribeFilter::new(filter.clone(), QoS::AtLeastOnce));
+            .map(|filter| SubscribeFilter::new(filter.clone(), qos));
         // It fails only if the event loop is gone, and then there is nothing to subscribe.
         let _ = self.client.try_subscribe_many(filters);
     }

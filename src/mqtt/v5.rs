@@ -70,6 +70,15 @@ impl Link {
     }
 
     pub(super) fn subscribe(&self, filters: &[String], replays: Replays) {
+        self.subscribe_at(QoS::AtLeastOnce, filters, replays);
+    }
+
+    /// Subscribes at QoS 0.
+    pub(super) fn overhear(&self, filters: &[String], replays: Replays) {
+        self.subscribe_at(QoS::AtMostOnce, filters, replays);
+    }
+
+    fn subscribe_at(&self, qos: QoS, filters: &[String], replays: Replays) {
         let retain_forward_rule = match replays {
             Replays::Never => RetainForwardRule::Never,
             Replays::OnNewSubscription => RetainForwardRule::OnNewSubscribe,
@@ -77,7 +86,7 @@ impl Link {
         };
         let filters = filters.iter().map(|filter| Filter {
             path: filter.clone(),
-            qos: QoS::AtLeastOnce,
+            qos,
             nolocal: false,
             preserve_retain: true,
             retain_forward_rule: retain_forward_rule.clone(),

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::accepted::{Accepted, Webhooks};
 use super::account::Keeping;
 use super::delivery::{Delivery, Hold};
+use super::held::Back;
 use super::journal::Journal;
 use super::keeper::Keeper;
 use super::store::{self, Change, DeviceCounts, DeviceRow, Removal, Seq};
@@ -30,7 +31,7 @@ pub struct Told {
     pub event: Event,
     /// The webhooks that want it now.
     pub now: SmallVec<[WebhookIndex; 4]>,
-    /// The webhooks that want it later, if it is not [taken back](Spool::take_back), and when. Theirs are on
+    /// The webhooks that want it later, if it is not [taken back](Spool::claim_back), and when. Theirs are on
     /// disk.
     pub later: Later,
 }
@@ -50,9 +51,15 @@ pub(super) enum DeviceQuestion {
     NotSeen(Duration, usize, oneshot::Sender<Vec<DeviceRow>>),
     /// Which has the operator removed, at most so many?
     Removed(usize, oneshot::Sender<Vec<Removal>>),
+    /// Which were connected before a watch, of so many behind a number?
+    Before(u64, (u64, usize), oneshot::Sender<Before>),
     /// How many are there?
     Counts(oneshot::Sender<DeviceCounts>),
 }
+
+/// Devices that were connected before a watch, and the number of the last that was looked at; `None` if there are no
+/// more.
+pub type Before = (Vec<DeviceRow>, Option<u64>);
 
 /// An event that was given a place with each webhook.
 struct Placed {
@@ -70,6 +77,18 @@ impl Spool {
     /// events. Nothing is attempted before it is on disk.
     pub fn record(
         &self,
+        changes: impl IntoIterator<Item = Change>,
+        events: impl IntoIterator<Item = Told>,
+        ticket: Ticket,
+    ) -> SmallVec<[Seq; 2]> {
+        self.record_taking_back(&Back::new(), changes, events, ticket)
+    }
+
+    /// Takes back what was [claimed](Self::claim_back), and writes all that [`record`](Self::record) writes with it: all
+    /// is on disk or nothing.
+    pub fn record_taking_back(
+        &self,
+        back: &Back,
         changes: impl IntoIterator<Item = Change>,
         events: impl IntoIterator<Item = Told>,
         ticket: Ticket,
@@ -99,6 +118,11 @@ impl Spool {
                 if let Keeping::Durable(key) = self.0.accounts[webhook].keeping {
                     agenda.batch.hold_back((webhook, key), seq, next);
                 }
+            }
+        }
+        for &(webhook, seq, due) in back {
+            if let Keeping::Durable(key) = self.0.accounts[webhook].keeping {
+                agenda.batch.take_back((webhook, key), seq, due);
             }
         }
         agenda.write(&self.0, changes);
@@ -170,6 +194,20 @@ impl Spool {
     /// Nothing is lost when the future is dropped.
     pub async fn devices_not_seen(&self, age: Duration, limit: usize) -> Option<Vec<DeviceRow>> {
         self.ask_of_devices(|answer| DeviceQuestion::NotSeen(age, limit, answer))
+            .await
+    }
+
+    /// Returns which devices were connected when they were heard of last, before a watch, of `limit` behind a number;
+    /// `None` likewise.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn connected_before(
+        &self,
+        watch: u64,
+        (after, limit): (u64, usize),
+    ) -> Option<Before> {
+        self.ask_of_devices(|answer| DeviceQuestion::Before(watch, (after, limit), answer))
             .await
     }
 
@@ -249,6 +287,14 @@ impl Keeper {
                 match self.store.not_seen(before, limit) {
                     Ok(devices) => drop(answer.send(devices)),
                     Err(error) => return Err((DeviceQuestion::NotSeen(age, limit, answer), error)),
+                }
+            }
+            DeviceQuestion::Before(watch, (after, limit), answer) => {
+                match self.store.connected_before(watch, after, limit) {
+                    Ok(before) => drop(answer.send(before)),
+                    Err(error) => {
+                        return Err((DeviceQuestion::Before(watch, (after, limit), answer), error));
+                    }
                 }
             }
             DeviceQuestion::Removed(limit, answer) => match self.store.removals(limit) {

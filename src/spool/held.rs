@@ -2,19 +2,22 @@
 //!
 //! They are on disk like any that is put off, and come by the same read when they are due. What is taken back
 //! is marked under the journal's lock, under which it is also noted what was read: a delivery is read or
-//! taken back, never both.
+//! taken back, never both. That is written with what was told of the client, so that no crash leaves one without the other.
 
 use std::sync::PoisonError;
 
 use bytestring::ByteString;
+use smallvec::SmallVec;
 
 use super::account::Keeping;
 use super::open::PUT_OFF;
 use super::store::{self, Seq, Store, WebhookKey};
 use super::{Spool, Webhook};
-use crate::ack::Ticket;
 use crate::event::{Detail, Event, Kind, Status, Timestamp};
 use crate::rule::WebhookIndex;
+
+/// What is claimed back: for which webhook it is held back, under which number, and until when.
+pub type Back = SmallVec<[(WebhookIndex, Seq, Timestamp); 1]>;
 
 /// A delivery that is held back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,31 +41,15 @@ impl Spool {
         self.is_durable(webhook) && self.0.disk.has_room()
     }
 
-    /// Takes back a delivery that is held back until `due`; returns whether it was there, and will not be
-    /// attempted. What waits for that to be on disk gives a share of its ticket.
+    /// Returns whether a delivery that is held back was there, and will not be attempted. Whoever was told so has it
+    /// [taken back](Self::record_taking_back).
     #[must_use]
-    pub fn take_back(
-        &self,
-        webhook: WebhookIndex,
-        (seq, due): (Seq, Timestamp),
-        ticket: Ticket,
-    ) -> bool {
-        let (Some(journal), Keeping::Durable(key)) =
-            (&self.0.journal, self.0.accounts[webhook].keeping)
-        else {
-            ticket.settle();
+    pub fn claim_back(&self, webhook: WebhookIndex, seq: Seq) -> bool {
+        let Some(journal) = &self.0.journal else {
             return false;
         };
-        let mut agenda = journal.lock();
-        if !agenda.stocks[webhook].take_back(seq) {
-            drop(agenda);
-            ticket.settle();
-            return false;
-        }
-        agenda.batch.take_back((webhook, key), seq, due);
-        agenda.batch.tickets.push(ticket);
-        journal.notify(agenda);
-        true
+        let is_durable = matches!(self.0.accounts[webhook].keeping, Keeping::Durable(_));
+        is_durable && journal.lock().stocks[webhook].take_back(seq)
     }
 
     /// Returns what an earlier run has held back of these kinds; the next call does not.

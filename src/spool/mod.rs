@@ -56,7 +56,7 @@ use store::{Key, PutOff, Seq, WebhookState};
 pub use config::{Backend, Config, DeadLetters, OnFull, default_dir};
 pub use delivery::Delivery;
 pub use devices::{Later, Told};
-pub use held::HeldBack;
+pub use held::{Back, HeldBack};
 pub use metrics::MetricsFamily;
 pub use open::{OpenError, Thread};
 pub use parked::{Answer, Found, Question, What};

@@ -4,6 +4,7 @@ mod crashes;
 mod debounce;
 mod figures;
 mod formats;
+mod gaps;
 mod registry;
 mod removal;
 

@@ -195,6 +195,17 @@ fn no_seal_harms_who_opens_it() {
 }
 
 #[test]
+fn nothing_that_c_can_give_harms_the_plugin() {
+    let seeds = texts(&[
+        "\0\u{1}\0\u{5}",
+        "\0\u{1}\0\u{5}dev\0alice\0::1\0a/b\0on",
+        "\u{10}\0\0\u{2}events\0true\0topics\0a/# +\0\0\0",
+        "\u{28}\u{2}\0\u{b}a\0\0::1\0$SYS/x\0",
+    ]);
+    check(2_000, &seeds, bodies::plugin as Body);
+}
+
+#[test]
 fn no_text_harms_the_configuration_readers() {
     check(
         100,

@@ -9,6 +9,7 @@ mod bounds;
 mod dead_letters;
 mod disk;
 mod faults;
+mod lag;
 mod limit;
 
 use std::collections::BTreeSet;

@@ -147,11 +147,11 @@ impl Filters {
             spool.webhook(name)?;
         }
         Ok(Filter {
-            id: None,
             webhook: self.webhook.clone(),
             event: self.event,
             since: self.since,
             until: self.until,
+            ..Filter::default()
         })
     }
 }

@@ -40,7 +40,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use super::told::About;
-use super::{Dialect, Heard, Unreadable};
+use super::{Dialect, Heard, Unreadable, Vital, vital};
 use crate::event::{Client, Connection, Happening, Kind, KindSet, Reason, Timestamp};
 use attempt::Attempt;
 use clients::Clients;
@@ -107,6 +107,18 @@ impl Dialect for Mosquitto {
          With an acl_file, mqhook's user needs:\n\
          \n\
          topic read $SYS/broker/log/#\n"
+    }
+
+    fn vital_filters(&self) -> &'static [&'static str] {
+        &vital::MOSQUITTO
+    }
+
+    fn vital(&self, heard: &Heard<'_>) -> Option<Vital> {
+        vital::mosquitto(heard)
+    }
+
+    fn clock(&self, heard: &Heard<'_>) -> Option<Timestamp> {
+        vital::stamp(heard.payload)
     }
 
     fn decode(&mut self, heard: &Heard<'_>, told: &mut Vec<Happening>) -> Result<(), Unreadable> {

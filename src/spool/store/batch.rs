@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 use super::dead_letter::GaveUp;
 use super::device::{self, DeviceRow};
@@ -259,27 +259,7 @@ impl<'t> Batch<'t> {
                 let failed = (*failures, *first_failed);
                 self.put_off(*webhook, *seq, (*due, Due::Parked(*key)), failed)
             }
-            Change::Bury {
-                webhook,
-                seq,
-                due,
-                failures,
-                outcome,
-                reason,
-                at,
-            } => {
-                let values = (
-                    webhook.0,
-                    due.as_sql(),
-                    seq.as_sql(),
-                    time_as_sql(*at),
-                    reason.name(),
-                    outcome,
-                    failures,
-                );
-                self.bury(*webhook, values)?;
-                self.settle(*webhook, *seq, *due)
-            }
+            Change::Bury { .. } => self.bury(change),
             Change::State { webhook, state } => set_state(self.transaction, *webhook, state),
             Change::Device(row) => self.devices.put(self.transaction, row),
             Change::Forget { id } => self.devices.forget(self.transaction, id),
@@ -288,13 +268,34 @@ impl<'t> Batch<'t> {
     }
 
     /// Makes a dead letter of a delivery, if it is there.
-    fn bury(&mut self, webhook: WebhookKey, values: impl Params) -> rusqlite::Result<()> {
+    fn bury(&mut self, change: &Change) -> rusqlite::Result<()> {
+        let Change::Bury {
+            webhook,
+            seq,
+            due,
+            failures,
+            outcome,
+            reason,
+            at,
+        } = change
+        else {
+            return Ok(());
+        };
+        let values = (
+            webhook.0,
+            due.as_sql(),
+            seq.as_sql(),
+            time_as_sql(*at),
+            reason.name(),
+            outcome,
+            failures,
+        );
         let bytes = self.bury.query_row(values, |row| row.get::<_, i64>(0));
         if let Some(bytes) = bytes.optional()? {
-            self.tally.of(webhook).dead_letters += 1;
-            self.tally.of(webhook).dead_letter_bytes += bytes;
+            self.tally.of(*webhook).dead_letters += 1;
+            self.tally.of(*webhook).dead_letter_bytes += bytes;
         }
-        Ok(())
+        self.settle(*webhook, *seq, *due)
     }
 
     fn put_off(

@@ -1,5 +1,6 @@
 //! Dead letters: deliveries that were given up, kept to be looked at and replayed.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use rusqlite::types::Value;
@@ -90,6 +91,10 @@ pub struct Filter {
     pub id: Option<DeadLetterId>,
     /// Those of the webhook of this name; none if there never was one.
     pub webhook: Option<String>,
+    /// Those of webhooks of these names only.
+    pub webhooks: Option<Vec<String>>,
+    /// Those of events of this kind.
+    pub kind: Option<Kind>,
     /// Those of this event.
     pub event: Option<Id>,
     /// Those given up at this time or later.
@@ -127,16 +132,46 @@ impl Store {
                 return Ok(Vec::new());
             };
             condition.add("l.id > ?", after.map_or(-1, DeadLetterId::as_sql));
-            let sql = format!("{SELECT}{FROM}{}", condition.sql());
-            let mut statement = self.connection.prepare(&sql)?;
-            let mut rows = statement.query(params_from_iter(condition.values(limit)))?;
-            let mut letters = Vec::new();
-            while let Some(row) = rows.next()? {
-                letters.push(read_letter(row).map_err(of_dead_letters)?);
-            }
-            Ok(letters)
+            self.letters(condition, "", limit)
         };
         self.noted(read())
+    }
+
+    /// Returns dead letters in front of `before`, the last that was given up first, at most `limit`; from
+    /// the last where `before` is `None`.
+    ///
+    /// # Errors
+    /// The database could not be read, or a value of a row is not valid.
+    pub fn newest_dead_letters(
+        &self,
+        filter: &Filter,
+        before: Option<DeadLetterId>,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let read = || {
+            let Some(mut condition) = Condition::of(&self.connection, filter)? else {
+                return Ok(Vec::new());
+            };
+            condition.add("l.id < ?", before.map_or(i64::MAX, DeadLetterId::as_sql));
+            self.letters(condition, " DESC", limit)
+        };
+        self.noted(read())
+    }
+
+    fn letters(
+        &self,
+        condition: Condition,
+        order: &str,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, Error> {
+        let sql = format!("{SELECT}{FROM}{}", condition.sql(order));
+        let mut statement = self.connection.prepare(&sql)?;
+        let mut rows = statement.query(params_from_iter(condition.values(limit)))?;
+        let mut letters = Vec::new();
+        while let Some(row) = rows.next()? {
+            letters.push(read_letter(row).map_err(of_dead_letters)?);
+        }
+        Ok(letters)
     }
 
     /// Returns a dead letter and its event, `None` if there is none of this number.
@@ -188,7 +223,7 @@ fn read_letter(row: &Row<'_>) -> Result<DeadLetter, Unreadable> {
 
 /// What a filter says, in SQL.
 pub(super) struct Condition {
-    terms: Vec<&'static str>,
+    terms: Vec<Cow<'static, str>>,
     values: Vec<Value>,
 }
 
@@ -208,6 +243,16 @@ impl Condition {
                 None => return Ok(None),
             }
         }
+        if let Some(names) = &filter.webhooks {
+            let places = vec!["?"; names.len()].join(", ");
+            let term = format!("l.webhook IN (SELECT id FROM webhooks WHERE name IN ({places}))");
+            condition.terms.push(term.into());
+            let names = names.iter().cloned().map(Value::from);
+            condition.values.extend(names);
+        }
+        if let Some(kind) = filter.kind {
+            condition.add("l.kind = ?", kind.name().to_owned());
+        }
         if let Some(event) = filter.event {
             condition.add("l.event_id = ?", event.to_string());
         }
@@ -221,16 +266,16 @@ impl Condition {
     }
 
     fn add(&mut self, term: &'static str, value: impl Into<Value>) {
-        self.terms.push(term);
+        self.terms.push(term.into());
         self.values.push(value.into());
     }
 
-    pub(super) fn sql(&self) -> String {
+    pub(super) fn sql(&self, order: &str) -> String {
         let conjunction = match self.terms.as_slice() {
             [] => "true".to_owned(),
             terms => terms.join(" AND "),
         };
-        format!(" WHERE {conjunction} ORDER BY l.id LIMIT ?")
+        format!(" WHERE {conjunction} ORDER BY l.id{order} LIMIT ?")
     }
 
     pub(super) fn values(self, limit: usize) -> impl Iterator<Item = Value> {

@@ -1,17 +1,18 @@
 //! The registry of devices: rows by client identifier.
 
+mod tally;
+
 use std::collections::HashMap;
 
 use bytestring::ByteString;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, Row};
 
 use super::column::{Column, column};
 use super::error::Unreadable;
 use super::{Error, Store, begin, time_as_sql};
 use crate::event::{Id, Reason, Status, Timestamp};
 
-/// What a row takes beside its identifier, which the index has again, its user name and its address; measured.
-const BESIDE_TEXTS_BYTES: usize = 85;
+pub(super) use tally::{Tally, set_watch};
 
 /// What is remembered of a device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,6 +123,38 @@ impl Store {
                 devices.extend(read_device(row, 0).ok());
             }
             Ok(devices)
+        };
+        self.noted(read())
+    }
+
+    /// Returns devices that were connected when they were heard of last, before a watch, of those that come
+    /// behind a number: it looks at `limit` of these, and returns the number of the last. Devices that were removed and
+    /// rows that somebody else has spoilt are left out.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub fn connected_before(
+        &self,
+        watch: u64,
+        after: u64,
+        limit: usize,
+    ) -> Result<(Vec<DeviceRow>, Option<u64>), Error> {
+        let sql = format!(
+            "SELECT {COLUMNS}, d.number, d.status = 1 AND d.watch < ? AND {REMAINING}
+             FROM devices d WHERE d.number > ? ORDER BY d.number LIMIT ?"
+        );
+        let read = || {
+            let mut statement = self.connection.prepare_cached(&sql)?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let mut rows = statement.query((watch.cast_signed(), after.cast_signed(), limit))?;
+            let (mut devices, mut last) = (Vec::new(), None);
+            while let Some(row) = rows.next()? {
+                last = row.get::<_, i64>(9).ok().map(i64::cast_unsigned);
+                if row.get(10).unwrap_or(false) {
+                    devices.extend(read_device(row, 0).ok());
+                }
+            }
+            Ok((devices, last))
         };
         self.noted(read())
     }
@@ -308,93 +341,4 @@ const fn status_as_sql(status: Status) -> i64 {
         Status::Refused => 3,
         Status::Decommissioned => 4,
     }
-}
-
-/// What a transaction changes of the counts.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    devices: i64,
-    bytes: i64,
-}
-
-impl Tally {
-    /// Writes what is known of a device, new or not.
-    pub(super) fn put(
-        &mut self,
-        transaction: &Connection,
-        device: &DeviceRow,
-    ) -> rusqlite::Result<()> {
-        let values = params![
-            &*device.id,
-            device.username.as_deref(),
-            device.address.as_deref(),
-            status_as_sql(device.status),
-            device.reason.map(Reason::name),
-            device.watch.cast_signed(),
-            time_as_sql(device.since),
-            time_as_sql(device.first_seen),
-            time_as_sql(device.last_seen),
-        ];
-        let before = texts(transaction, &device.id)?;
-        let len = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
-        let bytes = len(&device.username) + len(&device.address);
-        self.bytes += i64::try_from(bytes).unwrap_or(0) - before.unwrap_or(0);
-        let mut update = transaction.prepare_cached(
-            "UPDATE devices SET username = ?2, address = ?3, status = ?4, reason = ?5, watch = ?6,
-               since = ?7, first_seen = ?8, last_seen = ?9 WHERE id = ?1",
-        )?;
-        if before.is_some() {
-            update.execute(values)?;
-        } else {
-            let mut insert = transaction.prepare_cached(
-                "INSERT INTO devices (id, username, address, status, reason, watch, since, first_seen,
-                   last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?;
-            insert.execute(values)?;
-            self.add(1, &device.id);
-        }
-        Ok(())
-    }
-
-    /// Takes a device away, and that it was removed.
-    pub(super) fn forget(&mut self, transaction: &Connection, id: &str) -> rusqlite::Result<()> {
-        if let Some(bytes) = texts(transaction, id)? {
-            let sql = "DELETE FROM devices WHERE id = ?";
-            transaction.prepare_cached(sql)?.execute([id])?;
-            self.add(-1, id);
-            self.bytes -= bytes;
-        }
-        let sql = "DELETE FROM removals WHERE id = ?";
-        transaction.prepare_cached(sql)?.execute([id]).map(drop)
-    }
-
-    fn add(&mut self, rows: i64, id: &str) {
-        self.devices += rows;
-        let bytes = BESIDE_TEXTS_BYTES + 2 * id.len();
-        self.bytes += rows * i64::try_from(bytes).unwrap_or(0);
-    }
-
-    pub(super) fn write(&self, transaction: &Connection) -> rusqlite::Result<()> {
-        for (name, change) in [("devices", self.devices), ("device_bytes", self.bytes)] {
-            if change != 0 {
-                let sql = "UPDATE counters SET value = value + ? WHERE name = ?";
-                transaction.prepare_cached(sql)?.execute((change, name))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Returns what the user name and the address of a device take; `None` if there is no such device.
-fn texts(transaction: &Connection, id: &str) -> rusqlite::Result<Option<i64>> {
-    let sql = "SELECT ifnull(octet_length(username), 0) + ifnull(octet_length(address), 0)
-         FROM devices WHERE id = ?";
-    let mut select = transaction.prepare_cached(sql)?;
-    select.query_row([id], |row| row.get(0)).optional()
-}
-
-pub(super) fn set_watch(transaction: &Connection, watch: u64) -> rusqlite::Result<()> {
-    let sql = "UPDATE counters SET value = ? WHERE name = 'watch'";
-    let watch = [watch.cast_signed()];
-    transaction.prepare_cached(sql)?.execute(watch).map(drop)
 }

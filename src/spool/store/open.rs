@@ -114,6 +114,14 @@ impl Store {
         }
     }
 
+    /// Has calls give up earlier than after ten seconds when another process holds the database.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn wait_at_most(&self, wait: Duration) -> Result<(), Error> {
+        self.connection.busy_timeout(wait).map_err(Error::from)
+    }
+
     fn new(connection: Connection, dir: &Path, lock: Option<File>) -> Result<Self, OpenError> {
         let data_version = data_version(&connection).map_err(|source| of_database(dir, source))?;
         Ok(Self {

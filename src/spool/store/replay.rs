@@ -57,7 +57,7 @@ fn ids(connection: &Connection, filter: &Filter, limit: usize) -> rusqlite::Resu
     let Some(condition) = Condition::of(connection, filter)? else {
         return Ok(Vec::new());
     };
-    let sql = format!("SELECT l.id FROM dead_letters l{}", condition.sql());
+    let sql = format!("SELECT l.id FROM dead_letters l{}", condition.sql(""));
     let mut statement = connection.prepare(&sql)?;
     let ids = statement.query_map(params_from_iter(condition.values(limit)), |row| row.get(0))?;
     ids.collect()

@@ -15,10 +15,10 @@ type Callback = extern "C" fn(c_int, *mut c_void, *mut c_void) -> c_int;
 
 /// What the plugin did to the broker of this thread; each test has a thread of its own.
 #[derive(Default)]
-struct Seen {
+pub(crate) struct Seen {
     callbacks: RefCell<Vec<(c_int, Callback, *mut c_void)>>,
-    properties: RefCell<Vec<(String, String)>>,
-    published: RefCell<Vec<(String, String)>>,
+    pub(crate) properties: RefCell<Vec<(String, String)>>,
+    pub(crate) published: RefCell<Vec<(String, String)>>,
     log: RefCell<String>,
     refuse: Cell<bool>,
     /// Whether it is 2.0, which does not know the events from 11 on.
@@ -27,42 +27,42 @@ struct Seen {
 }
 
 thread_local! {
-    static SEEN: Seen = Seen::default();
+    pub(crate) static SEEN: Seen = Seen::default();
 }
 
 /// `struct mosquitto_opt`.
 #[repr(C)]
-struct OptionPair(*const c_char, *const c_char);
+pub(crate) struct OptionPair(pub(crate) *const c_char, pub(crate) *const c_char);
 
 /// A client as this broker has it.
 pub(crate) struct Client {
-    id: Option<CString>,
-    username: Option<CString>,
-    address: Option<CString>,
-    version: c_int,
+    pub(crate) id: Option<CString>,
+    pub(crate) username: Option<CString>,
+    pub(crate) address: Option<CString>,
+    pub(crate) version: c_int,
 }
 
 /// `struct mosquitto_evt_message` of 2.0 and 2.1.
 #[repr(C)]
-struct MessageEvent {
-    future: *mut c_void,
-    client: *const Client,
-    topic: *const c_char,
-    payload: *const c_void,
-    properties: *mut c_void,
-    reason_string: *mut c_char,
-    payload_length: u32,
-    qos: u8,
-    reason_code: u8,
-    retain: bool,
-    padding: u8,
-    future2: [*mut c_void; 4],
+pub(crate) struct MessageEvent {
+    pub(crate) future: *mut c_void,
+    pub(crate) client: *const Client,
+    pub(crate) topic: *const c_char,
+    pub(crate) payload: *const c_void,
+    pub(crate) properties: *mut c_void,
+    pub(crate) reason_string: *mut c_char,
+    pub(crate) payload_length: u32,
+    pub(crate) qos: u8,
+    pub(crate) reason_code: u8,
+    pub(crate) retain: bool,
+    pub(crate) padding: u8,
+    pub(crate) future2: [*mut c_void; 4],
 }
 
 /// A broker with the plugin.
 #[derive(Debug)]
 pub(crate) struct Host {
-    userdata: *mut c_void,
+    pub(crate) userdata: *mut c_void,
 }
 
 impl Host {

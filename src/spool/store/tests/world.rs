@@ -77,15 +77,8 @@ impl Model {
                 failures,
                 first_failed,
             } => {
-                if let Some(delivery) = self.take(webhook, seq, due) {
-                    let delayed = Delivery {
-                        due: Due::At(next),
-                        failures,
-                        first_failed: Some(first_failed),
-                        ..delivery
-                    };
-                    self.deliveries.insert((webhook, seq), delayed);
-                }
+                let failed = (failures, Some(first_failed));
+                self.put_off((webhook, seq), (due, Due::At(next)), failed);
             }
             Change::Park {
                 webhook,
@@ -95,27 +88,12 @@ impl Model {
                 failures,
                 first_failed,
             } => {
-                if let Some(delivery) = self.take(webhook, seq, due) {
-                    let parked = Delivery {
-                        due: Due::Parked(key),
-                        failures,
-                        first_failed,
-                        ..delivery
-                    };
-                    self.deliveries.insert((webhook, seq), parked);
-                }
+                let failed = (failures, first_failed);
+                self.put_off((webhook, seq), (due, Due::Parked(key)), failed);
             }
             Change::Bury { .. } => self.bury(change),
             Change::HoldBack { webhook, seq, next } => {
-                if let Some(delivery) = self.take(webhook, seq, Due::Fresh) {
-                    let held = Delivery {
-                        due: Due::At(next),
-                        failures: 0,
-                        first_failed: None,
-                        ..delivery
-                    };
-                    self.deliveries.insert((webhook, seq), held);
-                }
+                self.put_off((webhook, seq), (Due::Fresh, Due::At(next)), (0, None));
             }
             Change::Device(_) | Change::Forget { .. } | Change::Watch(_) => {}
             Change::State { webhook, state } => {
@@ -139,6 +117,23 @@ impl Model {
             if *key == webhook && is_put_off && !is_held_back {
                 delivery.due = Due::Fresh;
             }
+        }
+    }
+
+    fn put_off(
+        &mut self,
+        (webhook, seq): (WebhookKey, Seq),
+        (due, next): (Due, Due),
+        (failures, first_failed): (u32, Option<Timestamp>),
+    ) {
+        if let Some(delivery) = self.take(webhook, seq, due) {
+            let later = Delivery {
+                due: next,
+                failures,
+                first_failed,
+                ..delivery
+            };
+            self.deliveries.insert((webhook, seq), later);
         }
     }
 

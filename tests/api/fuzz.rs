@@ -1,0 +1,64 @@
+//! schemathesis against the running API: requests that the document allows, and ones that it does not.
+//!
+//! `MQHOOK_SCHEMATHESIS` names the program, and `MQHOOK_SCHEMATHESIS_SECONDS` for how long it runs; `./test` installs it.
+//! Without it the test says so.
+
+use std::process::Command;
+
+use super::{create, start};
+
+/// What else is not told apart: which values of the right form a field refuses is said in the answer, not in the document, and a
+/// method that a path does not have needs no token.
+const UNCHECKED: &str = "positive_data_acceptance,ignored_auth";
+
+#[tokio::test]
+async fn no_request_is_answered_otherwise_than_the_document_says() {
+    let Some(program) = std::env::var_os("MQHOOK_SCHEMATHESIS") else {
+        eprintln!("skipped: MQHOOK_SCHEMATHESIS names no program; ./test installs it");
+        return;
+    };
+    let seconds = std::env::var("MQHOOK_SCHEMATHESIS_SECONDS");
+    // The short run asks the same each time: what it finds is new because the API is.
+    let seed: &[&str] = if seconds.is_ok() { &[] } else { &["--seed", "1"] };
+    let seconds = seconds.unwrap_or_else(|_| "25".to_owned());
+    let setup = start().await;
+    let token = create(&setup.sidecar, "fuzz", &["--role", "admin"]);
+    let url = format!("http://127.0.0.1:{}", setup.admin);
+    let command = move || {
+        Command::new(program)
+            .args(["run", &format!("{url}/openapi.json"), "--url", &url])
+            .args(["--header", &format!("Authorization: Bearer {token}")])
+            .args([
+                "--max-time",
+                &seconds,
+                "--request-timeout",
+                "20",
+                "--workers",
+                "2",
+            ])
+            .args([
+                "--exclude-checks",
+                UNCHECKED,
+                "--no-color",
+                "--warnings",
+                "off",
+            ])
+            // A stream has no end.
+            .args(["--exclude-path-regex", "/stream$"])
+            .current_dir(std::env::temp_dir())
+            .output()
+    };
+    let output = tokio::task::spawn_blocking(command)
+        .await
+        .expect("no panic");
+    let output = output.expect("schemathesis runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let log = setup.sidecar.log();
+    assert!(!log.contains("panicked") && !log.contains("ERROR"), "{log}");
+    assert_eq!(support::http::get(setup.admin, "/live").await.0, 200);
+}
