@@ -9,6 +9,7 @@
 //! one per connection. A task that ends before it is told to is a bug, and ends the program.
 
 mod builder;
+mod publishing;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,10 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use builder::Builder;
+use publishing::Publishing;
 
 use crate::admin::control::Fixed;
-use crate::admin::{self, Admin, Health, Serving};
+use crate::admin::{self, Admin, Configured, Health, Serving};
+use crate::catalogue::{self, Catalogue};
 use crate::config::Config;
+use crate::delivery_log::{self, DeliveryLog};
 use crate::devices::Registrar;
 use crate::dispatch::{Lane, Shaping};
 use crate::intake::{Lifecycle, Messages, Probe};
@@ -56,6 +60,9 @@ pub enum Error {
         /// Why.
         source: http::Error,
     },
+    /// Of what was configured over the API.
+    #[error(transparent)]
+    Configured(#[from] catalogue::Error),
     /// Of `admin`.
     #[error("serve the admin API")]
     Admin(#[from] admin::Error),
@@ -95,11 +102,14 @@ pub struct App {
     grace: Duration,
     spool: Spool,
     spool_thread: spool::Thread,
+    log: DeliveryLog,
+    log_thread: delivery_log::Thread,
     lanes: Vec<Lane>,
     messages: Vec<Connection<Messages>>,
     lifecycle: Option<(Connection<Lifecycle>, Probe)>,
     announcer: Option<Announcer>,
     registrar: Option<Registrar>,
+    publishing: Publishing,
     /// Ends the admin API when dropped.
     serving: Serving,
     admin_addresses: (Option<SocketAddr>, Option<SocketAddr>),
@@ -120,6 +130,8 @@ impl App {
     /// # Errors
     /// A TLS file or the admin listener is not as configured.
     pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
+        let catalogue = Arc::new(Catalogue::at_start(config.clone())?);
+        let config = &*catalogue.view().config;
         let admin = Admin::bind(&config.admin)?;
         let admin_addresses = (admin.address(), admin.metrics_address());
         let mut receivers = Vec::new();
@@ -134,11 +146,13 @@ impl App {
         let metrics = spool::MetricsFamily::new(&mut registry);
         let (spool, spool_thread, queues) = Spool::open(&config.spool, &webhooks, metrics)?;
         let announcer = builder.announcer();
-        let lanes = builder.lanes(receivers, &spool, queues, &mut registry);
+        let (log, log_thread) = delivery_log(config, &mut registry);
+        let lanes = builder.lanes(receivers, &spool, queues, (&log, &mut registry));
         let registrar = builder.registrar(&spool, &mut registry);
         let messages = builder.messages(&spool);
         let lifecycle = builder.lifecycle(&spool);
         let health = builder.health(lifecycle.as_ref(), &spool);
+        let (publisher, publishing) = builder.publishing(&spool);
         let serving = admin.serve(admin::Parts {
             registry,
             health: health.clone(),
@@ -147,8 +161,15 @@ impl App {
                 Backend::Memory => None,
             },
             spool: spool.clone(),
-            events: builder.intake.clone(),
+            log: log.clone(),
+            events: spool.tap().clone(),
+            came_in: builder.intake.clone(),
             broker: config.broker.url.to_string(),
+            configured: Configured {
+                catalogue,
+                publisher,
+                activities: builder.activities.clone(),
+            },
             control: Arc::new(Fixed(webhooks.into_iter().map(|it| it.name).collect())),
         })?;
         Ok(Self {
@@ -156,11 +177,14 @@ impl App {
             grace: config.shutdown_grace,
             spool,
             spool_thread,
+            log,
+            log_thread,
             lanes,
             messages,
             lifecycle,
             announcer,
             registrar,
+            publishing,
             serving,
             admin_addresses,
             closing: builder.closing,
@@ -171,6 +195,12 @@ impl App {
     #[must_use]
     pub fn health(&self) -> Health {
         self.health.clone()
+    }
+
+    /// Returns what is remembered of deliveries.
+    #[must_use]
+    pub fn delivery_log(&self) -> &DeliveryLog {
+        &self.log
     }
 
     /// Returns where the admin API listens, if it does.
@@ -210,6 +240,7 @@ impl App {
         if let Some(announcer) = self.announcer {
             connections.spawn(announcer.run(disconnect.clone()));
         }
+        connections.spawn(self.publishing.run(self.closing.clone()));
         if let Some(registrar) = self.registrar {
             connections.spawn(registrar.run(disconnect.clone()));
         }
@@ -231,10 +262,24 @@ impl App {
         drain(&mut connections).await;
         drop(self.serving);
         // A disk that hangs must not keep a second signal from being heard.
-        let thread = self.spool_thread;
-        let _ = tokio::task::spawn_blocking(move || thread.close()).await;
+        let (log, thread) = (self.log_thread, self.spool_thread);
+        let close = move || {
+            log.close();
+            thread.close();
+        };
+        let _ = tokio::task::spawn_blocking(close).await;
         ended
     }
+}
+
+/// Opens the log in the spool's directory, if that is on disk.
+fn delivery_log(config: &Config, registry: &mut Registry) -> (DeliveryLog, delivery_log::Thread) {
+    let dir = match &config.spool.backend {
+        Backend::Sqlite { dir } => Some(dir.as_path()),
+        Backend::Memory => None,
+    };
+    let metrics = delivery_log::Metrics::new(registry);
+    DeliveryLog::open(config.delivery_log.clone(), dir, metrics)
 }
 
 fn say_what_waits(spool: &Spool) {

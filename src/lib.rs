@@ -20,6 +20,7 @@
 //! A module uses only modules above it in the list below; a test checks that.
 
 pub mod telemetry;
+pub mod tap;
 pub mod backoff;
 pub mod retry;
 pub mod causes;
@@ -38,11 +39,13 @@ pub mod http;
 pub mod ack;
 pub mod mqtt;
 pub mod spool;
+pub mod delivery_log;
 pub mod dispatch;
 pub mod debounce;
 pub mod devices;
 pub mod intake;
 pub mod config;
+pub mod catalogue;
 pub mod admin;
 pub mod app;
 pub mod cli;

@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::{Api, Problem};
+use crate::config::Webhook;
 use crate::spool::store::{Limit, Role, TokenId};
 
 /// What a route asks of who uses it.
@@ -108,12 +109,20 @@ impl Api {
     ///
     /// # Errors
     /// The groups cannot be read.
-    #[expect(clippy::unused_async, reason = "groups are read from the database")]
+    #[expect(
+        clippy::unused_async,
+        reason = "what groups there are need not be at hand for ever"
+    )]
     pub async fn sight(&self, caller: &Caller) -> Result<Sight, Problem> {
         let names = match &caller.limit {
             None => return Ok(Sight::All),
             Some(Limit::Webhook(name)) => BTreeSet::from([name.clone()]),
-            Some(Limit::Group(_)) => BTreeSet::new(),
+            Some(Limit::Group(group)) => {
+                let view = self.configured.catalogue.view();
+                let of_group = |it: &&Webhook| it.group.as_ref() == Some(group);
+                let webhooks = view.config.webhooks.iter().filter(of_group);
+                webhooks.map(|webhook| webhook.name.clone()).collect()
+            }
         };
         Ok(Sight::Webhooks(names))
     }

@@ -335,7 +335,7 @@ pub async fn whole_body(request: Request) -> Result<Bytes, Problem> {
 
 /// Refuses a body that does not say that it is JSON. A page of another site cannot send one that does
 /// without asking first, which is never granted.
-fn refuse_other_types(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_other_types(headers: &HeaderMap) -> Result<(), Problem> {
     let media_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());

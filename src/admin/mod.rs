@@ -13,29 +13,39 @@
 mod access;
 mod answer;
 mod auth;
+mod clients;
 mod connections;
 pub mod control;
 mod dead_letters;
+mod definitions;
+mod deliveries;
 mod devices;
 pub mod event;
+mod events;
 mod failures;
 mod fields;
 mod gauges;
+mod groups;
 mod health;
 mod local;
+mod log;
 mod openapi;
 mod patience;
 mod probes;
 mod problem;
 mod process;
+pub mod publish;
 mod reload;
+mod replay;
 mod routes;
 mod segment;
 mod server;
 mod status;
 mod store;
+mod stream;
 mod switch;
 mod tokens;
+mod webhooks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -46,6 +56,10 @@ use axum::Router;
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::sync::oneshot;
+
+use crate::delivery_log::DeliveryLog;
+use crate::spool::Passing;
+use crate::tap::Tap;
 
 use auth::Tokens;
 
@@ -60,7 +74,9 @@ pub use auth::new_token;
 pub use control::Control;
 pub use fields::{Body, Fields, OptionalBody, Query};
 pub use health::{Health, Watched};
+pub use log::LogHandle;
 pub use problem::{Flaw, Problem};
+pub use publish::Configured;
 pub use routes::{Entry, routes};
 pub use segment::Segment;
 pub use store::StoreHandle;
@@ -137,11 +153,17 @@ pub struct Parts {
     /// What waits.
     pub spool: Spool,
     /// Counts of what came in.
-    pub events: intake::Metrics,
+    pub came_in: intake::Metrics,
     /// The broker's URL, without what is secret.
     pub broker: String,
+    /// What is remembered of deliveries.
+    pub log: DeliveryLog,
+    /// Accepted events, as they are.
+    pub events: Tap<Passing>,
     /// The data path.
     pub control: Arc<dyn Control>,
+    /// What is configured, and the ways to and from it.
+    pub configured: Configured,
 }
 
 /// What handlers share.
@@ -149,13 +171,19 @@ pub struct Api {
     registry: Registry,
     health: Health,
     spool: Spool,
-    events: intake::Metrics,
+    came_in: intake::Metrics,
     broker: String,
     started_at: Timestamp,
     /// The spool's database.
     pub store: StoreHandle,
+    /// What is remembered of deliveries.
+    pub log: LogHandle,
+    /// Accepted events, as they are.
+    pub events: Tap<Passing>,
     /// The data path.
     pub control: Arc<dyn Control>,
+    /// What is configured, and the ways to and from it.
+    pub configured: Configured,
     tokens: Tokens,
     /// Whether, without any token, programs on this host may do everything.
     trusts_loopback: bool,
@@ -212,17 +240,26 @@ impl Admin {
             registry: parts.registry,
             health: parts.health,
             spool: parts.spool,
-            events: parts.events,
+            came_in: parts.came_in,
             broker: parts.broker,
             started_at: Timestamp::now(),
             store: StoreHandle::new(parts.dir),
+            log: LogHandle::new(parts.log),
+            events: parts.events,
             control: parts.control,
+            configured: parts.configured,
             tokens: Tokens::default(),
             trusts_loopback,
         });
         thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(self.run(&api, stopped)))
+            .spawn(move || {
+                runtime.block_on(async {
+                    let counts = tokio::spawn(webhooks::keep(Arc::clone(&api)));
+                    self.run(&api, stopped).await;
+                    counts.abort();
+                });
+            })
             .map_err(Error::Thread)?;
         Ok(Serving { _stop: stop })
     }

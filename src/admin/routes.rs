@@ -14,7 +14,10 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
-use super::{Api, Problem, dead_letters, devices, openapi, probes, reload, status, switch, tokens};
+use super::{
+    Api, Problem, clients, dead_letters, deliveries, devices, events, groups, openapi, probes,
+    reload, replay, status, switch, tokens, webhooks,
+};
 use crate::spool::store::Role;
 
 use Limited::{Confined, Refused};
@@ -23,6 +26,7 @@ const OPEN: Needs = Needs::Nothing;
 const VIEWER: Needs = Needs::Role(Role::Viewer);
 const OPERATOR: Needs = Needs::Role(Role::Operator);
 const ADMIN: Needs = Needs::Role(Role::Admin);
+const PUBLISHER: Needs = Needs::Role(Role::Publisher);
 
 /// A route, as the tests and the documentation see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +65,39 @@ fn list() -> Vec<Route> {
             Confined,
             switch::disable,
         ),
+        get("/metrics/summary", VIEWER, Confined, deliveries::summary),
+        get("/deliveries", VIEWER, Confined, deliveries::list),
+        get("/deliveries/stream", VIEWER, Confined, deliveries::stream),
+        get("/events/stream", VIEWER, Confined, events::stream),
+        get("/events/{id}", VIEWER, Confined, events::show),
+        post("/replay", OPERATOR, Confined, replay::replay),
         get("/devices", VIEWER, Refused, devices::list),
         get("/devices/{client_id}", VIEWER, Refused, devices::show),
         delete("/devices/{client_id}", OPERATOR, Refused, devices::remove),
+        get("/webhooks", VIEWER, Confined, webhooks::list),
+        post("/webhooks", ADMIN, Confined, webhooks::create),
+        get("/webhooks/{id}", VIEWER, Confined, webhooks::one),
+        put("/webhooks/{id}", ADMIN, Confined, webhooks::replace),
+        delete("/webhooks/{id}", ADMIN, Confined, webhooks::remove),
+        post("/webhooks/{id}/test", OPERATOR, Confined, webhooks::trial),
+        post(
+            "/webhooks/{id}/rotate-secret",
+            ADMIN,
+            Confined,
+            webhooks::rotate,
+        ),
+        get("/groups", VIEWER, Confined, groups::list),
+        post("/groups", ADMIN, Refused, groups::create),
+        get("/groups/{id}", VIEWER, Confined, groups::one),
+        put("/groups/{id}", ADMIN, Refused, groups::replace),
+        delete("/groups/{id}", ADMIN, Refused, groups::remove),
+        post("/groups/{id}/events", PUBLISHER, Confined, groups::publish),
+        get(
+            "/clients/{client_id}/webhooks",
+            VIEWER,
+            Confined,
+            clients::webhooks,
+        ),
         get("/dead-letters", VIEWER, Confined, dead_letters::list),
         get("/dead-letters/{id}", VIEWER, Confined, dead_letters::show),
         post(
@@ -100,6 +134,7 @@ macro_rules! methods {
 methods! {
     get GET;
     post POST;
+    put PUT;
     delete DELETE;
 }
 

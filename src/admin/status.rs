@@ -112,7 +112,7 @@ pub(super) async fn show(
             total: stored.devices,
         }),
         events: (sight == Sight::All).then(|| {
-            let events = api.events.events().into_iter();
+            let events = api.came_in.events().into_iter();
             events.map(|(kind, count)| (kind.name(), count)).collect()
         }),
     };

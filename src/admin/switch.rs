@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::access::Sight;
+use super::webhooks::find;
 use super::{Api, Caller, Fields, OptionalBody, Problem, Segment, answer, audit};
 use crate::event::Timestamp;
 use crate::spool::store::{self, Change, Status, Store, WebhookState};
@@ -17,26 +19,33 @@ const LONGEST_REASON: usize = 1_024;
 pub(super) async fn enable(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Segment(name): Segment,
+    Segment(id): Segment,
     OptionalBody(body): OptionalBody,
 ) -> Result<Response<AnswerBody>, Problem> {
     body.end(|| Some(()))?;
-    switch(&api, &caller, &name, (Status::Enabled, String::new())).await
+    switch(&api, &caller, &id, (Status::Enabled, String::new())).await
 }
 
 pub(super) async fn disable(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Segment(name): Segment,
+    Segment(id): Segment,
     OptionalBody(mut body): OptionalBody,
 ) -> Result<Response<AnswerBody>, Problem> {
     let reason = read_reason(&mut body);
     body.end(|| Some(()))?;
-    switch(&api, &caller, &name, (Status::Disabled, reason)).await
+    switch(&api, &caller, &id, (Status::Disabled, reason)).await
 }
 
 fn read_reason(body: &mut Fields) -> String {
     body.text("reason", LONGEST_REASON).unwrap_or_default()
+}
+
+/// Returns the name of the webhook that an id or a name is of.
+fn name_of(api: &Api, id: &str) -> String {
+    let view = api.configured.catalogue.view();
+    // One that a program around mqhook has brought is in no configuration.
+    find(&view, &Sight::All, id).map_or_else(|_| id.to_owned(), |webhook| webhook.name)
 }
 
 /// What came of it.
@@ -49,9 +58,10 @@ enum Switched {
 async fn switch(
     api: &Api,
     caller: &Caller,
-    name: &str,
+    id: &str,
     wanted: (Status, String),
 ) -> Result<Response<AnswerBody>, Problem> {
+    let name = &name_of(api, id);
     let missing = || Problem::not_found("there is no such webhook");
     if !api.sight(caller).await?.has(name) {
         return Err(missing());

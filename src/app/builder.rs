@@ -10,11 +10,14 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::publishing::Publishing;
 use super::{Error, Receiver};
 use crate::ack::Ticket;
+use crate::admin::publish::Publisher;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
+use crate::delivery_log::DeliveryLog;
 use crate::devices::{self, Registrar, Witnesses};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
@@ -45,6 +48,8 @@ pub(super) struct Builder<'a> {
     publish: Option<mpsc::Sender<Bytes>>,
     /// Sees what happens to clients, where devices are remembered.
     observer: Option<devices::Observer>,
+    /// How many attempts have ended.
+    pub(super) activities: dispatch::Activities,
     pub(super) closing: CancellationToken,
 }
 
@@ -75,6 +80,7 @@ impl<'a> Builder<'a> {
             watched: Vec::new(),
             publish: None,
             observer: None,
+            activities: dispatch::Activities::default(),
             closing: CancellationToken::new(),
         })
     }
@@ -84,9 +90,10 @@ impl<'a> Builder<'a> {
         receivers: Vec<Receiver>,
         spool: &Spool,
         queues: Vec<Queue>,
-        registry: &mut Registry,
+        (log, registry): (&DeliveryLog, &mut Registry),
     ) -> Vec<Lane> {
         let metrics = dispatch::MetricsFamily::new(registry);
+        self.activities = metrics.activities();
         let unpublished = Counter::default();
         registry.register(
             "dropped_notices",
@@ -96,7 +103,7 @@ impl<'a> Builder<'a> {
         let publish = self.publish.take().map(|queue| (queue, unpublished));
         let notify = notify(Arc::clone(&self.rules), spool.clone(), publish);
         let lane = |(webhook, (receiver, queue)): (usize, (Receiver, Queue))| {
-            let metrics = metrics.of(&receiver.name);
+            let records = (metrics.of(&receiver.name), log.recorder(&receiver.name));
             let config = dispatch::Config {
                 name: receiver.name,
                 concurrency: receiver.concurrency,
@@ -107,7 +114,7 @@ impl<'a> Builder<'a> {
             };
             let spooled = (spool.clone(), queue);
             let notify = Arc::clone(&notify);
-            Lane::new(config, webhook, receiver.sink, spooled, metrics, notify)
+            Lane::new(config, webhook, receiver.sink, spooled, records, notify)
         };
         receivers
             .into_iter()
@@ -157,6 +164,19 @@ impl<'a> Builder<'a> {
             self.connection(&name, client_id, &self.broker.clone(), listener)
         };
         feeds.into_iter().map(connect).collect()
+    }
+
+    /// Returns what takes events of applications, and the way to it.
+    pub(super) fn publishing(&self, spool: &Spool) -> (Publisher, Publishing) {
+        let (publisher, queue) = Publisher::channel();
+        let publishing = Publishing {
+            queue,
+            rules: Arc::clone(&self.rules),
+            spool: spool.clone(),
+            intake: self.intake.clone(),
+            is_durable: self.config.spool.backend != Backend::Memory,
+        };
+        (publisher, publishing)
     }
 
     /// Returns what remembers devices, if that is configured or a rule needs it; to be called before

@@ -7,7 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
 //!
-//! `dead-letters`, `devices`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! `dead-letters`, `deliveries`, `devices`, `replay`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
@@ -15,11 +15,13 @@ mod api_client;
 mod check;
 mod completions;
 mod dead_letters;
+mod deliveries;
 mod devices;
 mod import;
 mod man;
 mod output;
 mod place;
+mod replay;
 mod run;
 mod spool;
 mod sse;
@@ -80,6 +82,8 @@ enum Command {
     Completions(completions::Arguments),
     /// List, show, replay or drop deliveries that were given up.
     DeadLetters(dead_letters::Arguments),
+    /// List attempts, and say where an event went.
+    Deliveries(deliveries::Arguments),
     /// List, show or remove devices.
     Devices(devices::Arguments),
     /// Make a configuration out of NanoMQ's or EMQX's.
@@ -87,6 +91,8 @@ enum Command {
     /// Write the manual's pages into a folder.
     #[command(hide = true)]
     Man(man::Arguments),
+    /// Have what was given up, or delivered, delivered again; each event keeps its id.
+    Replay(Box<replay::Arguments>),
     /// Say what waits on disk.
     Spool(spool::Arguments),
     /// Say how the mqhook that runs does, and what to do next.
@@ -115,9 +121,11 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::main(&arguments),
         Command::Completions(arguments) => completions::main(&arguments),
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
+        Command::Deliveries(arguments) => deliveries::main(&arguments),
         Command::Devices(arguments) => devices::main(&arguments),
         Command::Import(arguments) => import::main(&arguments),
         Command::Man(arguments) => man::main(&arguments),
+        Command::Replay(arguments) => replay::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
         Command::Status(arguments) => status::main(&arguments),
         Command::Tail(arguments) => tail::main(&arguments),

@@ -14,6 +14,7 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
+use crate::catalogue;
 use crate::config::{Config, Webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, TopicFilter};
@@ -128,7 +129,10 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
-            ExitCode::FAILURE
+            let is_clash = error
+                .chain()
+                .any(<dyn std::error::Error>::is::<catalogue::Clashes>);
+            ExitCode::from(if is_clash { super::EXIT_CONFIG } else { 1 })
         }
     }
 }

@@ -15,10 +15,14 @@ mod body;
 mod complaint;
 mod credential;
 mod debounce;
+mod delivery_log;
 mod devices;
+pub mod group;
 mod guard;
 pub mod hocon;
 pub mod import;
+pub mod json;
+pub mod masked;
 mod nanomq;
 mod network;
 mod parsed;
@@ -50,6 +54,7 @@ use crate::retry::{FailureLimit, Policy, breaker};
 use crate::rule::Rule;
 use crate::{dialect, http, mqtt};
 
+pub use group::Group;
 use hocon::Outside;
 use parsed::Parsed;
 use problem::{Problem, Severity};
@@ -73,12 +78,20 @@ pub struct Config {
     pub spool: crate::spool::Config,
     /// Which clients are remembered.
     pub devices: crate::devices::Config,
+    /// The scopes that webhooks share, in the order of the file.
+    pub groups: Vec<Group>,
+    /// What of deliveries is remembered.
+    pub delivery_log: crate::delivery_log::Config,
     /// Who is told of webhooks that fail.
     pub notify: Notify,
     /// The webhooks, in the order of the file; those with `enable = false` are not among them.
     pub webhooks: Vec<Webhook>,
     /// How long deliveries may go on after SIGTERM; default 10 s.
     pub shutdown_grace: Duration,
+    /// What is written of webhooks and groups, without secrets.
+    pub written: masked::Written,
+    /// What definitions that come later depend on.
+    pub surroundings: json::Surroundings,
 }
 
 /// Where the admin API listens.
@@ -113,6 +126,8 @@ pub struct Notify {
 pub struct Webhook {
     /// Its name, which logs and metrics show.
     pub name: String,
+    /// The group that it is of.
+    pub group: Option<String>,
     /// Which events it takes.
     pub rules: Vec<Rule>,
     /// How requests are made.
@@ -137,6 +152,7 @@ impl Webhook {
     pub fn new(name: impl Into<String>, url: http::Target) -> Self {
         Self {
             name: name.into(),
+            group: None,
             rules: Vec::new(),
             http: http::Config::new(url),
             durable: true,
@@ -164,9 +180,13 @@ impl Config {
             admin: Admin::default(),
             spool: crate::spool::Config::default(),
             devices: crate::devices::Config::default(),
+            groups: Vec::new(),
+            delivery_log: crate::delivery_log::Config::default(),
             notify: Notify::default(),
             webhooks: Vec::new(),
             shutdown_grace: Duration::from_secs(10),
+            written: masked::Written::default(),
+            surroundings: json::Surroundings::default(),
         }
     }
 }

@@ -23,7 +23,7 @@ const ENTRY_HELP: &str =
 const NO_PROXY_HELP: &str = "write a list such as [\"localhost\", \"example.org\", \"10.0.0.0/8\"]";
 
 /// What holds for all webhooks that do not say otherwise.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Network {
     policy: Policy,
     choice: Choice,

@@ -16,8 +16,8 @@ use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
 use super::{
-    Config, admin, credential, debounce, devices, nanomq, plugin, reason, retry, secret, spool,
-    webhook,
+    Config, Group, admin, credential, debounce, delivery_log, devices, group, json::Surroundings,
+    masked, nanomq, plugin, reason, retry, secret, spool, webhook,
 };
 use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
@@ -39,6 +39,8 @@ pub(super) struct Context<'a> {
     pub(super) outside: &'a dyn Outside,
     /// The kinds that rules of enabled webhooks take, and where they say so.
     pub(super) wanted: RefCell<Vec<(Kind, Span)>>,
+    /// The groups that webhooks may be of.
+    pub(super) groups: RefCell<Vec<Group>>,
     /// What holds for webhooks that do not say otherwise.
     pub(super) network: RefCell<Network>,
     /// Whether it is known who published a message.
@@ -58,6 +60,7 @@ pub(super) fn read(
         directory,
         outside,
         wanted: RefCell::default(),
+        groups: RefCell::default(),
         network: RefCell::default(),
         publisher: plugin::publisher(&root),
     };
@@ -79,6 +82,13 @@ pub(super) fn read(
     devices::report_memory(&root, &context, &config);
     debounce::report_memory(&root, &config);
     root.finish_with(|key| !(is_nanomq && nanomq::is_theirs(key, &problems)));
+    config.written = masked::Written::of(table);
+    config.surroundings = Surroundings {
+        directory: directory.to_owned(),
+        network: context.network.into_inner(),
+        publisher: context.publisher,
+        dialect: config.dialect,
+    };
     let mut problems = problems.into_inner();
     problems.extend(untold(
         &context.wanted.into_inner(),
@@ -103,8 +113,16 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(section) = root.section("devices") {
         devices::read(section, &mut config.devices);
     }
+    if let Some(section) = root.section("delivery_log") {
+        delivery_log::read(section, config);
+    }
     if let Some(section) = root.section("notify") {
         notify(section, config);
+    }
+    let help = "give each group a name: `groups.<name>`";
+    if let Some(section) = root.section_or("groups", help) {
+        config.groups = group::read_all(&section, context);
+        context.groups.replace(config.groups.clone());
     }
     let help = "give each webhook a name: `webhooks.<name>`";
     if let Some(section) = root.section_or("webhooks", help) {
@@ -334,7 +352,7 @@ pub(super) fn path(text: &str, context: &Context<'_>) -> PathBuf {
 
 /// Returns warnings for the kinds that some rule wants and the configured dialect never tells;
 /// for each, the first such rule.
-fn untold(
+pub(super) fn untold(
     wanted: &[(Kind, Span)],
     name: Option<dialect::Name>,
     publisher: Publisher,
@@ -351,7 +369,7 @@ fn untold(
     let mut seen = KindSet::of(&[Kind::MessagePublish]);
     let mut problems = Vec::new();
     for &(kind, span) in wanted {
-        if !seen.contains(kind) && !kind.is_notice() && !told(kind) {
+        if !seen.contains(kind) && !kind.is_notice() && !kind.is_of_application() && !told(kind) {
             problems.push(Problem::warning(span, dialect::untold(kind, name)));
         }
         seen.insert(kind);

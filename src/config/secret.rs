@@ -27,6 +27,16 @@ const SECRETS: [&str; 7] = [
     "client_secret",
 ];
 
+/// Returns whether the value of a key is a secret.
+pub(super) fn is_key_of_secret(key: &str) -> bool {
+    SECRETS.contains(&key)
+}
+
+/// Returns whether the value of a key is a URL.
+pub(super) fn is_key_of_url(key: &str) -> bool {
+    key.ends_with(URL) || key == PROXY
+}
+
 /// Returns where passwords, other secrets, and the values of headers are written.
 pub(super) fn credentials(table: &Table) -> Vec<Span> {
     let mut secrets = Vec::new();
@@ -125,7 +135,7 @@ pub(super) fn is_in(url: &str) -> bool {
 fn in_url_values(table: &Table, sources: &Sources) -> Vec<Span> {
     let in_entry = |(key, entry): (&String, &Entry)| match &entry.node.value {
         Value::Table(table) => in_url_values(table, sources),
-        Value::String(_) if key.ends_with(URL) || key == PROXY => {
+        Value::String(_) if is_key_of_url(key) => {
             let span = entry.node.span;
             let text = &sources.get(span.source).text;
             if text[span.start..span.end].contains('\\') {

@@ -13,7 +13,10 @@ use super::section::Section;
 use super::source::Span;
 use super::templates::{self, MethodKey, mistake};
 use super::value::{Node, Value};
-use super::{Webhook, auth, body, debounce, guard, nanomq, network, retry, secret, shaping, sign};
+use super::{
+    Group, Webhook, auth, body, debounce, group, guard, nanomq, network, retry, secret, shaping,
+    sign,
+};
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError, Version};
 use crate::rule::Rule;
@@ -83,7 +86,9 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     }
     shaping::read(&mut section, &mut webhook);
     let wanted = context.wanted.borrow().len();
-    webhook.rules = events(&mut section, context);
+    let group = group::of_webhook(&mut section, context);
+    webhook.rules = events(&mut section, group.as_ref(), context);
+    webhook.group = group.map(|group| group.name);
     if !is_enabled {
         context.wanted.borrow_mut().truncate(wanted);
     }
@@ -215,9 +220,12 @@ fn header_value(node: &Node) -> Result<HeaderValue, Complaint> {
     Ok(value)
 }
 
-fn events(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Rule> {
+fn events(section: &mut Section<'_>, group: Option<&Group>, context: &Context<'_>) -> Vec<Rule> {
     let path = section.path("events");
     let Some(entry) = section.entry("events") else {
+        if section.has("group") {
+            return group.map_or_else(Vec::new, |group| group.rules(context.publisher));
+        }
         let problem = Problem::warning(section.span(), format!("`{path}` is missing"));
         section.report(problem.help(NO_RULES));
         return Vec::new();
@@ -239,7 +247,13 @@ fn events(section: &mut Section<'_>, context: &Context<'_>) -> Vec<Rule> {
         .collect();
     report_mixed_shares(section, &rules);
     debounce::report_mixed(section, &rules);
-    rules.into_iter().map(|(rule, _)| rule).collect()
+    let place = |(rule, node): (Rule, &Node)| (rule, topic_span(node));
+    let rules: Vec<(Rule, Span)> = rules.into_iter().map(place).collect();
+    group::report_ungrouped(section, &rules);
+    match group {
+        Some(group) => group::narrow_all(group, &rules, section, context.publisher),
+        None => rules.into_iter().map(|(rule, _)| rule).collect(),
+    }
 }
 
 fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) -> Option<Rule> {
@@ -278,11 +292,14 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
     section.finish();
     let kind = kind.filter(|_| !is_bad)?;
     let topic = topic.unwrap_or_else(TopicFilter::all);
-    let guard = guard?.into_some();
+    let mut guard = guard?;
+    if kind.is_message() && kind != Kind::MessagePublish && topic != TopicFilter::all() {
+        guard.topic = Some(topic.clone());
+    }
     Some(Rule {
         kind,
         topic,
-        guard,
+        guard: guard.into_some(),
         debounce,
     })
 }

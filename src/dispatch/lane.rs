@@ -23,9 +23,10 @@ use super::record::Record;
 use super::schedule::Schedule;
 use super::turns::Turns;
 use super::{Config, Metrics, Notify};
+use crate::delivery_log::Recorder;
 use crate::retry::breaker::{Admission, Attempt, Breaker};
 use crate::rule::WebhookIndex;
-use crate::sink::{Outcome, Sink};
+use crate::sink::{Report, Sink};
 use crate::spool::store::WebhookState;
 use crate::spool::{Delivery, Queue, Spool};
 
@@ -51,6 +52,8 @@ pub struct Lane {
     is_enabled: bool,
     notify: Notify,
     metrics: Metrics,
+    /// Remembers attempts.
+    recorder: Recorder,
     log: Log,
 }
 
@@ -76,16 +79,19 @@ struct Begun {
 /// An attempt that has ended.
 struct Done {
     begun: Begun,
-    outcome: Outcome,
+    report: Report,
+    at: Instant,
     took: Duration,
 }
 
 impl Begun {
-    fn end(self, outcome: Outcome) -> Done {
+    fn end(self, report: Report) -> Done {
+        let at = Instant::now();
         Done {
-            took: self.at.elapsed(),
+            took: at.duration_since(self.at),
             begun: self,
-            outcome,
+            report,
+            at,
         }
     }
 }
@@ -97,7 +103,7 @@ impl Lane {
         webhook: WebhookIndex,
         sink: Arc<dyn Sink>,
         (spool, mut queue): (Spool, Queue),
-        metrics: Metrics,
+        (metrics, recorder): (Metrics, Recorder),
         notify: Notify,
     ) -> Self {
         let breaker = Breaker::new(config.breaker.clone(), config.retry.retry_after_max);
@@ -123,6 +129,7 @@ impl Lane {
             is_enabled: state.is_enabled(),
             notify,
             metrics,
+            recorder,
         }
     }
 
@@ -163,7 +170,7 @@ impl Lane {
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
                 biased;
-                Some((begun, outcome)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(outcome)),
+                Some((begun, report)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(report)),
                 () = &mut closed, if is_open => is_open = false,
                 _ = self.queue.state.changed(), if may_sleep => self.follow_state(),
                 Some(answer) = self.queue.answers.recv(), if !self.turns.are_free() => self.turns.answered(answer),
@@ -242,7 +249,7 @@ impl Lane {
     }
 
     /// Begins an attempt with those deliveries that are still wanted.
-    fn attempt(&mut self, mut parcel: Parcel, attempts: &mut Flights<Begun, Outcome>) {
+    fn attempt(&mut self, mut parcel: Parcel, attempts: &mut Flights<Begun, Report>) {
         if parcel.iter().any(|turn| turn.delivery.is_dropped()) {
             parcel = self.without_dropped(parcel);
             if parcel.is_empty() {
@@ -252,7 +259,7 @@ impl Lane {
         let limit = self.limit.as_mut();
         let slot = limit.map(|limit| limit.begin(Instant::now()));
         let events = parcel.iter().map(|turn| Arc::clone(turn.delivery.event()));
-        let outcome = Arc::clone(&self.sink).deliver(events.collect());
+        let report = Arc::clone(&self.sink).deliver(events.collect());
         let begun = Begun {
             slot,
             is_probe: !self.breaker.is_closed(),
@@ -261,7 +268,7 @@ impl Lane {
             parcel,
         };
         self.metrics.started();
-        attempts.begin(outcome, begun);
+        attempts.begin(report, begun);
     }
 
     fn without_dropped(&mut self, parcel: Parcel) -> Parcel {

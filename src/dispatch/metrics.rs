@@ -1,6 +1,8 @@
 //! Counts of the lanes.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -42,6 +44,36 @@ pub struct MetricsFamily {
     breaker: Family<Webhook, Gauge>,
     connections: Family<Webhook, Open>,
     pool_size: Family<Webhook, Gauge>,
+    activities: Activities,
+}
+
+/// How many attempts of each webhook have ended that nobody has counted yet, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Activities(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+
+impl Activities {
+    fn of(&self, webhook: &str) -> Arc<AtomicU64> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(webhook.to_owned()).or_default())
+    }
+
+    /// Returns those that have ended since the last call, by webhook.
+    #[must_use]
+    pub fn take(&self) -> Vec<(String, u64)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |(name, count): (&String, &Arc<AtomicU64>)| {
+            let count = count.swap(0, Ordering::Relaxed);
+            (count > 0).then(|| (name.clone(), count))
+        };
+        all.iter().filter_map(take).collect()
+    }
+
+    /// Gives back what could not be counted.
+    pub fn put_back(&self, attempts: &[(String, u64)]) {
+        for (webhook, count) in attempts {
+            self.of(webhook).fetch_add(*count, Ordering::Relaxed);
+        }
+    }
 }
 
 impl MetricsFamily {
@@ -57,6 +89,7 @@ impl MetricsFamily {
             breaker: Family::default(),
             connections: Family::default(),
             pool_size: Family::default(),
+            activities: Activities::default(),
         };
         registry.register(
             "deliveries",
@@ -102,6 +135,12 @@ impl MetricsFamily {
         family
     }
 
+    /// Returns how many attempts have ended, which is not lost with the program if somebody counts them.
+    #[must_use]
+    pub fn activities(&self) -> Activities {
+        self.activities.clone()
+    }
+
     /// Returns the metrics of one webhook's lane.
     #[must_use]
     pub fn of(&self, webhook: &str) -> Metrics {
@@ -126,6 +165,7 @@ impl MetricsFamily {
             breaker: self.breaker.get_or_create_owned(&labels),
             connections: self.connections.get_or_create_owned(&labels),
             pool_size: self.pool_size.get_or_create_owned(&labels),
+            activity: self.activities.of(webhook),
             enabled,
         }
     }
@@ -146,6 +186,7 @@ pub struct Metrics {
     breaker: Gauge,
     connections: Open,
     pool_size: Gauge,
+    activity: Arc<AtomicU64>,
 }
 
 impl Metrics {
@@ -162,6 +203,7 @@ impl Metrics {
 
     pub(super) fn ended(&self, outcome: &Outcome, took: Duration) {
         self.in_flight.dec();
+        self.activity.fetch_add(1, Ordering::Relaxed);
         self.latency.observe(took.as_secs_f64());
         match outcome {
             Outcome::Delivered => self.succeeded.inc(),

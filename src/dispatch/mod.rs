@@ -26,7 +26,7 @@ use crate::retry::{self, breaker};
 pub use gather::Batch;
 pub use lane::Lane;
 pub use limit::Rate;
-pub use metrics::{Metrics, MetricsFamily};
+pub use metrics::{Activities, Metrics, MetricsFamily};
 pub use sequence::{OrderBy, Sequence};
 
 /// How one webhook's deliveries are attempted.

@@ -21,7 +21,8 @@
 //! |---|---|
 //! | `on_device_..` | `action clientid username ipaddress status previous_status reason first_seen last_seen ts` |
 //!
-//! In `NanoMQ`'s own three an unknown user name is `"undefined"`, as it writes it.
+//! What an application publishes, `on_application_event`, has the keys of `on_message_publish`.
+//! In `NanoMQ`'s own three, and in that, an unknown user name is `"undefined"`, as it writes it.
 //! Where a plain payload is not UTF-8 and is sent as base64, `"payload_encoding":"base64"`
 //! follows it.
 
@@ -50,7 +51,9 @@ pub(super) fn body(event: &Event, config: &Config) -> Bytes {
         (Detail::End(end), Kind::ClientDisconnected) => disconnected(event, end),
         (Detail::End(end), _) => terminated(event, end),
         (Detail::Subscription(subscription), _) => subscribed(event, subscription),
-        (Detail::Message(message), Kind::MessagePublish) => published(event, message, config),
+        (Detail::Message(message), Kind::MessagePublish | Kind::ApplicationEvent) => {
+            published(event, message, config)
+        }
         (Detail::Message(message), _) => delivered(event, message, config),
         (Detail::Notice(notice), _) => noted(event, notice),
         (Detail::Device(it), _) => device(event, it),

@@ -41,11 +41,13 @@ pub enum Kind {
     DeviceStatusChanged,
     /// A device is remembered no more.
     DeviceDecommissioned,
+    /// An application published an event of its own to a group.
+    ApplicationEvent,
 }
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientConnect,
         Self::ClientConnack,
         Self::ClientConnected,
@@ -63,6 +65,7 @@ impl Kind {
         Self::DeviceProvisioned,
         Self::DeviceStatusChanged,
         Self::DeviceDecommissioned,
+        Self::ApplicationEvent,
     ];
 
     /// Returns the name that rules use, such as `on_client_connack`.
@@ -86,6 +89,7 @@ impl Kind {
             Self::DeviceProvisioned => "on_device_provisioned",
             Self::DeviceStatusChanged => "on_device_status_changed",
             Self::DeviceDecommissioned => "on_device_decommissioned",
+            Self::ApplicationEvent => "on_application_event",
         }
     }
 
@@ -100,7 +104,10 @@ impl Kind {
     pub const fn is_message(self) -> bool {
         matches!(
             self,
-            Self::MessagePublish | Self::MessageDelivered | Self::MessageAcked
+            Self::MessagePublish
+                | Self::MessageDelivered
+                | Self::MessageAcked
+                | Self::ApplicationEvent
         )
     }
 
@@ -108,6 +115,12 @@ impl Kind {
     #[must_use]
     pub const fn is_notice(self) -> bool {
         matches!(self, Self::DeliveryFailed | Self::WebhookDisabled)
+    }
+
+    /// Returns whether an application publishes it, so that no broker has to tell it.
+    #[must_use]
+    pub const fn is_of_application(self) -> bool {
+        matches!(self, Self::ApplicationEvent)
     }
 
     /// Returns whether mqhook tells it of a device that it remembers, by what brokers tell of clients.

@@ -9,6 +9,7 @@
 //! that it came in instead of copying it.
 
 mod device;
+mod example;
 mod id;
 mod kind;
 mod properties;
@@ -160,7 +161,7 @@ pub enum Detail {
     End(End),
     /// Of `on_client_subscribe`, `on_client_unsubscribe`, `on_session_subscribed` and `on_session_unsubscribed`.
     Subscription(Subscription),
-    /// Of `on_message_publish`, `on_message_delivered` and `on_message_acked`.
+    /// Of `on_message_publish`, `on_message_delivered`, `on_message_acked` and `on_application_event`.
     Message(Message),
     /// Of `on_delivery_failed` and `on_webhook_disabled`.
     Notice(Notice),

@@ -187,6 +187,41 @@ impl TopicFilter {
         }
     }
 
+    /// Returns the filter that matches the topics that both match, in the share group of `self`; `None` if there
+    /// is no such topic.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Option<Self> {
+        if self.is_reserved() != other.is_reserved() {
+            return None;
+        }
+        let (mut ours, mut theirs) = (self.levels(), other.levels());
+        let mut levels = Vec::new();
+        loop {
+            match (ours.next(), theirs.next()) {
+                // What stands before `#` matches as well.
+                (None | Some("#"), None) | (None, Some("#")) => break,
+                (Some("#"), Some(rest)) => {
+                    levels.push(rest);
+                    levels.extend(theirs.by_ref());
+                    break;
+                }
+                (Some(rest), Some("#")) => {
+                    levels.push(rest);
+                    levels.extend(ours.by_ref());
+                    break;
+                }
+                (Some("+"), Some(level)) | (Some(level), Some("+")) => levels.push(level),
+                (Some(our), Some(their)) if our == their => levels.push(our),
+                _ => return None,
+            }
+        }
+        let filter = levels.join("/");
+        (filter.len() <= MAX_BYTES).then(|| Self {
+            group: self.group.clone(),
+            filter: filter.into(),
+        })
+    }
+
     fn is_reserved(&self) -> bool {
         self.filter.starts_with('$')
     }
@@ -255,6 +290,8 @@ fn check_wildcards(filter: &str) -> Result<(), TopicError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn filter(text: &str) -> TopicFilter {
@@ -340,5 +377,48 @@ mod tests {
         check("#", "$SYS/#", None);
         check("$SYS/+", "$SYS/a/#", Some("$SYS/+/#"));
         check("a/b/c", "a/#", Some("a/#"));
+    }
+
+    #[test]
+    fn what_two_filters_have_in_common_is_one_filter() {
+        let check = |one, other, expected: Option<&str>| {
+            let (one, other) = (filter(one), filter(other));
+            let common = one.intersection(&other).map(|both| both.to_string());
+            assert_eq!(common.as_deref(), expected, "{one} and {other}");
+        };
+        check("a/#", "a/b/+", Some("a/b/+"));
+        check("a/+", "+/b", Some("a/b"));
+        check("a/#", "a", Some("a"));
+        check("a", "a/+/#", None);
+        check("#", "$SYS/#", None);
+        check("$share/g/#", "a", Some("$share/g/a"));
+        check("a/+/#", "+/b", Some("a/b"));
+        check(&"a".repeat(65_535), "#", Some(&"a".repeat(65_535)));
+    }
+
+    /// Filters and names over so few levels that they often have something in common.
+    fn texts(levels: &'static [&'static str]) -> impl Strategy<Value = String> {
+        prop::collection::vec(prop::sample::select(levels), 1..4).prop_map(|it| it.join("/"))
+    }
+
+    proptest! {
+        #[test]
+        fn an_intersection_matches_what_both_match_and_nothing_else(
+            one in texts(&["a", "b", "+", "", "$x"]), one_end in prop::bool::ANY,
+            other in texts(&["a", "b", "+", "", "$x"]), other_end in prop::bool::ANY,
+            topics in prop::collection::vec(texts(&["a", "b", "c", "", "$x", "$y"]), 64),
+        ) {
+            let end = |text: String, end: bool| if end { format!("{text}/#") } else { text };
+            let filters = (TopicFilter::try_from(end(one, one_end).as_str()), TopicFilter::try_from(end(other, other_end).as_str()));
+            let (Ok(one), Ok(other)) = filters else { return Ok(()) };
+            let both = one.intersection(&other);
+            for topic in topics.into_iter().filter(|topic| !topic.is_empty()) {
+                let topic = TopicName::try_from(ByteString::from(topic)).expect("a name");
+                let expected = one.matches(&topic) && other.matches(&topic);
+                let got = both.as_ref().is_some_and(|both| both.matches(&topic));
+                prop_assert_eq!(got, expected, "{} and {} on {}", one, other, topic);
+            }
+            prop_assert_eq!(both.is_some(), one.overlaps(&other));
+        }
     }
 }

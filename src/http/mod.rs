@@ -26,6 +26,7 @@ mod multiplex;
 mod outcome;
 pub mod policy;
 mod pool;
+mod preview;
 mod proof;
 pub mod proxy;
 mod resolver;
@@ -44,7 +45,7 @@ use http_body_util::Full;
 use tokio::time::Instant;
 
 use crate::event::{Id, Timestamp};
-use crate::sink::{Attempt, Events, Outcome, Sink};
+use crate::sink::{Attempt, Events, Outcome, Report, Sink};
 use crate::{envelope, sign, tls};
 
 pub use batch::BatchFormat;
@@ -57,6 +58,7 @@ use headers::Headers;
 use multiplex::Connections;
 pub use outcome::is_temporary;
 use policy::Policy;
+pub use preview::Preview;
 use proof::Proofs;
 use proxy::Proxy;
 use shape::{Shape, add_body_headers};
@@ -186,19 +188,19 @@ impl Client {
         })
     }
 
-    async fn attempt(self: Arc<Self>, events: Events) -> Outcome {
+    async fn attempt(self: Arc<Self>, events: Events) -> Report {
         let now = Instant::now();
         let deadline = now + self.timeout;
         let content = match self.contents.of(&events, deadline).await {
             Ok(content) => content,
-            Err(outcome) => return outcome,
+            Err(outcome) => return outcome.into(),
         };
         let shape = match (&self.templates, events.as_slice()) {
             (Some(templates), [event, ..]) => {
                 // Large, and its future shall not make every attempt's large.
                 match Box::pin(templates.shape_of(event, &self.contents, deadline)).await {
                     Ok(shape) => Some(Box::new(shape)),
-                    Err(outcome) => return outcome,
+                    Err(outcome) => return outcome.into(),
                 }
             }
             _ => None,
@@ -214,8 +216,8 @@ impl Client {
             Some(proofs) => Box::pin(self.send_proved(proofs, draft, deadline)).await,
         };
         match sent {
-            Ok(answer) => answer.outcome(&self.retry_statuses),
-            Err(failure) => Outcome::Retry(failure),
+            Ok(answer) => answer.report(&self.retry_statuses),
+            Err(failure) => Outcome::Retry(failure).into(),
         }
     }
 

@@ -333,9 +333,10 @@ impl Shared {
         let mut requests = self.requests.clone();
         match requests.try_send_request(request).await {
             Ok(response) => {
-                let answer = Answer::of(&response);
+                let mut answer = Answer::of(&response);
                 // What is left of it is reset with the stream.
-                drain(response.into_body()).await.map_err(Lost::Failed)?;
+                let read = drain(response.into_body()).await;
+                (_, answer.beginning) = read.map_err(Lost::Failed)?;
                 Ok(answer)
             }
             Err(mut error) => {

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 
 use super::policy::Denied;
@@ -11,13 +12,15 @@ use super::proxy::ProxyError;
 use super::resolver::LookUpError;
 use super::retry_after;
 use crate::causes::chain;
-use crate::sink::{Class, Failure, Outcome};
+use crate::sink::{Class, Failure, Outcome, Report};
 
 /// What matters of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     status: StatusCode,
     retry_after: Option<Duration>,
+    /// The beginning of its body.
+    pub(super) beginning: Bytes,
 }
 
 impl Answer {
@@ -31,21 +34,30 @@ impl Answer {
         Self {
             status,
             retry_after,
+            beginning: Bytes::new(),
         }
     }
 
     /// Returns whether the receiver does not believe who the request is from (RFC 9110, 15.5.2).
-    pub(super) fn is_unauthorized(self) -> bool {
+    pub(super) fn is_unauthorized(&self) -> bool {
         self.status == StatusCode::UNAUTHORIZED
     }
 
     /// Returns whether the receiver does not believe what the request shows, or not enough.
-    pub(super) fn is_refusal(self) -> bool {
+    pub(super) fn is_refusal(&self) -> bool {
         self.is_unauthorized() || self.status == StatusCode::FORBIDDEN
     }
 
     /// Returns what it means for the delivery, if these status codes, too, are worth another attempt.
-    pub(super) fn outcome(self, retry_statuses: &[StatusCode]) -> Outcome {
+    pub(super) fn report(self, retry_statuses: &[StatusCode]) -> Report {
+        Report {
+            outcome: self.outcome(retry_statuses),
+            status: Some(self.status.as_u16()),
+            response: self.beginning,
+        }
+    }
+
+    fn outcome(&self, retry_statuses: &[StatusCode]) -> Outcome {
         let failure = Failure::from(Class::Status(self.status.as_u16()));
         if self.status.is_success() {
             Outcome::Delivered

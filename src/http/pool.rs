@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Connector;
 use super::outcome::{self, Answer};
-use crate::sink::{Class, Connections, Failure};
+use crate::sink::{Class, Connections, Failure, Report};
 
 /// How much of an answer's body is read in order to use its connection again.
 const BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -208,8 +208,9 @@ async fn ask(
         return Err(Unsent::Request(request));
     }
     let sent = requests.try_send_request(*request).await;
-    let (answer, body) = answered(sent)?;
-    let drained = drain(body).await.map_err(Unsent::Failed)?;
+    let (mut answer, body) = answered(sent)?;
+    let (drained, beginning) = drain(body).await.map_err(Unsent::Failed)?;
+    answer.beginning = beginning;
     Ok((answer, drained))
 }
 
@@ -242,22 +243,53 @@ pub(super) enum Drained {
     UpToLimit,
 }
 
-/// Reads a body and forgets it, as far as the limit goes.
-pub(super) async fn drain(mut body: Incoming) -> Result<Drained, Failure> {
+/// Reads a body and forgets all but its beginning, as far as the limit goes.
+pub(super) async fn drain(mut body: Incoming) -> Result<(Drained, Bytes), Failure> {
     let mut length = 0;
+    let mut beginning = Bytes::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| outcome::said_by(Class::Closed, &error))?;
-        length += frame.data_ref().map_or(0, Bytes::len);
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        length += data.len();
+        if beginning.len() < Report::RESPONSE_BYTES {
+            beginning = joined(beginning, data);
+        }
         if length > BODY_LIMIT_BYTES {
-            return Ok(Drained::UpToLimit);
+            return Ok((Drained::UpToLimit, beginning));
         }
     }
-    Ok(Drained::Wholly)
+    Ok((Drained::Wholly, beginning))
+}
+
+/// Returns the beginning of a body with what has come behind it; most bodies come at once, and are not
+/// copied.
+fn joined(beginning: Bytes, mut data: Bytes) -> Bytes {
+    data.truncate(Report::RESPONSE_BYTES - beginning.len());
+    if beginning.is_empty() {
+        return data;
+    }
+    [beginning, data].concat().into()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_begins_as_its_frames_do_and_no_more_is_kept() {
+        let check = |frames: &[&'static [u8]], expected: &[u8]| {
+            let frames = frames.iter().map(|frame| Bytes::from_static(frame));
+            assert_eq!(frames.fold(Bytes::new(), joined), expected);
+        };
+        const LONG: &[u8] = &[b'x'; Report::RESPONSE_BYTES + 1];
+        check(&[], b"");
+        check(&[b"whole"], b"whole");
+        check(&[b"in ", b"", b"parts"], b"in parts");
+        check(&[LONG], &LONG[1..]);
+        check(&[b"a", LONG, b"b"], &[b"a", &LONG[2..]].concat());
+    }
 
     #[tokio::test]
     async fn a_timer_that_was_set_for_an_earlier_request_is_put_off() {

@@ -93,7 +93,7 @@ impl Proofs {
 
     /// Returns whether an answer says that the token was no longer good, so that the request should be
     /// made again with another one.
-    fn is_outdated(&self, proof: &Proof, answer: Answer) -> bool {
+    fn is_outdated(&self, proof: &Proof, answer: &Answer) -> bool {
         let (Some(tokens), Some(token)) = (&self.tokens, &proof.token) else {
             return false;
         };
@@ -138,7 +138,7 @@ impl Client {
             let mut request = self.request(draft.clone());
             proof.add_to(request.headers_mut(), &draft.content.body.bytes);
             let answer = self.pool.send(request, now, deadline).await?;
-            if !proofs.is_outdated(&proof, answer) {
+            if !proofs.is_outdated(&proof, &answer) {
                 if is_again || !answer.is_refusal() || !proofs.have_changed(&proof).await {
                     return Ok(answer);
                 }

@@ -12,7 +12,7 @@ use tracing::warn;
 
 use super::condition::{Condition, Failure, Subject};
 use super::{Rule, WebhookIndex};
-use crate::event::Client;
+use crate::event::{Client, TopicFilter};
 use crate::pattern::Pattern;
 use crate::telemetry::Throttle;
 
@@ -26,8 +26,34 @@ pub struct Guard {
     pub client_id: Option<Pattern>,
     /// The user name; an event whose user is not known does not match.
     pub username: Option<Pattern>,
+    /// The topic of a message that is not routed by its topic: of any but `on_message_publish`.
+    pub topic: Option<TopicFilter>,
+    /// The group to which an application must have published it.
+    pub group: Option<Arc<str>>,
+    /// Whose client it must be, besides.
+    pub scope: Option<Scope>,
     /// Anything else.
     pub condition: Option<Condition>,
+}
+
+/// Clients by patterns, of which one must match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// Of client identifiers.
+    pub clients: Arc<[Pattern]>,
+    /// Whether an event whose client is not known passes.
+    pub takes_unknown: bool,
+}
+
+impl Scope {
+    /// Returns whether a client is among them.
+    #[must_use]
+    pub fn holds(&self, client_id: Option<&str>) -> bool {
+        match client_id {
+            Some(id) => self.clients.iter().any(|pattern| pattern.matches(id)),
+            None => self.takes_unknown,
+        }
+    }
 }
 
 impl Guard {
@@ -49,6 +75,13 @@ impl Guard {
         };
         if !matches(&self.client_id, client.id.as_deref())
             || !matches(&self.username, client.username.as_deref())
+        {
+            return Ok(false);
+        }
+        let is_in_scope = |scope: &Scope| scope.holds(client.id.as_deref());
+        let has_topic = |filter: &TopicFilter| subject.topic().is_some_and(|it| filter.matches(it));
+        if !self.scope.as_ref().is_none_or(is_in_scope)
+            || !self.topic.as_ref().is_none_or(has_topic)
         {
             return Ok(false);
         }

@@ -22,7 +22,7 @@ use crate::event::{Detail, Happening, Kind, KindSet, TopicFilter};
 
 use condition::Subject;
 pub use cover::disjoint_cover;
-pub use guard::{Guard, Reports};
+pub use guard::{Guard, Reports, Scope};
 use trie::{End, Trie};
 
 /// The place of a webhook in the configuration, from 0.
@@ -33,7 +33,8 @@ pub type WebhookIndex = usize;
 pub struct Rule {
     /// The kind of events that it takes.
     pub kind: Kind,
-    /// Which topics a message must have; of other kinds it is not looked at.
+    /// Which topics an `on_message_publish` must have; of other kinds it is not looked at, but
+    /// [`Guard::topic`] is.
     pub topic: TopicFilter,
     /// What else must hold; `None`: nothing.
     pub guard: Option<Arc<Guard>>,
@@ -137,11 +138,30 @@ impl Rules {
         matcher.found()
     }
 
+    /// Finds the webhooks with a rule for what an application publishes to a group.
+    pub fn route_to_group<'a>(
+        &'a self,
+        group: &str,
+        happening: &Happening,
+        matcher: &'a mut Matcher,
+    ) -> &'a [WebhookIndex] {
+        matcher.begin();
+        if let Some(takers) = self.by_kind.get(&happening.kind) {
+            let subject = Subject::new(happening);
+            let is_of_group = |guard: &Guard| guard.group.as_deref() == Some(group);
+            let guarded = takers.guarded.iter();
+            for (webhook, guard) in guarded.filter(|(_, guard)| is_of_group(guard)) {
+                matcher.add_if(*webhook, guard, happening, &subject, &self.reports);
+            }
+        }
+        matcher.found()
+    }
+
     /// Returns the kinds other than `on_message_publish` that some rule takes and a broker has to tell.
     #[must_use]
     pub fn lifecycle_kinds(&self) -> KindSet {
         let mut kinds = KindSet::default();
-        for &kind in self.by_kind.keys().filter(|kind| !kind.is_notice()) {
+        for &kind in self.by_kind.keys().filter(|kind| is_told(**kind)) {
             kinds.insert(kind);
         }
         kinds
@@ -156,7 +176,7 @@ impl Rules {
     /// Returns the webhooks with a rule for any of the [`lifecycle_kinds`](Self::lifecycle_kinds).
     #[must_use]
     pub fn lifecycle_webhooks(&self) -> Vec<WebhookIndex> {
-        self.webhooks_of(|kind| !kind.is_notice())
+        self.webhooks_of(is_told)
     }
 
     fn webhooks_of(&self, is_meant: impl Fn(Kind) -> bool) -> Vec<WebhookIndex> {
@@ -192,6 +212,11 @@ impl Rules {
     pub fn feeds(&self) -> &[Arc<Feed>] {
         &self.feeds
     }
+}
+
+/// Returns whether it is for a broker to tell of a kind, or follows from what one tells.
+fn is_told(kind: Kind) -> bool {
+    !kind.is_notice() && !kind.is_of_application()
 }
 
 impl Takers {

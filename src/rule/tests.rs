@@ -71,7 +71,7 @@ fn only_from(client_id: Option<&str>, username: Option<&str>) -> Rule {
     let guard = Guard {
         client_id: client_id.map(pattern),
         username: username.map(pattern),
-        condition: None,
+        ..Guard::default()
     };
     Rule {
         guard: guard.into_some(),

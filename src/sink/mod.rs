@@ -8,12 +8,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::event::Event;
 
 /// A future that a sink returns.
-pub type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub type Attempt = Pin<Box<dyn Future<Output = Report> + Send>>;
 
 /// Events that go together; there is one, unless the webhook has batches.
 pub type Events = SmallVec<[Arc<Event>; 1]>;
@@ -51,7 +52,8 @@ where
     /// several is tried again in halves, as it has not seen all: those that it has taken come twice.
     fn deliver(self: Arc<Self>, events: Events) -> Attempt {
         if let [event] = events.as_slice() {
-            return Box::pin(self(Arc::clone(event)));
+            let answer = self(Arc::clone(event));
+            return Box::pin(async move { answer.await.into() });
         }
         Box::pin(async move {
             for event in events {
@@ -59,13 +61,40 @@ where
                     Outcome::Delivered => {}
                     Outcome::Rejected(failure) => {
                         let class = Class::Other;
-                        return Outcome::Rejected(Failure { class, ..failure });
+                        return Outcome::Rejected(Failure { class, ..failure }).into();
                     }
-                    retry @ Outcome::Retry(_) => return retry,
+                    retry @ Outcome::Retry(_) => return retry.into(),
                 }
             }
-            Outcome::Delivered
+            Outcome::Delivered.into()
         })
+    }
+}
+
+/// What came of an attempt, and what the receiver answered, for those who look into deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The status code of the answer; `None` if there was none, or the sink is not HTTP.
+    pub status: Option<u16>,
+    /// The beginning of the answer's body, at most [`RESPONSE_BYTES`](Self::RESPONSE_BYTES) of it. May share a
+    /// larger buffer: who keeps it copies it.
+    pub response: Bytes,
+}
+
+impl Report {
+    /// The most of an answer's body that is told.
+    pub const RESPONSE_BYTES: usize = 1_024;
+}
+
+impl From<Outcome> for Report {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            status: None,
+            response: Bytes::new(),
+        }
     }
 }
 
@@ -219,7 +248,7 @@ mod tests {
         let together = reject
             .deliver([event(), event()].into_iter().collect())
             .await;
-        let rejected = |class| Outcome::Rejected(Failure::from(class));
+        let rejected = |class| Report::from(Outcome::Rejected(Failure::from(class)));
         assert_eq!(alone, rejected(Class::Status(404)));
         assert_eq!(together, rejected(Class::Other));
     }

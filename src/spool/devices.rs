@@ -139,6 +139,10 @@ impl Spool {
     }
 
     fn place_told(&self, told: Told, ticket: Ticket) -> Placed {
+        if self.0.tap.has_listeners() {
+            let later = told.later.iter().map(|&(webhook, _)| webhook);
+            self.tell(&told.event, told.now.iter().copied().chain(later));
+        }
         let size = told.event.size();
         let mut placed = Placed {
             event: Arc::new(told.event),

@@ -33,6 +33,7 @@ mod keeper;
 mod metrics;
 mod open;
 mod parked;
+mod passing;
 mod stock;
 pub mod store;
 
@@ -45,6 +46,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::ack::Ticket;
 use crate::event::Event;
 use crate::rule::WebhookIndex;
+use crate::tap::Tap;
 
 use accepted::{Accepted, Webhooks};
 use account::{Account, Keeping};
@@ -60,6 +62,7 @@ pub use held::{Back, HeldBack};
 pub use metrics::MetricsFamily;
 pub use open::{OpenError, Thread};
 pub use parked::{Answer, Found, Question, What};
+pub use passing::Passing;
 
 /// The most deliveries of a durable webhook in memory.
 const WINDOW: usize = 4_096;
@@ -85,6 +88,8 @@ struct Inner {
     foreign: Notify,
     /// What an earlier run has held back.
     held_back: Mutex<Vec<HeldBack>>,
+    /// Tells of accepted events.
+    tap: Tap<Passing>,
 }
 
 /// What the spool knows of a webhook.
@@ -153,6 +158,9 @@ impl Spool {
     /// An event that nobody would send again is dropped, and counted, for each webhook that has no
     /// room.
     pub fn accept(&self, event: Event, webhooks: &[WebhookIndex], ticket: Ticket) {
+        if self.0.tap.has_listeners() {
+            self.tell(&event, webhooks.iter().copied());
+        }
         let size = event.size();
         let is_awaited = ticket.is_awaited();
         let place = |&webhook: &WebhookIndex| (webhook, self.0.place(webhook, size, is_awaited));

@@ -19,6 +19,7 @@ use super::keeper::Keeper;
 use super::stock::Stock;
 use super::store::{self, Backlog, Change, Key, PutOff, Seq, Store, WebhookKey};
 use super::{AtStart, Backend, Config, Inner, MetricsFamily, Queue, Spool, Webhook};
+use crate::tap::Tap;
 
 /// Why the spool cannot be opened.
 #[derive(Debug, Error)]
@@ -112,6 +113,7 @@ impl Spool {
             changed: Notify::new(),
             foreign: Notify::new(),
             held_back: Mutex::new(held_back),
+            tap: Tap::default(),
         }));
         let thread = Thread::start(&spool, store, config, keys)?;
         Ok((spool, thread, queues))

@@ -8,10 +8,7 @@ use minijinja::{ErrorKind, Value};
 
 use super::scope::NAMES;
 use super::{Error, Scope, Template};
-use crate::event::{
-    Client, Connection, Detail, Device, End, Event, Id, Kind, Message, Notice, Properties, Reason,
-    Status, Subscription, Timestamp, TopicName,
-};
+use crate::event::{Client, Detail, Event, Id, Kind, Timestamp};
 use crate::payload::{Encoding, NotUtf8};
 
 /// Why a text is not a template that can be used.
@@ -192,80 +189,23 @@ fn sample(kind: Kind, publisher: Publisher) -> Scope {
         username: Some(text("u")),
         address: Some(text("a")),
     };
+    let mut detail = Detail::example(kind);
+    if let Detail::Message(message) = &mut detail {
+        message.protocol_version = (publisher == Publisher::Told).then_some(5);
+    }
     let event = Event {
         id: Id::new(),
         kind,
         time: Timestamp::from_millis(0),
         client: if kind == Kind::MessagePublish && publisher == Publisher::Untold
             || kind.is_notice()
+            || kind.is_of_application()
         {
             Client::default()
         } else {
             client
         },
-        detail: detail(kind, publisher),
+        detail,
     };
     Scope::new(&Arc::new(event), Encoding::Plain, NotUtf8::Base64)
-}
-
-fn detail(kind: Kind, publisher: Publisher) -> Detail {
-    let text = ByteString::from_static;
-    match kind {
-        Kind::ClientConnect | Kind::ClientConnack | Kind::ClientConnected => {
-            Detail::Connection(Connection {
-                protocol_version: Some(5),
-                keep_alive: Some(60),
-                clean_start: Some(true),
-                refused: Some(Reason::NotAuthorized),
-            })
-        }
-        Kind::ClientDisconnected | Kind::SessionTerminated => Detail::End(End {
-            reason: Reason::Normal,
-            connected_at: Some(Timestamp::from_millis(0)),
-        }),
-        Kind::ClientSubscribe
-        | Kind::ClientUnsubscribe
-        | Kind::SessionSubscribed
-        | Kind::SessionUnsubscribed => Detail::Subscription(Subscription {
-            topic_filter: text("a/#"),
-            qos: Some(1),
-        }),
-        Kind::MessagePublish | Kind::MessageDelivered | Kind::MessageAcked => {
-            Detail::Message(Message {
-                topic: TopicName::try_from(text("a/b")).expect("it is a topic name"),
-                payload: "{}".into(),
-                qos: 1,
-                retain: false,
-                protocol_version: (publisher == Publisher::Told).then_some(5),
-                properties: Some(Box::new(properties())),
-            })
-        }
-        Kind::DeliveryFailed | Kind::WebhookDisabled => Detail::Notice(Notice {
-            webhook: text("w"),
-            event: Some((Id::new(), Kind::MessagePublish)),
-            attempts: 1,
-            reason: text("r"),
-        }),
-        Kind::DeviceProvisioned | Kind::DeviceStatusChanged | Kind::DeviceDecommissioned => {
-            Detail::Device(Device {
-                status: Status::Connected,
-                previous: Some(Status::Disconnected),
-                reason: Some(Reason::Normal),
-                first_seen: Timestamp::now(),
-                last_seen: Timestamp::now(),
-            })
-        }
-    }
-}
-
-fn properties() -> Properties {
-    let text = |text| Some(ByteString::from_static(text));
-    Properties {
-        is_text: Some(true),
-        expiry_s: Some(1),
-        content_type: text("text/plain"),
-        response_topic: text("a"),
-        correlation_data: Some("c".into()),
-        user: Vec::new(),
-    }
 }

@@ -19,7 +19,11 @@ async fn no_request_is_answered_otherwise_than_the_document_says() {
     };
     let seconds = std::env::var("MQHOOK_SCHEMATHESIS_SECONDS");
     // The short run asks the same each time: what it finds is new because the API is.
-    let seed: &[&str] = if seconds.is_ok() { &[] } else { &["--seed", "1"] };
+    let seed: &[&str] = if seconds.is_ok() {
+        &[]
+    } else {
+        &["--seed", "1"]
+    };
     let seconds = seconds.unwrap_or_else(|_| "25".to_owned());
     let setup = start().await;
     let token = create(&setup.sidecar, "fuzz", &["--role", "admin"]);

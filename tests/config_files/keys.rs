@@ -22,7 +22,7 @@ const UNKNOWN: &str = "zzqx";
 const ALIASES: [&str; 2] = ["cancel_timeout", "ssl"];
 
 /// Tables in which any key may stand.
-const FREE: [&str; 2] = ["webhooks", "webhooks.example.headers"];
+const FREE: [&str; 3] = ["groups", "webhooks", "webhooks.example.headers"];
 
 /// A world with one file, in which every variable is set.
 struct OneFile(String);

@@ -158,9 +158,10 @@ fn detail(kind: Kind) -> Detail {
             topic_filter: "a/#".into(),
             qos: Some(1),
         }),
-        Kind::MessagePublish | Kind::MessageDelivered | Kind::MessageAcked => {
-            message("a/b/c", b"hello", Properties::default())
-        }
+        Kind::MessagePublish
+        | Kind::MessageDelivered
+        | Kind::MessageAcked
+        | Kind::ApplicationEvent => message("a/b/c", b"hello", Properties::default()),
         Kind::DeliveryFailed => notice(13),
         Kind::WebhookDisabled => notice(0),
         Kind::DeviceProvisioned => device(Status::Connected, None, None),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Done, Lane};
+use crate::delivery_log::{Ended, Ending};
 use crate::dispatch::gather::Parcel;
 use crate::dispatch::notice;
 use crate::dispatch::turns::Turn;
@@ -26,6 +27,7 @@ const OF_THE_CONTENT: [u16; 3] = [413, 400, 422];
 /// What an attempt that failed means for all its deliveries alike.
 struct Failed<'a> {
     failure: &'a Failure,
+    ended: Ended<'a>,
     now: Timestamp,
     /// From 0 to 1: what has failed together is tried again together, as far as schedules allow.
     random: f64,
@@ -45,9 +47,9 @@ impl Lane {
         self.count(&done);
         for turn in &done.begun.parcel {
             self.log
-                .attempt_ended(&turn.delivery, &done.outcome, done.took);
+                .attempt_ended(&turn.delivery, &done.report.outcome, done.took);
         }
-        let change = match &done.outcome {
+        let change = match &done.report.outcome {
             // Nothing was sent, so nothing is known of the receiver.
             Outcome::Rejected(failure) if failure.class == Class::Request => {
                 self.breaker.abandoned(done.begun.attempt);
@@ -64,24 +66,34 @@ impl Lane {
             self.log.breaker_changed(change);
             self.metrics.breaker_open(!self.breaker.is_closed());
         }
-        match &done.outcome {
+        let ended = Ended {
+            report: &done.report,
+            at: done.at,
+            took: done.took,
+        };
+        match &done.report.outcome {
             Outcome::Delivered => {
                 for turn in done.begun.parcel {
+                    self.remember(&turn, Ending::Delivered, &ended);
                     self.delivered(turn);
                 }
             }
             Outcome::Rejected(failure)
                 if is_of_the_batch(failure) && done.begun.parcel.len() > 1 =>
             {
+                for turn in &done.begun.parcel {
+                    self.remember(turn, Ending::Retry, &ended);
+                }
                 self.split(done.begun.parcel);
             }
             Outcome::Rejected(failure) | Outcome::Retry(failure) => {
                 let failed = Failed {
                     failure,
+                    ended,
                     now: Timestamp::now(),
                     random: rand::random(),
                 };
-                let is_rejected = matches!(done.outcome, Outcome::Rejected(_));
+                let is_rejected = matches!(done.report.outcome, Outcome::Rejected(_));
                 for turn in done.begun.parcel {
                     match (is_rejected, done.begun.is_probe) {
                         (true, _) => self.rejected(turn, &failed),
@@ -93,12 +105,18 @@ impl Lane {
         }
     }
 
+    fn remember(&mut self, turn: &Turn, ending: Ending, ended: &Ended<'_>) {
+        let delivery = &turn.delivery;
+        let number = delivery.failures.saturating_add(1);
+        self.recorder
+            .record(delivery.event(), number, ending, ended);
+    }
+
     /// Counts an attempt, unless no request could be made: that is none, and costs none of the limit.
     fn count(&mut self, done: &Done) {
-        let is_none =
-            matches!(&done.outcome, Outcome::Rejected(failure) if failure.class == Class::Request);
+        let is_none = matches!(&done.report.outcome, Outcome::Rejected(failure) if failure.class == Class::Request);
         if !is_none {
-            self.metrics.ended(&done.outcome, done.took);
+            self.metrics.ended(&done.report.outcome, done.took);
             return;
         }
         self.metrics.abandoned();
@@ -136,6 +154,7 @@ impl Lane {
 
     fn rejected(&mut self, mut turn: Turn, failed: &Failed<'_>) {
         let Failed { failure, now, .. } = *failed;
+        self.remember(&turn, Ending::Rejected, &failed.ended);
         if failure.class != Class::Request {
             self.note_failure(failure, now);
         }
@@ -156,6 +175,7 @@ impl Lane {
     /// The receiver is still down: the delivery has not had its attempt.
     fn probe_failed(&mut self, turn: Turn, failed: &Failed<'_>) {
         let Failed { failure, now, .. } = *failed;
+        self.remember(&turn, Ending::Retry, &failed.ended);
         self.note_failure(failure, now);
         self.disable_at_limit(now);
         let wait = match self.breaker.admits(Instant::now()) {
@@ -172,16 +192,23 @@ impl Lane {
             failure,
             now,
             random,
+            ..
         } = *failed;
         self.note_failure(failure, now);
-        let delivery = &mut turn.delivery;
-        delivery.count_failure(now);
+        let delivery = &turn.delivery;
         let failing_for = delivery
             .first_failed
             .map_or(Duration::ZERO, |first| now.since(first));
-        let failures = delivery.failures;
+        let failures = delivery.failures.saturating_add(1);
         let policy = &self.config.retry;
-        match policy.next(failures, failing_for, failure.retry_after, random) {
+        let next = policy.next(failures, failing_for, failure.retry_after, random);
+        let ending = match next {
+            Next::After(_) => Ending::Retry,
+            Next::GiveUp => Ending::GivenUp,
+        };
+        self.remember(&turn, ending, &failed.ended);
+        turn.delivery.count_failure(now);
+        match next {
             Next::After(wait) => {
                 self.disable_at_limit(now);
                 self.put_off(turn, wait, now);

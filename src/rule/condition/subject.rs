@@ -10,7 +10,7 @@ use cel::context::VariableResolver;
 
 use super::json::{self, Boxed};
 use crate::event::{
-    Client, Connection, Detail, Device, End, Happening, Kind, Message, Subscription,
+    Client, Connection, Detail, Device, End, Happening, Kind, Message, Subscription, TopicName,
 };
 
 /// Variables of events of every kind.
@@ -55,7 +55,10 @@ static NULL: CelNull = CelNull;
 /// Returns the variables that events of a kind have.
 pub(super) fn variables(kind: Kind) -> impl Iterator<Item = &'static str> + Clone {
     let own: &'static [&'static str] = match kind {
-        Kind::MessagePublish | Kind::MessageDelivered | Kind::MessageAcked => &MESSAGE,
+        Kind::MessagePublish
+        | Kind::MessageDelivered
+        | Kind::MessageAcked
+        | Kind::ApplicationEvent => &MESSAGE,
         Kind::ClientConnect | Kind::ClientConnack | Kind::ClientConnected => &CONNECTION,
         Kind::ClientDisconnected | Kind::SessionTerminated => &END,
         Kind::ClientSubscribe
@@ -101,6 +104,14 @@ impl<'a> Subject<'a> {
             levels: OnceLock::new(),
             left: AtomicUsize::new(MAX_MENTIONED_BYTES),
             is_exhausted: AtomicBool::new(false),
+        }
+    }
+
+    /// Returns the topic of a message.
+    pub(in crate::rule) fn topic(&self) -> Option<&'a TopicName> {
+        match self.detail {
+            Detail::Message(message) => Some(&message.topic),
+            _ => None,
         }
     }
 

@@ -43,6 +43,7 @@ impl Fixture {
             changed: tokio::sync::Notify::new(),
             foreign: tokio::sync::Notify::new(),
             held_back: std::sync::Mutex::default(),
+            tap: crate::tap::Tap::default(),
         });
         let stock = Stock {
             is_served: true,

@@ -8,13 +8,13 @@ use super::error::Unreadable;
 
 /// A column: its place in the row, and its name for errors.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Column {
-    pub(super) at: usize,
-    pub(super) name: &'static str,
+pub(crate) struct Column {
+    pub(crate) at: usize,
+    pub(crate) name: &'static str,
 }
 
 impl Column {
-    pub(super) fn unreadable(self) -> Unreadable {
+    pub(crate) fn unreadable(self) -> Unreadable {
         Unreadable { column: self.name }
     }
 
@@ -31,19 +31,19 @@ impl Column {
         convert(self.value(row)?).ok_or_else(|| self.unreadable())
     }
 
-    pub(super) fn integer(self, row: &Row<'_>) -> Result<i64, Unreadable> {
+    pub(crate) fn integer(self, row: &Row<'_>) -> Result<i64, Unreadable> {
         self.convert(row, |value| value.as_i64().ok())
     }
 
     /// Returns an integer that is not negative and that `T` holds.
-    pub(super) fn unsigned<T: TryFrom<u64>>(self, row: &Row<'_>) -> Result<T, Unreadable> {
+    pub(crate) fn unsigned<T: TryFrom<u64>>(self, row: &Row<'_>) -> Result<T, Unreadable> {
         self.convert(row, |value| {
             u64::try_from(value.as_i64().ok()?).ok()?.try_into().ok()
         })
     }
 
     /// Returns the same, `None` for NULL.
-    pub(super) fn unsigned_or_null<T: TryFrom<u64>>(
+    pub(crate) fn unsigned_or_null<T: TryFrom<u64>>(
         self,
         row: &Row<'_>,
     ) -> Result<Option<T>, Unreadable> {
@@ -53,25 +53,25 @@ impl Column {
         }
     }
 
-    pub(super) fn text<'r>(self, row: &'r Row<'_>) -> Result<&'r str, Unreadable> {
+    pub(crate) fn text<'r>(self, row: &'r Row<'_>) -> Result<&'r str, Unreadable> {
         self.convert(row, |value| value.as_str().ok())
     }
 
-    pub(super) fn text_or_null<'r>(self, row: &'r Row<'_>) -> Result<Option<&'r str>, Unreadable> {
+    pub(crate) fn text_or_null<'r>(self, row: &'r Row<'_>) -> Result<Option<&'r str>, Unreadable> {
         self.convert(row, |value| value.as_str_or_null().ok())
     }
 
-    pub(super) fn blob_or_null<'r>(self, row: &'r Row<'_>) -> Result<Option<&'r [u8]>, Unreadable> {
+    pub(crate) fn blob_or_null<'r>(self, row: &'r Row<'_>) -> Result<Option<&'r [u8]>, Unreadable> {
         self.convert(row, |value| value.as_blob_or_null().ok())
     }
 
     /// Returns what the text reads as.
-    pub(super) fn parsed<T: std::str::FromStr>(self, row: &Row<'_>) -> Result<T, Unreadable> {
+    pub(crate) fn parsed<T: std::str::FromStr>(self, row: &Row<'_>) -> Result<T, Unreadable> {
         self.convert(row, |value| value.as_str().ok()?.parse().ok())
     }
 }
 
 /// Returns the column of this name in this place.
-pub(super) const fn column(at: usize, name: &'static str) -> Column {
+pub(crate) const fn column(at: usize, name: &'static str) -> Column {
     Column { at, name }
 }

@@ -15,18 +15,18 @@ pub(super) const COLUMNS: [&str; 6] = ["id", "kind", "time", "topic", "attribute
 
 /// An event as the values of its columns.
 #[derive(Debug)]
-pub(super) struct Columns<'a> {
+pub(crate) struct Columns<'a> {
     id: [u8; 22],
-    pub(super) kind: &'static str,
-    pub(super) time: i64,
-    pub(super) topic: Option<&'a str>,
-    pub(super) attributes: String,
-    pub(super) payload: Option<&'a [u8]>,
+    pub(crate) kind: &'static str,
+    pub(crate) time: i64,
+    pub(crate) topic: Option<&'a str>,
+    pub(crate) attributes: String,
+    pub(crate) payload: Option<&'a [u8]>,
 }
 
 impl<'a> Columns<'a> {
     /// Returns the columns of an event.
-    pub(super) fn of(event: &'a Event) -> Self {
+    pub(crate) fn of(event: &'a Event) -> Self {
         let (topic, payload) = match &event.detail {
             Detail::Message(message) => (Some(message.topic.as_str()), Some(&*message.payload)),
             _ => (None, None),
@@ -46,13 +46,13 @@ impl<'a> Columns<'a> {
     }
 
     /// Returns the event's id as text.
-    pub(super) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         std::str::from_utf8(&self.id).expect("base62 digits are ASCII")
     }
 }
 
 /// Reads an event out of a row whose columns from `first` on are those of [`COLUMNS`].
-pub(super) fn read(row: &Row<'_>, first: usize) -> Result<Event, Unreadable> {
+pub(crate) fn read(row: &Row<'_>, first: usize) -> Result<Event, Unreadable> {
     let at = |place: usize| column(first + place, COLUMNS[place]);
     let topic = at(3)
         .text_or_null(row)?

@@ -8,6 +8,7 @@
 //! dead_letters  id -> the event and its last outcome
 //! webhooks      id -> name, state, counts
 //! devices       number -> client identifier, status, when it was seen; removals: those to be forgotten
+//! definitions   number -> webhooks and groups of the admin API, as JSON
 //! tokens        id -> name, hash, role              of the admin API
 //! ```
 //!
@@ -23,11 +24,13 @@
 //! A store is synchronous and meant for a thread of its own. It decides nothing: what to attempt,
 //! to give up or to drop, and when, is for its caller to say.
 
+mod again;
 mod attributes;
 mod batch;
 mod bound;
 mod column;
 mod dead_letter;
+mod definition;
 mod device;
 mod error;
 mod event;
@@ -40,6 +43,7 @@ mod schema;
 mod space;
 mod token;
 mod webhook;
+mod whereabouts;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -50,15 +54,19 @@ use crate::event::Timestamp;
 
 pub use batch::Change;
 pub use bound::DroppedUpTo;
+pub(crate) use column::column;
 pub use dead_letter::{DeadLetter, DeadLetterId, Filter, GaveUp};
+pub use definition::{Activity, Defines, Definition, MAX_DEFINITIONS};
 pub use device::{DeviceCounts, DeviceFilter, DeviceRow, Removal};
 pub use error::{Error, OpenError, Unreadable};
+pub(crate) use event::{Columns as EventColumns, read as read_event};
 pub use load::{Loaded, Window};
 pub use open::{Opened, is_in_use};
 pub use parked::{Key, PutOff};
 pub use space::Space;
 pub use token::{Limit, MAX_TOKENS, Made, NewToken, Role, TokenId, TokenRow};
 pub use webhook::{Backlog, Status, WebhookKey, WebhookState};
+pub use whereabouts::Whereabouts;
 
 /// The number of an accepted event; a later event has a higher one.
 ///

@@ -299,6 +299,7 @@ fn read_ends(connection: &Connection) -> rusqlite::Result<()> {
         ("devices", "number"),
         ("removals", "id"),
         ("tokens", "id"),
+        ("definitions", "number"),
     ] {
         for order in ["ASC", "DESC"] {
             let sql = format!("SELECT * FROM {table} ORDER BY {key} {order} LIMIT 1");

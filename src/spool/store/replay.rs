@@ -101,7 +101,7 @@ fn replay(
 }
 
 /// Returns how many dead letters were ever replayed.
-fn replayed_before(connection: &Connection) -> rusqlite::Result<i64> {
+pub(super) fn replayed_before(connection: &Connection) -> rusqlite::Result<i64> {
     let sql = "SELECT value FROM counters WHERE name = 'replayed'";
     connection.query_row(sql, [], |row| row.get(0))
 }

@@ -1,5 +1,6 @@
 mod bounds;
 mod dead_letters;
+mod definitions;
 mod devices;
 mod faults;
 mod hostile;
@@ -8,6 +9,7 @@ mod opening;
 mod order;
 mod processes;
 mod round_trip;
+mod whereabouts;
 mod world;
 
 use std::collections::HashSet;

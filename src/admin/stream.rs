@@ -1,0 +1,104 @@
+//! Live streams: server-sent events of what passes by a tap.
+//!
+//! | event | data |
+//! |---|---|
+//! | `event`, `attempt` | what has passed by, as JSON |
+//! | `lagged` | `{"missed": n}`: the client was too slow for so many |
+//!
+//! A comment comes every 15 seconds. A stream ends after an hour, so that who may listen is asked anew; clients
+//! connect again. What a slow client does not take is not kept: see [`Tap`](crate::tap::Tap).
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::Response;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use futures_util::stream::unfold;
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use super::Problem;
+use crate::tap::{Heard, Listening};
+
+/// How often something is sent, if only a comment.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// How long a stream lasts.
+const LIFETIME: Duration = Duration::from_hours(1);
+
+/// What is sent of one thing.
+pub(super) struct Line(Bytes);
+
+impl Line {
+    /// Returns an event of the stream.
+    pub(super) fn of(event: &'static str, data: &impl Serialize) -> Self {
+        // JSON has no line breaks but in strings, where they are escaped.
+        let data = serde_json::to_string(data).unwrap_or_else(|_| "null".to_owned());
+        Self(format!("event: {event}\ndata: {data}\n\n").into())
+    }
+}
+
+#[derive(Serialize)]
+struct Missed {
+    missed: u64,
+}
+
+struct Open<T, F> {
+    listening: Listening<T>,
+    show: F,
+    ends: Instant,
+    is_begun: bool,
+}
+
+/// Nobody else may listen.
+pub(super) fn too_many() -> Problem {
+    Problem::busy("too many listen already")
+}
+
+/// Answers with what passes by and is shown.
+pub(super) fn answer<T, F>(listening: Listening<T>, show: F) -> Response<Body>
+where
+    T: Send + Sync + 'static,
+    F: FnMut(&T) -> Option<Line> + Send + 'static,
+{
+    let open = Open {
+        listening,
+        show,
+        ends: Instant::now() + LIFETIME,
+        is_begun: false,
+    };
+    let lines = unfold(open, |mut open| async {
+        let line = open.next().await?;
+        Some((Ok::<_, Infallible>(line.0), open))
+    });
+    let mut response = Response::new(Body::from_stream(lines));
+    let media_type = HeaderValue::from_static("text/event-stream");
+    response.headers_mut().insert(CONTENT_TYPE, media_type);
+    response
+}
+
+impl<T, F: FnMut(&T) -> Option<Line>> Open<T, F> {
+    async fn next(&mut self) -> Option<Line> {
+        if !std::mem::replace(&mut self.is_begun, true) {
+            // So that the client knows that it listens.
+            return Some(Line(Bytes::from_static(b": listening\n\n")));
+        }
+        let beat = Instant::now() + HEARTBEAT;
+        loop {
+            match timeout_at(beat.min(self.ends), self.listening.next()).await {
+                Ok(Some(Heard::One(one))) => {
+                    if let Some(line) = (self.show)(&one) {
+                        return Some(line);
+                    }
+                }
+                Ok(Some(Heard::Missed(missed))) => {
+                    return Some(Line::of("lagged", &Missed { missed }));
+                }
+                Ok(None) => return None,
+                Err(_) if Instant::now() >= self.ends => return None,
+                Err(_) => return Some(Line(Bytes::from_static(b": waiting\n\n"))),
+            }
+        }
+    }
+}

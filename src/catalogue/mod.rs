@@ -1,0 +1,128 @@
+//! The catalogue: which webhooks and groups there are, those of the configuration file and those of the API.
+//!
+//! ```text
+//! file --config--> Config --+
+//!                           +--compose--> the Config that is applied
+//! store --definitions-------+
+//! ```
+//!
+//! Definitions of the API are read like the file, each beside all that is in it. Names are unique over
+//! both: nothing hides anything. What does not fit is a [`Clash`], and then nothing is composed.
+//!
+//! [`Catalogue`] is the one place through which what is configured changes while mqhook runs: changes of the API and
+//! of the file come one after the other, so that each is made of what the last one left.
+
+mod compose;
+mod start;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::config::Config;
+use crate::spool::store::Definition;
+
+pub use compose::{Clash, Clashes, compose};
+pub use start::Error;
+
+/// What is configured now.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What the file says, or the command line.
+    pub file: Arc<Config>,
+    /// What came over the API, in the order in which it was made.
+    pub definitions: Arc<[Definition]>,
+    /// What both make together.
+    pub config: Arc<Config>,
+}
+
+/// What is configured, and the right to change that.
+#[derive(Debug)]
+pub struct Catalogue {
+    view: RwLock<View>,
+    turn: Arc<Mutex<()>>,
+}
+
+/// The right to change what is configured, until it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    catalogue: Arc<Catalogue>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Catalogue {
+    /// Returns the catalogue of what a file and a store say.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub fn new(file: Config, definitions: Vec<Definition>) -> Result<Self, Vec<Clash>> {
+        let view = View::new(file.into(), definitions.into())?;
+        Ok(Self {
+            view: RwLock::new(view),
+            turn: Arc::default(),
+        })
+    }
+
+    /// Returns what is configured now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let view = self.view.read();
+        view.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until nobody else changes what is configured.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped.
+    pub async fn turn(self: &Arc<Self>) -> Turn {
+        Turn {
+            catalogue: Arc::clone(self),
+            _turn: Arc::clone(&self.turn).lock_owned().await,
+        }
+    }
+}
+
+impl Turn {
+    /// Returns what is configured now, which stays so until [`set`](Self::set).
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.catalogue.view()
+    }
+
+    /// Notes what has been applied.
+    pub fn set(&self, view: View) {
+        let current = self.catalogue.view.write();
+        *current.unwrap_or_else(PoisonError::into_inner) = view;
+    }
+}
+
+impl View {
+    /// Returns what a file and definitions make together.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub fn new(file: Arc<Config>, definitions: Arc<[Definition]>) -> Result<Self, Vec<Clash>> {
+        let config = compose(&file, &definitions)?.into();
+        Ok(Self {
+            file,
+            definitions,
+            config,
+        })
+    }
+
+    /// Returns what another file makes with the same definitions.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub fn with_file(&self, file: Config) -> Result<Self, Vec<Clash>> {
+        Self::new(file.into(), Arc::clone(&self.definitions))
+    }
+
+    /// Returns what the file makes with other definitions.
+    ///
+    /// # Errors
+    /// All that does not fit.
+    pub fn with_definitions(&self, definitions: Vec<Definition>) -> Result<Self, Vec<Clash>> {
+        Self::new(Arc::clone(&self.file), definitions.into())
+    }
+}

@@ -1,0 +1,154 @@
+//! Taps: what passes by, told to those who listen.
+//!
+//! Whoever it passes by asks [`has_listeners`](Tap::has_listeners) first, which is one relaxed load, and tells
+//! only then. A listener that falls behind is told how many it has missed; it holds nobody up, and no
+//! more than [`BEHIND`] are kept for it.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+
+/// How many a listener may be behind before it misses some.
+pub const BEHIND: usize = 256;
+
+/// The most listeners of one tap.
+pub const LISTENERS: usize = 32;
+
+/// Tells what passes by; clones are the same tap.
+pub struct Tap<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    listeners: AtomicUsize,
+    /// Made for the first listener: most taps never have one.
+    sender: OnceLock<broadcast::Sender<Arc<T>>>,
+}
+
+/// One who listens; dropping it ends that.
+pub struct Listening<T> {
+    receiver: broadcast::Receiver<Arc<T>>,
+    shared: Arc<Shared<T>>,
+}
+
+/// What a listener hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// This has passed by.
+    One(Arc<T>),
+    /// It was too slow, and has missed so many.
+    Missed(u64),
+}
+
+impl<T> Tap<T> {
+    /// Returns whether anybody listens.
+    #[must_use]
+    pub fn has_listeners(&self) -> bool {
+        self.0.listeners.load(Ordering::Relaxed) > 0
+    }
+
+    /// Tells those who listen.
+    pub fn tell(&self, what: T) {
+        if let Some(sender) = self.0.sender.get() {
+            // The last listener may have gone.
+            let _ = sender.send(Arc::new(what));
+        }
+    }
+
+    /// Begins to listen; `None` if [as many](LISTENERS) do already as may.
+    #[must_use]
+    pub fn listen(&self) -> Option<Listening<T>> {
+        let one_more = |now: usize| (now < LISTENERS).then_some(now + 1);
+        self.0
+            .listeners
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .ok()?;
+        let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(BEHIND));
+        Some(Listening {
+            receiver: sender.subscribe(),
+            shared: Arc::clone(&self.0),
+        })
+    }
+}
+
+impl<T> Listening<T> {
+    /// Returns the next that is heard; `None` when nothing will be any more.
+    ///
+    /// # Cancel safety
+    /// Nothing is missed when the future is dropped.
+    pub async fn next(&mut self) -> Option<Heard<T>> {
+        match self.receiver.recv().await {
+            Ok(one) => Some(Heard::One(one)),
+            Err(RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+impl<T> Drop for Listening<T> {
+    fn drop(&mut self) {
+        self.shared.listeners.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<T> Default for Tap<T> {
+    fn default() -> Self {
+        Self(Arc::new(Shared {
+            listeners: AtomicUsize::new(0),
+            sender: OnceLock::new(),
+        }))
+    }
+}
+
+impl<T> Clone for Tap<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for Tap<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tap").finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Listening<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listening").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_hears_what_passes_by_and_how_many_it_missed() {
+        let tap = Tap::default();
+        tap.tell(0);
+        assert!(!tap.has_listeners());
+        let mut listening = tap.listen().expect("nobody else listens");
+        assert!(tap.has_listeners());
+        tap.tell(1);
+        assert_eq!(listening.next().await, Some(Heard::One(Arc::new(1))));
+        for number in 0..BEHIND + 3 {
+            tap.tell(number);
+        }
+        assert_eq!(listening.next().await, Some(Heard::Missed(3)));
+        assert_eq!(listening.next().await, Some(Heard::One(Arc::new(3))));
+        drop(listening);
+        assert!(!tap.has_listeners());
+    }
+
+    #[tokio::test]
+    async fn no_more_listen_than_may() {
+        let tap = Tap::<u8>::default();
+        let mut listening: Vec<_> = std::iter::from_fn(|| tap.listen()).collect();
+        assert_eq!(listening.len(), LISTENERS);
+        listening.pop();
+        assert!(tap.listen().is_some());
+        drop(tap);
+        // The tap outlives its handle while somebody listens.
+        assert_eq!(listening.len(), LISTENERS - 1);
+    }
+}

@@ -1,0 +1,258 @@
+//! The life of webhooks and groups of the API.
+
+use serde_json::{Value, json};
+use support::setup::Setup;
+use support::wait;
+
+use super::api::Asker;
+use super::{FILE, PATIENCE, count, restart, start, wait_for};
+
+/// A webhook of a group, with a secret of each kind.
+fn webhook(setup: &Setup, path: &str) -> Value {
+    json!({
+        "name": "mine",
+        "group": "plant",
+        "definition": {
+            "url": format!("{}{path}", setup.receiver.url()),
+            "body": {"format": "json"},
+            "headers": {"x-api-key": "sesame-1"},
+            "sign": {"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_webhook_is_made_and_changed_and_goes_on_after_a_restart() {
+    let mut setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let made = api.post("/webhooks", &webhook(&setup, "/mine")).await;
+    let shown = made.expect(201);
+    let id = shown["id"].as_str().expect("an id").to_owned();
+    let path = format!("/webhooks/{id}");
+    assert_eq!(made.header("location"), Some(path.as_str()));
+    assert_eq!(shown["origin"], "api");
+    assert_eq!(shown["status"], "enabled");
+    setup.publish("plant/1", "one").await;
+    wait_for(&setup, "/mine", "one").await;
+    wait_for(&setup, "/file", "one").await;
+
+    let changed = webhook(&setup, "/moved");
+    let answer = api.put(&path, &made.tag(), &changed).await;
+    answer.expect(200);
+    setup.publish("plant/1", "two").await;
+    wait_for(&setup, "/moved", "two").await;
+
+    restart(&mut setup).await;
+    let api = Asker::local(&setup);
+    setup.publish("plant/1", "three").await;
+    let requests = wait_for(&setup, "/moved", "three").await;
+    for payload in ["one", "two", "three"] {
+        let mine = count(&requests, "/mine", payload) + count(&requests, "/moved", payload);
+        assert_eq!(mine, 1, "{payload}");
+    }
+    let shown = api.get("/webhooks/mine").await;
+    assert_eq!(shown.expect(200)["id"], id.as_str());
+    assert_eq!(shown.tag(), answer.tag());
+
+    api.delete(&path, &shown.tag()).await.expect(204);
+    api.get(&path).await.expect_problem(404, "no such webhook");
+    setup.publish("plant/1", "four").await;
+    let requests = wait_for(&setup, "/file", "four").await;
+    assert_eq!(count(&requests, "/moved", "four"), 0);
+}
+
+#[tokio::test]
+async fn attempts_are_counted_and_not_forgotten() {
+    let mut setup = start(FILE).await;
+    let made = Asker::local(&setup)
+        .post("/webhooks", &webhook(&setup, "/mine"))
+        .await;
+    assert_eq!(made.expect(201)["last_triggered_at"], Value::Null);
+    setup.publish("plant/1", "one").await;
+    wait_for(&setup, "/mine", "one").await;
+    let counted = async |setup: &Setup| {
+        let shown = Asker::local(setup).get("/webhooks/mine").await.expect(200);
+        let is_counted = shown["attempt_count"] == 1 && shown["last_triggered_at"].is_string();
+        is_counted.then_some(())
+    };
+    wait::until(PATIENCE, "an attempt to be counted", async || {
+        counted(&setup).await
+    })
+    .await;
+    restart(&mut setup).await;
+    assert!(counted(&setup).await.is_some());
+}
+
+#[tokio::test]
+async fn of_two_who_change_the_same_one_has_to_look_again() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let made = api.post("/webhooks", &webhook(&setup, "/mine")).await;
+    made.expect(201);
+    let (one, two) = (webhook(&setup, "/1"), webhook(&setup, "/2"));
+    let tag = made.tag();
+    let (one, two) = tokio::join!(
+        api.put("/webhooks/mine", &tag, &one),
+        api.put("/webhooks/mine", &tag, &two)
+    );
+    let mut statuses = [one.status, two.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412], "{one:?} {two:?}");
+    let blind = api.ask("DELETE", "/webhooks/mine", &[], "").await;
+    blind.expect_problem(428, "If-Match");
+    let again = api
+        .ask("GET", "/webhooks/mine", &[("If-None-Match", &tag)], "")
+        .await;
+    assert_eq!(again.status, 200);
+    let tag = again.tag();
+    let known = api
+        .ask("GET", "/webhooks/mine", &[("If-None-Match", &tag)], "")
+        .await;
+    assert_eq!(known.status, 304);
+}
+
+#[tokio::test]
+async fn what_is_in_the_file_is_shown_and_not_changed() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let shown = api.get("/webhooks/of_file").await;
+    let webhook = shown.expect(200);
+    assert_eq!(webhook["origin"], "file");
+    assert_eq!(
+        webhook["definition"]["headers"]["x-api-key"],
+        json!({"secret": true})
+    );
+    let body = json!({"definition": {"url": "http://127.0.0.1:1/"}});
+    let tag = shown.tag();
+    let answers = [
+        api.put("/webhooks/of_file", &tag, &body).await,
+        api.delete("/webhooks/of_file", &tag).await,
+        api.post("/webhooks/of_file/rotate-secret", &json!({}))
+            .await,
+    ];
+    for answer in answers {
+        answer.expect_problem(409, "`webhooks.of_file`");
+    }
+    let group = api.get("/groups/plant").await;
+    assert_eq!(group.expect(200)["webhooks"], json!(["of_file"]));
+    let removed = api.delete("/groups/plant", &group.tag()).await;
+    removed.expect_problem(409, "`groups.plant`");
+    let name =
+        json!({"name": "of_file", "definition": {"url": "http://127.0.0.1:1/", "events": []}});
+    api.post("/webhooks", &name)
+        .await
+        .expect_problem(409, "already");
+}
+
+#[tokio::test]
+async fn secrets_go_in_and_never_come_out() {
+    let mut setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let made = api.post("/webhooks", &webhook(&setup, "/mine")).await;
+    made.expect(201);
+    let shown = api.get("/webhooks/mine").await;
+    let mut body = json!({"group": "plant", "definition": shown.json()["definition"]});
+    assert_eq!(
+        body["definition"]["sign"]["secret"],
+        json!({"secret": true})
+    );
+    body["definition"]["pool_size"] = 3.into();
+    let kept = api.put("/webhooks/mine", &shown.tag(), &body).await;
+    kept.expect(200);
+    setup.publish("plant/1", "one").await;
+    let requests = wait_for(&setup, "/mine", "one").await;
+    let request = requests
+        .iter()
+        .find(|it| it.target() == "/mine")
+        .expect("one");
+    assert_eq!(request.header("x-api-key").as_deref(), Some("sesame-1"));
+    assert!(request.header("webhook-signature").is_some());
+
+    body["definition"]["url"] = "http://127.0.0.1:1/elsewhere".into();
+    let moved = api.put("/webhooks/mine", &kept.tag(), &body).await;
+    moved.expect_problem(422, "/definition/headers/x-api-key");
+
+    let tried = api.post("/webhooks/mine/test", &json!({})).await;
+    let rotated = api.post("/webhooks/mine/rotate-secret", &json!({})).await;
+    let new = rotated.expect(200)["secret"]
+        .as_str()
+        .expect("it is told once")
+        .to_owned();
+    let answers = [made, shown, kept, moved, tried, api.get("/webhooks").await];
+    restart(&mut setup).await;
+    let log = setup.sidecar.log();
+    for answer in answers.iter().map(|answer| &answer.text).chain([&log]) {
+        for secret in ["sesame", "MDEyMzQ1Njc4", &new] {
+            assert!(!answer.contains(secret), "{secret} in {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_is_replaced_and_the_old_one_signs_beside_it() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    api.post("/webhooks", &webhook(&setup, "/mine"))
+        .await
+        .expect(201);
+    let signatures = async |payload: &str| {
+        setup.publish("plant/1", payload).await;
+        let requests = wait_for(&setup, "/mine", payload).await;
+        let requests = requests.iter().filter(|it| it.target() == "/mine");
+        let signed = requests
+            .last()
+            .and_then(|it| it.header("webhook-signature"));
+        signed.expect("a signature").split(' ').count()
+    };
+    assert_eq!(signatures("one").await, 1);
+    api.post("/webhooks/mine/rotate-secret", &json!({}))
+        .await
+        .expect(200);
+    assert_eq!(signatures("two").await, 2);
+    api.post("/webhooks/mine/rotate-secret", &json!({"keep": false}))
+        .await
+        .expect(200);
+    assert_eq!(signatures("three").await, 1);
+    let wrong = api
+        .post("/webhooks/mine/rotate-secret", &json!({"secret": "short"}))
+        .await;
+    wrong.expect_problem(422, "/definition/sign");
+}
+
+#[tokio::test]
+async fn a_group_is_made_changed_and_taken_away() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let made = api
+        .post(
+            "/groups",
+            &json!({"name": "office", "topics": ["office/#"]}),
+        )
+        .await;
+    assert_eq!(made.expect(201)["origin"], "api");
+    let mut of_it = webhook(&setup, "/mine");
+    of_it["group"] = "office".into();
+    let webhook = api.post("/webhooks", &of_it).await;
+    webhook.expect(201);
+    setup.publish("office/1", "one").await;
+    wait_for(&setup, "/mine", "one").await;
+
+    let wider = json!({"topics": ["office/#", "attic/#"]});
+    let changed = api.put("/groups/office", &made.tag(), &wider).await;
+    changed.expect(200);
+    setup.publish("attic/1", "two").await;
+    let requests = wait_for(&setup, "/mine", "two").await;
+    assert_eq!(count(&requests, "/mine", "two"), 1);
+
+    let full = api.delete("/groups/office", &changed.tag()).await;
+    full.expect_problem(409, "remove them first");
+    api.delete("/webhooks/mine", &webhook.tag())
+        .await
+        .expect(204);
+    api.delete("/groups/office", &changed.tag())
+        .await
+        .expect(204);
+    api.get("/groups/office")
+        .await
+        .expect_problem(404, "no such group");
+}
