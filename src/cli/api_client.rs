@@ -203,9 +203,13 @@ fn is_loopback(url: &Target) -> bool {
 }
 
 impl Client {
-    /// Returns what is at a path.
+    /// Returns the object at a path.
     pub(super) async fn get(&self, uri: impl Into<Uri>) -> Result<Value, Error> {
-        self.ask(Method::GET, uri.into(), None, &[]).await
+        let value = self.ask(Method::GET, uri.into(), None, &[]).await?;
+        let is_ours = value.is_object();
+        is_ours
+            .then_some(value)
+            .ok_or_else(|| Error::Foreign(self.name()))
     }
 
     /// Asks for something, with a body in JSON and further headers, and returns what is answered; null if

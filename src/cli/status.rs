@@ -138,8 +138,8 @@ impl State {
             format!("{} ({dialect})", text(status, "/broker/url")),
         ));
         for connection in array(status, "/broker/connections") {
-            let (name, state) = (text(connection, "/name"), text(connection, "/state"));
-            lines.push(("", format!("{name}: {state}")));
+            let name = text(connection, "/name");
+            lines.push(("", format!("{name}: {}", text(connection, "/detail"))));
         }
         let waiting = count(number(status, "/spool/waiting"), "event");
         let size = show_size(number(status, "/spool/bytes"));
@@ -182,7 +182,7 @@ impl State {
             );
         }
         let connections = array(&self.status, "/broker/connections");
-        let is_up = |connection: &Value| text(connection, "/state").starts_with("subscribed");
+        let is_up = |connection: &Value| connection["state"] == "subscribed";
         if !connections.iter().all(is_up) {
             next.push(
                 "look at the broker: it must run, and let mqhook in and subscribe".to_owned(),
@@ -289,8 +289,8 @@ mod tests {
             status: json!({
                 "version": "0.1.0", "started_at": "2026-01-01T00:00:00.000Z", "ready": false,
                 "broker": { "url": "mqtt://h:1883", "dialect": null, "connections": [
-                    { "name": "messages", "state": "subscribed over MQTT 5" },
-                    { "name": "lifecycle", "state": "the broker\u{1b}[2J cannot be reached" },
+                    { "name": "messages", "state": "subscribed", "detail": "subscribed over MQTT 5" },
+                    { "name": "lifecycle", "state": "waiting", "detail": "the broker\u{1b}[2J cannot be reached" },
                 ] },
                 "spool": { "waiting": 1, "bytes": 2048, "oldest_age_seconds": 7300.5, "failure": "disk\nfull" },
                 "webhooks": { "total": 2, "enabled": 1, "disabled": 1, "failing": 0 },

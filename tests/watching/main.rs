@@ -2,6 +2,7 @@
 //! the one that runs.
 
 mod alerts;
+mod commands;
 mod dashboard;
 mod metrics;
 mod openmetrics;
