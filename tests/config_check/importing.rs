@@ -2,6 +2,7 @@
 //!
 //! `UPDATE_EXPECT=1 cargo test --test config_check` writes the expected texts anew.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -189,4 +190,25 @@ proptest! {
         let _ = both("nanomq.conf", &torn);
         let _ = both("nanomq.conf", &text[..cut]);
     }
+}
+
+/// However much there is, and however much of it is wrong, it is read once and not again for each line.
+#[test]
+fn a_large_file_takes_no_long_time() {
+    let mut text = "web.hook.url=http://h/\n".to_owned();
+    for line in 0..8_000 {
+        let topic = if line % 2 == 0 { "a/#/b" } else { "a/b" };
+        let _ = writeln!(
+            text,
+            "web.hook.rule.message.publish.{line}={{\"action\":\"on_message_publish\",\"topic\":\"{topic}\"}}"
+        );
+    }
+    let begun = std::time::Instant::now();
+    let toml = imported("emqx_web_hook.conf", &text, Notation::Toml).expect("half of it is good");
+    assert_eq!(toml.matches("topic = \"a/b\"").count(), 4_000);
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
 }

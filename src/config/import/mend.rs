@@ -15,7 +15,7 @@ use super::{Note, Notes, VARIABLE};
 const MOST_ROUNDS: usize = 16;
 
 /// The longest help that goes into a comment, in bytes.
-const LONGEST_HELP: usize = 100;
+const LONGEST_HELP: usize = 80;
 
 /// What a configuration is judged by, beside its text.
 pub(super) struct World<'a> {

@@ -108,7 +108,7 @@ fn webhook(keys: &mut Table, origin: Origin, notes: &mut Notes) {
         keys.entry("tls".to_owned()).or_insert(ssl);
     }
     if let Some(headers) = keys.get_mut("headers") {
-        self::headers(headers);
+        self::headers(headers, notes);
     }
     tls(keys, notes);
     if let Some(url) = keys.get_mut("url") {
@@ -132,19 +132,25 @@ fn webhook(keys: &mut Table, origin: Origin, notes: &mut Notes) {
     }
 }
 
-/// Numbers and such were text on their way into a header.
-fn headers(entry: &mut Entry) {
+/// Numbers and such were text on their way into a header; what looks like a template went there as it is.
+fn headers(entry: &mut Entry, notes: &mut Notes) {
     let Value::Table(headers) = &mut entry.node.value else {
         return;
     };
-    for header in headers.values_mut() {
+    headers.retain(|name, header| {
         let value = &mut header.node.value;
         match value {
             Value::Number(text) => *value = Value::String(std::mem::take(text)),
             Value::Bool(flag) => *value = Value::String(flag.to_string()),
+            Value::String(text) if text.contains("{{") || text.contains("{%") => {
+                let text = format!("`headers.{name}`: its value would be a template");
+                notes.left_out.push(Note::new(header.key_span, text));
+                return false;
+            }
             _ => {}
         }
-    }
+        true
+    });
 }
 
 /// What is in braces would be a template.

@@ -1,9 +1,10 @@
 //! A tree of values as text, with comments before it.
 
+use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::path::Path;
 
-use super::super::source::Sources;
+use super::super::source::{SourceId, Sources};
 use super::super::value::{Node, Table, Value};
 use super::{Note, Notes, VARIABLE};
 
@@ -84,14 +85,18 @@ fn listed(text: &mut String, title: &str, notes: &[Note], sources: &Sources) {
         return;
     }
     heading(text, title);
+    // Where the lines of each source end.
+    let mut ends: HashMap<SourceId, Vec<usize>> = HashMap::new();
     for note in notes {
         let place = note.span.map(|span| {
             let source = sources.get(span.source);
-            let line = source.text[..span.start].matches('\n').count() + 1;
-            let is_main = sources
-                .first()
-                .is_some_and(|first| first.name == source.name);
-            if is_main {
+            let ends = ends.entry(span.source).or_insert_with(|| {
+                let ends = source.text.match_indices('\n');
+                ends.map(|(at, _)| at).collect()
+            });
+            let line = ends.partition_point(|end| *end < span.start) + 1;
+            let first = sources.first();
+            if first.is_some_and(|first| first.name == source.name) {
                 format!("line {line}: ")
             } else {
                 format!("{}, line {line}: ", source.name)
