@@ -11,16 +11,23 @@
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
+mod api_client;
 mod check;
+mod completions;
 mod dead_letters;
 mod deliveries;
 mod devices;
+mod import;
+mod man;
 mod output;
 mod place;
 mod reload;
 mod replay;
 mod run;
 mod spool;
+mod sse;
+mod status;
+mod tail;
 mod time;
 mod tokens;
 mod webhooks;
@@ -72,16 +79,27 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Report every problem of a configuration file, and what it would do.
     Check(check::Arguments),
+    /// Write a shell's completions to standard output.
+    Completions(completions::Arguments),
     /// List, show, replay or drop deliveries that were given up.
     DeadLetters(dead_letters::Arguments),
     /// List attempts, and say where an event went.
     Deliveries(deliveries::Arguments),
     /// List, show or remove devices.
     Devices(devices::Arguments),
+    /// Make a configuration out of NanoMQ's or EMQX's.
+    Import(import::Arguments),
+    /// Write the manual's pages into a folder.
+    #[command(hide = true)]
+    Man(man::Arguments),
     /// Have what was given up, or delivered, delivered again; each event keeps its id.
     Replay(Box<replay::Arguments>),
     /// Say what waits on disk.
     Spool(spool::Arguments),
+    /// Say how the mqhook that runs does, and what to do next.
+    Status(status::Arguments),
+    /// Show events, or attempts to deliver them, while they happen.
+    Tail(tail::Arguments),
     /// Make, list or remove tokens of the admin API.
     Tokens(tokens::Arguments),
     /// List, enable or disable webhooks.
@@ -102,11 +120,16 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(arguments) => run::main(&arguments),
         Command::Check(arguments) => check::main(&arguments),
+        Command::Completions(arguments) => completions::main(&arguments),
         Command::DeadLetters(arguments) => dead_letters::main(&arguments),
         Command::Deliveries(arguments) => deliveries::main(&arguments),
         Command::Devices(arguments) => devices::main(&arguments),
+        Command::Import(arguments) => import::main(&arguments),
+        Command::Man(arguments) => man::main(&arguments),
         Command::Replay(arguments) => replay::main(&arguments),
         Command::Spool(arguments) => spool::main(&arguments),
+        Command::Status(arguments) => status::main(&arguments),
+        Command::Tail(arguments) => tail::main(&arguments),
         Command::Tokens(arguments) => tokens::main(&arguments),
         Command::Webhooks(arguments) => webhooks::main(&arguments),
     }

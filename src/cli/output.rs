@@ -3,6 +3,7 @@
 //! Topics, client identifiers, payloads and what receivers answer come from strangers. Nothing of
 //! theirs reaches a terminal as a control character, in JSON neither.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, StdoutLock, Write as _};
 
@@ -42,13 +43,13 @@ pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// What is told of one thing: keys and values, in this order.
 #[derive(Debug, Default)]
-pub(super) struct Record(Vec<(&'static str, Value)>);
+pub(super) struct Record(Vec<(Cow<'static, str>, Value)>);
 
 impl Record {
     /// Adds a key; `None` is null in JSON, and not shown to people.
     #[must_use]
     pub(super) fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
-        self.0.push((key, value.into()));
+        self.0.push((key.into(), value.into()));
         self
     }
 
@@ -80,7 +81,7 @@ impl Record {
     /// Returns a line per key that has a value.
     pub(super) fn to_lines(&self) -> Vec<String> {
         let width = self.0.iter().map(|(key, _)| key.len()).max().unwrap_or(0);
-        let line = |(key, value): &(&str, Value)| {
+        let line = |(key, value): &(Cow<'static, str>, Value)| {
             let text = match value {
                 Value::Null => return None,
                 Value::String(text) => escape(text),
@@ -92,10 +93,26 @@ impl Record {
     }
 }
 
+impl From<Value> for Record {
+    /// Returns the keys of an object; of anything else, none.
+    fn from(value: Value) -> Self {
+        let fields = match value {
+            Value::Object(fields) => fields,
+            _ => serde_json::Map::new(),
+        };
+        let fields = fields.into_iter();
+        Self(fields.map(|(key, value)| (key.into(), value)).collect())
+    }
+}
+
 impl From<Record> for Value {
     fn from(record: Record) -> Self {
         let fields = record.0.into_iter();
-        Self::Object(fields.map(|(key, value)| (key.to_owned(), value)).collect())
+        Self::Object(
+            fields
+                .map(|(key, value)| (key.into_owned(), value))
+                .collect(),
+        )
     }
 }
 

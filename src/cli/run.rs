@@ -100,11 +100,11 @@ enum LogFormat {
     Json,
 }
 
-fn topic_filter(text: &str) -> Result<TopicFilter, String> {
+pub(super) fn topic_filter(text: &str) -> Result<TopicFilter, String> {
     TopicFilter::try_from(text).map_err(|error| error.to_string())
 }
 
-fn kind(text: &str) -> Result<Kind, String> {
+pub(super) fn kind(text: &str) -> Result<Kind, String> {
     text.parse().map_err(|()| {
         let known = Kind::ALL.map(Kind::name).join(", ");
         format!("it is not an event; the events are {known}")

@@ -20,6 +20,7 @@ mod devices;
 pub mod group;
 mod guard;
 pub mod hocon;
+pub mod import;
 pub mod json;
 pub mod masked;
 mod nanomq;

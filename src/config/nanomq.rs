@@ -21,10 +21,10 @@ use crate::mqtt::BrokerUrl;
 pub(super) const WEBHOOK: &str = "webhook";
 
 /// The section that says where `NanoMQ` listens.
-const LISTENERS: &str = "listeners";
+pub(super) const LISTENERS: &str = "listeners";
 
 /// The other sections of `nanomq.conf`, from 0.17 to 0.25.
-const SECTIONS: [&str; 29] = [
+pub(super) const SECTIONS: [&str; 29] = [
     "acl",
     "auth",
     "auth_http",
@@ -74,7 +74,7 @@ pub(super) fn old_format(root: &Table) -> Option<Problem> {
     let web = root.get("web")?;
     table(web)?.get("hook")?;
     let message = "this is the old format of nanomq.conf, with `web.hook.` before each key";
-    let help = "write a block `webhook { url = \"..\", events = [ { event = \"..\" } ] }`";
+    let help = "`mqhook import` makes a new one of it";
     Some(Problem::error(web.key_span, message).help(help))
 }
 

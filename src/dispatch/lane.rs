@@ -119,6 +119,7 @@ impl Lane {
         let shaping = &config.shaping;
         let share = spool.share(webhook);
         let is_durable = spool.is_durable(webhook);
+        metrics.watch(&sink);
         Self {
             log: Log::new(&config.name),
             turns: Turns::new(shaping.sequence, webhook, spool.clone(), &mut queue),

@@ -1,18 +1,20 @@
 //! Counts of the lanes.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::sink::Outcome;
+use crate::sink::{Outcome, Sink};
 use crate::spool::store::GaveUp;
 
 /// Upper bounds of the attempt latency's buckets, in seconds.
@@ -40,6 +42,8 @@ pub struct MetricsFamily {
     in_flight: Family<Webhook, Gauge>,
     enabled: Family<Webhook, Gauge>,
     breaker: Family<Webhook, Gauge>,
+    connections: Family<Webhook, Open>,
+    pool_size: Family<Webhook, Gauge>,
     activities: Activities,
 }
 
@@ -83,6 +87,8 @@ impl MetricsFamily {
             in_flight: Family::default(),
             enabled: Family::default(),
             breaker: Family::default(),
+            connections: Family::default(),
+            pool_size: Family::default(),
             activities: Activities::default(),
         };
         registry.register(
@@ -116,6 +122,16 @@ impl MetricsFamily {
             "1 while a webhook is left alone but for probes",
             family.breaker.clone(),
         );
+        registry.register(
+            "pool_connections",
+            "Connections to a receiver that are open or being made, idle ones included",
+            family.connections.clone(),
+        );
+        registry.register(
+            "pool_size",
+            "The most connections to a receiver, and requests in flight",
+            family.pool_size.clone(),
+        );
         family
     }
 
@@ -147,6 +163,8 @@ impl MetricsFamily {
             latency: self.latency.get_or_create_owned(&labels),
             in_flight: self.in_flight.get_or_create_owned(&labels),
             breaker: self.breaker.get_or_create_owned(&labels),
+            connections: self.connections.get_or_create_owned(&labels),
+            pool_size: self.pool_size.get_or_create_owned(&labels),
             activity: self.activities.of(webhook),
             enabled,
         }
@@ -166,10 +184,19 @@ pub struct Metrics {
     in_flight: Gauge,
     enabled: Gauge,
     breaker: Gauge,
+    connections: Open,
+    pool_size: Gauge,
     activity: Arc<AtomicU64>,
 }
 
 impl Metrics {
+    /// Has the connections of a sink counted for as long as there is the sink.
+    pub(super) fn watch(&self, sink: &Arc<dyn Sink>) {
+        let most = sink.connections().map_or(0, |connections| connections.most);
+        self.pool_size.set(i64::try_from(most).unwrap_or(i64::MAX));
+        self.connections.watch(sink);
+    }
+
     pub(super) fn started(&self) {
         self.in_flight.inc();
     }
@@ -212,5 +239,43 @@ impl Metrics {
 
     pub(super) fn breaker_open(&self, is_open: bool) {
         self.breaker.set(i64::from(is_open));
+    }
+}
+
+/// How many connections a sink has: a gauge that asks it.
+#[derive(Clone, Default)]
+struct Open(Arc<Mutex<Option<Weak<dyn Sink>>>>);
+
+impl Open {
+    fn watch(&self, sink: &Arc<dyn Sink>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::downgrade(sink));
+    }
+
+    fn count(&self) -> usize {
+        let sink = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = sink.as_ref().and_then(Weak::upgrade);
+        let connections = sink.and_then(|sink| sink.connections());
+        connections.map_or(0, |connections| connections.open)
+    }
+}
+
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Open").field(&self.count()).finish()
+    }
+}
+
+impl TypedMetric for Open {
+    const TYPE: MetricType = MetricType::Gauge;
+}
+
+impl EncodeMetric for Open {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let open = i64::try_from(self.count()).unwrap_or(i64::MAX);
+        encoder.encode_gauge(&open)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
     }
 }

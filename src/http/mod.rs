@@ -20,6 +20,7 @@ mod compression;
 mod connect;
 mod content;
 mod error;
+mod exchange;
 mod headers;
 mod multiplex;
 mod outcome;
@@ -52,6 +53,7 @@ pub use compression::Compression;
 use connect::Connector;
 use content::{Content, Contents};
 pub use error::Error;
+pub use exchange::{Answer, ExchangeError, Peer, query};
 use headers::Headers;
 use multiplex::Connections;
 pub use outcome::is_temporary;
@@ -261,6 +263,10 @@ fn configured(config: &Config) -> Vec<HeaderName> {
 impl Sink for Client {
     fn deliver(self: Arc<Self>, events: Events) -> Attempt {
         Box::pin(self.attempt(events))
+    }
+
+    fn connections(&self) -> Option<crate::sink::Connections> {
+        Some(self.pool.count())
     }
 }
 

@@ -27,7 +27,7 @@ use super::connect::{Connector, Stream};
 use super::outcome::{self, Answer};
 use super::pool::{self, Pool, Unsent, drain};
 use super::{Config, Version};
-use crate::sink::{Class, Failure};
+use crate::sink::{self, Class, Failure};
 
 /// The most streams of one connection, if the receiver allows as many: receivers should allow so
 /// many (RFC 9113, 6.5.2).
@@ -54,6 +54,14 @@ impl Connections {
             Version::Http2 | Version::Auto => {
                 Self::Shared(Box::new(Multiplexed::new(connector, pool, config)))
             }
+        }
+    }
+
+    /// Returns how many there are.
+    pub(super) fn count(&self) -> sink::Connections {
+        match self {
+            Self::Exclusive(pool) => pool.count(),
+            Self::Shared(shared) => shared.exclusive.count(),
         }
     }
 

@@ -21,7 +21,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::Connector;
 use super::outcome::{self, Answer};
-use crate::sink::{Class, Failure, Report};
+use crate::sink::{Class, Connections, Failure, Report};
 
 /// How much of an answer's body is read in order to use its connection again.
 const BODY_LIMIT_BYTES: usize = 64 * 1024;
@@ -32,6 +32,8 @@ pub(super) struct Pool {
     connector: Connector,
     /// One permit per connection; its task holds it until the socket is closed.
     permits: Arc<Semaphore>,
+    /// How many permits there are.
+    size: usize,
     /// Connections without a request, the one used last at the end.
     idle: Mutex<Vec<Connection>>,
     idle_timeout: Duration,
@@ -54,8 +56,18 @@ impl Pool {
         Self {
             connector,
             permits: Arc::new(Semaphore::new(pool_size)),
+            size: pool_size,
             idle: Mutex::new(Vec::new()),
             idle_timeout,
+        }
+    }
+
+    /// Returns how many connections there are, idle ones included.
+    pub(super) fn count(&self) -> Connections {
+        let free = self.permits.available_permits();
+        Connections {
+            open: self.size.saturating_sub(free),
+            most: self.size,
         }
     }
 

@@ -27,6 +27,20 @@ pub trait Sink: Send + Sync {
     /// # Cancel safety
     /// Dropping the future ends the attempt; the receiver may have got the event all the same.
     fn deliver(self: Arc<Self>, events: Events) -> Attempt;
+
+    /// Returns how many connections it has; `None` for what has none, as most sinks of other programs.
+    fn connections(&self) -> Option<Connections> {
+        None
+    }
+}
+
+/// The connections of a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Connections {
+    /// Those that are open, or being made.
+    pub open: usize,
+    /// The most there may be.
+    pub most: usize,
 }
 
 impl<F, Answer> Sink for F

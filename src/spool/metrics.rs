@@ -11,6 +11,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
+/// Why events are dropped. All are there from the start, so that the first drop is an increase.
+const REASONS: [&str; 5] = ["full", "oldest", "superseded", "too_old", "unreadable"];
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Webhook {
     webhook: String,
@@ -29,6 +32,7 @@ pub struct MetricsFamily {
     dropped: Family<Dropped, Counter>,
     dropped_letters: Family<Webhook, Counter>,
     used: Gauge,
+    bound: Gauge,
     failures: Counter,
 }
 
@@ -57,6 +61,12 @@ impl MetricsFamily {
             Unit::Bytes,
             family.used.clone(),
         );
+        registry.register_with_unit(
+            "spool_max",
+            "The most that events may take of the disk: spool.max_bytes; 0 for a spool in memory",
+            Unit::Bytes,
+            family.bound.clone(),
+        );
         registry.register(
             "spool_failures",
             "Writes and reads of the spool that failed",
@@ -70,14 +80,16 @@ impl MetricsFamily {
         let labels = Webhook {
             webhook: webhook.to_owned(),
         };
-        let full = Dropped {
-            webhook: webhook.to_owned(),
-            reason: "full",
-        };
+        let dropped = REASONS.map(|reason| {
+            let webhook = webhook.to_owned();
+            self.dropped
+                .get_or_create_owned(&Dropped { webhook, reason })
+        });
+        let [full, ..] = dropped;
         Metrics {
             webhook: webhook.to_owned(),
             waiting: self.waiting.get_or_create_owned(&labels),
-            full: self.dropped.get_or_create_owned(&full),
+            full,
             dropped: self.dropped.clone(),
             dropped_letters: self.dropped_letters.get_or_create_owned(&labels),
         }
@@ -85,6 +97,10 @@ impl MetricsFamily {
 
     pub(super) fn used(&self, bytes: u64) {
         self.used.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(super) fn bound(&self, bytes: u64) {
+        self.bound.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
     pub(super) fn failed(&self) {

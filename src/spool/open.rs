@@ -63,6 +63,9 @@ impl Spool {
             Backend::Memory => None,
             Backend::Sqlite { dir } => Some(open_store(dir)?),
         };
+        if store.is_some() {
+            metrics.bound(config.max_bytes);
+        }
         let keys = match &mut store {
             None => vec![None; webhooks.len()],
             Some(store) => {

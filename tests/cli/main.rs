@@ -3,6 +3,7 @@
 mod dead_letters;
 mod hostile;
 mod places;
+mod shells;
 mod status;
 mod webhooks;
 

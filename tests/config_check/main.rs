@@ -3,6 +3,7 @@
 mod files;
 mod fuzz;
 mod good;
+mod importing;
 mod keeping;
 mod rendered;
 mod shaping;
