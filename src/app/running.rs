@@ -145,7 +145,11 @@ impl Running {
     fn check_devices(&self, wanted: &[Webhook]) -> Result<(), Refused> {
         let is_device = |rule: &Rule| rule.kind.is_device();
         let wants = wanted.iter().any(|it| it.rules.iter().any(is_device));
-        if !wants || self.connections.has_devices {
+        let wanted_before = self
+            .webhooks
+            .iter()
+            .any(|it| it.rules().iter().any(is_device));
+        if !wants || wanted_before || self.connections.has_devices {
             return Ok(());
         }
         let keys = vec!["devices.enabled".to_owned()];
@@ -260,6 +264,7 @@ impl Running {
         let spool = &self.builder.spool;
         for at in plan.removed {
             self.lanes.leave(spool, before[at].index, before[at].name());
+            self.builder.forget(before[at].name());
         }
         for (at, new, change) in plan.changed {
             match (change, receivers[new].as_ref().map(Receiver::attempts)) {

@@ -85,6 +85,16 @@ impl MetricsFamily {
         family
     }
 
+    /// Shows nothing more of how a webhook is that has gone.
+    pub fn forget(&self, webhook: &str) {
+        let labels = Webhook {
+            webhook: webhook.to_owned(),
+        };
+        for gauges in [&self.in_flight, &self.enabled, &self.breaker] {
+            gauges.remove(&labels);
+        }
+    }
+
     /// Returns the metrics of one webhook's lane.
     #[must_use]
     pub fn of(&self, webhook: &str) -> Metrics {

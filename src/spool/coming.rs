@@ -96,6 +96,11 @@ impl Spool {
         }
     }
 
+    /// Shows nothing more of what waits for a webhook of this name, which has gone.
+    pub fn forget(&self, webhook: &str) {
+        self.0.metrics.forget(webhook);
+    }
+
     /// Gives up the place of a webhook whose lane has ended, when all that it has not settled is on disk. What is
     /// accepted for it afterwards goes nowhere.
     ///
@@ -104,6 +109,7 @@ impl Spool {
     pub async fn close(&self, webhook: WebhookIndex) {
         let Some(journal) = &self.0.journal else {
             self.0.accounts.remove(webhook, Instant::now());
+            self.0.wake_waiting();
             return;
         };
         let (answer, answered) = oneshot::channel();
@@ -226,6 +232,8 @@ impl Keeper {
         let mut agenda = journal.lock();
         self.spool.accounts.remove(webhook, Instant::now());
         agenda.make_place(webhook, Stock::default());
+        drop(agenda);
+        self.spool.wake_waiting();
     }
 
     /// Has a webhook begin; returns what its lane must be told of.
