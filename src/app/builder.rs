@@ -181,6 +181,12 @@ impl Builder {
         self.families.lanes.activities()
     }
 
+    /// Tells nothing more of how a webhook is that has gone; what was counted stays.
+    pub(super) fn forget(&self, webhook: &str) {
+        self.families.lanes.forget(webhook);
+        self.spool.forget(webhook);
+    }
+
     /// Returns the connection of a feed, which goes by these rules until they are replaced.
     pub(super) fn messages(
         &self,

@@ -1,7 +1,7 @@
 //! The connections to the broker that the rules need: they come and go with these.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -22,8 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The tasks that talk with the broker.
 pub(super) struct Connections {
     tasks: JoinSet<Ended>,
-    /// Tasks that have not begun, as nothing runs yet.
-    prepared: Option<Vec<Task>>,
+    /// Tasks that have not begun, as nothing runs yet; in a lock that nobody waits for, as others may look at the rest.
+    prepared: Mutex<Option<Vec<Task>>>,
     feeds: Vec<FeedConnection>,
     lifecycle: Option<LifecycleConnection>,
     /// Whether devices are remembered, so that what the broker tells is needed always.
@@ -39,7 +39,8 @@ type Task = Pin<Box<dyn Future<Output = Ended> + Send>>;
 enum Ended {
     Feed(Option<String>),
     Lifecycle,
-    Probe,
+    /// What was to end it.
+    Probe(CancellationToken),
     Other,
 }
 
@@ -63,7 +64,7 @@ impl Connections {
     pub(super) fn new() -> Self {
         Self {
             tasks: JoinSet::new(),
-            prepared: Some(Vec::new()),
+            prepared: Mutex::new(Some(Vec::new())),
             feeds: Vec::new(),
             lifecycle: None,
             has_devices: false,
@@ -105,15 +106,20 @@ impl Connections {
             run.await;
             ended
         };
-        match &mut self.prepared {
+        match self.prepared() {
             Some(prepared) => prepared.push(Box::pin(task)),
             None => drop(self.tasks.spawn(task)),
         }
     }
 
+    fn prepared(&mut self) -> &mut Option<Vec<Task>> {
+        let prepared = self.prepared.get_mut();
+        prepared.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts what was prepared.
     pub(super) fn start(&mut self) {
-        for task in self.prepared.take().into_iter().flatten() {
+        for task in self.prepared().take().into_iter().flatten() {
             self.tasks.spawn(task);
         }
     }
@@ -143,7 +149,7 @@ impl Connections {
             is_leaving: false,
         });
         self.spawn(connection.run(self.disconnect.clone()), Ended::Lifecycle);
-        self.spawn(probe.run(probing), Ended::Probe);
+        self.spawn(probe.run(probing.clone()), Ended::Probe(probing));
     }
 
     /// Starts connections for feeds that rules have that will be the next to hold, and waits a while until
@@ -162,7 +168,10 @@ impl Connections {
         if statuses.is_empty() || !self.feeds.iter().any(is_reachable) {
             return;
         }
-        let subscribed = statuses.iter_mut().map(|it| it.wait_for(Status::is_ready));
+        // A connection that has ended is never ready.
+        let subscribed = statuses
+            .iter_mut()
+            .map(|it| async { drop(it.wait_for(Status::is_ready).await) });
         let _ = tokio::time::timeout(PATIENCE, join_all(subscribed)).await;
     }
 
@@ -255,8 +264,7 @@ impl Connections {
     fn has_left(&mut self, ended: &Ended) -> bool {
         match ended {
             Ended::Other => false,
-            // It ends with the connection.
-            Ended::Probe => !self.lifecycle.as_ref().is_some_and(|it| !it.is_leaving),
+            Ended::Probe(told) => told.is_cancelled(),
             Ended::Lifecycle => self.lifecycle.take_if(|it| it.is_leaving).is_some(),
             Ended::Feed(group) => {
                 let before = self.feeds.len();

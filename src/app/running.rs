@@ -145,7 +145,11 @@ impl Running {
     fn check_devices(&self, wanted: &[Webhook]) -> Result<(), Refused> {
         let is_device = |rule: &Rule| rule.kind.is_device();
         let wants = wanted.iter().any(|it| it.rules.iter().any(is_device));
-        if !wants || self.connections.has_devices {
+        let wanted_before = self
+            .webhooks
+            .iter()
+            .any(|it| it.rules().iter().any(is_device));
+        if !wants || wanted_before || self.connections.has_devices {
             return Ok(());
         }
         let keys = vec!["devices.enabled".to_owned()];
@@ -216,12 +220,10 @@ impl Running {
     /// Returns where the wanted webhooks run, and those that always do.
     fn places(&self, wanted: Vec<Webhook>, prepared: &Prepared) -> Vec<Place> {
         let running: Vec<&Place> = self.webhooks.iter().collect();
-        let index_of = |at: usize, name: &str| match &prepared.admitted[at] {
-            Some(admitted) => Some(admitted.index),
-            None => {
-                let known = running.iter().find(|place| place.name() == name);
-                known.map(|place| place.index)
-            }
+        let index_of = |at: usize, name: &str| {
+            let admitted = prepared.admitted[at].as_ref();
+            let known = running.iter().find(|place| place.name() == name);
+            admitted.map_or_else(|| Some(known?.index), |it| Some(it.index))
         };
         let mut places = Vec::new();
         for (at, webhook) in wanted.into_iter().enumerate() {
@@ -262,6 +264,7 @@ impl Running {
         let spool = &self.builder.spool;
         for at in plan.removed {
             self.lanes.leave(spool, before[at].index, before[at].name());
+            self.builder.forget(before[at].name());
         }
         for (at, new, change) in plan.changed {
             match (change, receivers[new].as_ref().map(Receiver::attempts)) {
@@ -288,24 +291,23 @@ impl Running {
 async fn build(wanted: &[Webhook], is_built: &[usize]) -> Result<Vec<Option<Receiver>>, Refused> {
     let of = |(at, webhook): (usize, &Webhook)| is_built.contains(&at).then(|| webhook.clone());
     let webhooks: Vec<_> = wanted.iter().enumerate().map(of).collect();
-    let building = tokio::task::spawn_blocking(move || {
+    let making = tokio::task::spawn_blocking(move || {
         let mut wrong = Vec::new();
-        let mut build = |webhook: Webhook| {
-            let built = receiver(webhook);
-            built
-                .map_err(|error| wrong.push(causes::describe(&error)))
+        let mut receiver_of = |webhook: Webhook| {
+            let made = receiver(webhook);
+            made.map_err(|error| wrong.push(causes::describe(&error)))
                 .ok()
         };
-        let built: Vec<_> = webhooks
+        let made: Vec<_> = webhooks
             .into_iter()
-            .map(|webhook| webhook.and_then(&mut build))
+            .map(|webhook| webhook.and_then(&mut receiver_of))
             .collect();
-        (built, wrong)
+        (made, wrong)
     });
-    let built = building.await;
-    let (built, wrong) = built.map_err(|error| Refused::Unusable(error.to_string()))?;
+    let made = making.await;
+    let (made, wrong) = made.map_err(|error| Refused::Unusable(error.to_string()))?;
     if wrong.is_empty() {
-        return Ok(built);
+        return Ok(made);
     }
     let wrong = wrong.into_iter().map(|what| Wrong {
         place: None,

@@ -1,5 +1,7 @@
 //! Values that follow the files of which they are made.
 
+mod alike;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
@@ -130,14 +132,6 @@ impl<T: Send + Sync + 'static> Watched<T> {
         }
     }
 
-    /// Returns whether both follow the same files, or are the same without any.
-    #[must_use]
-    pub fn is_like(&self, other: &Self, same: impl Fn(&T, &T) -> bool) -> bool {
-        let files = &self.shared.files;
-        let are_fixed = files.is_empty();
-        *files == other.shared.files && (!are_fixed || same(&self.last(), &other.last()))
-    }
-
     /// Returns the value as it was at the last look.
     #[must_use]
     pub fn last(&self) -> Arc<T> {
@@ -258,15 +252,6 @@ impl From<Secret> for Watched<Secret> {
         }
     }
 }
-
-impl<T: PartialEq + Send + Sync + 'static> PartialEq for Watched<T> {
-    /// Returns whether both follow the same files, or are the same without any.
-    fn eq(&self, other: &Self) -> bool {
-        self.is_like(other, T::eq)
-    }
-}
-
-impl<T: Eq + Send + Sync + 'static> Eq for Watched<T> {}
 
 impl<T> Clone for Watched<T> {
     /// Returns a handle to the same value.

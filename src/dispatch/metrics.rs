@@ -141,6 +141,22 @@ impl MetricsFamily {
         self.activities.clone()
     }
 
+    /// Shows nothing more of how a webhook is that has gone.
+    pub fn forget(&self, webhook: &str) {
+        let labels = Webhook {
+            webhook: webhook.to_owned(),
+        };
+        for gauges in [
+            &self.in_flight,
+            &self.enabled,
+            &self.breaker,
+            &self.pool_size,
+        ] {
+            gauges.remove(&labels);
+        }
+        self.connections.remove(&labels);
+    }
+
     /// Returns the metrics of one webhook's lane.
     #[must_use]
     pub fn of(&self, webhook: &str) -> Metrics {

@@ -30,6 +30,7 @@ impl Orders {
     /// Has the connection look at its listener's topic filters: subscribe to what is new, and then give up what
     /// is not among them any more. What this returns resolves when the broker has answered, or the connection
     /// is lost.
+    #[expect(clippy::must_use_candidate, reason = "nobody need wait for the answer")]
     pub fn change(&self) -> oneshot::Receiver<()> {
         let (waiter, answered) = oneshot::channel();
         let mut state = self.lock();
@@ -40,6 +41,7 @@ impl Orders {
 
     /// Has the connection end its session and itself, when the broker has nothing left for it. Its listener
     /// has no topic filters any more. What this returns resolves like that of [`change`](Self::change).
+    #[expect(clippy::must_use_candidate, reason = "nobody need wait for the answer")]
     pub fn leave(&self) -> oneshot::Receiver<()> {
         self.lock().leaves = true;
         self.change()

@@ -8,6 +8,7 @@
 //! One that takes another's place under the same name is admitted before that one leaves, and begins after it is
 //! closed: nothing is lost, nothing comes twice, and nothing overtakes what came before.
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::account::{Account, Keeping};
 use super::agenda::Agenda;
+use super::flow::Flow;
 use super::held::held_back;
 use super::journal::Journal;
 use super::keeper::Keeper;
@@ -94,6 +96,11 @@ impl Spool {
         }
     }
 
+    /// Shows nothing more of what waits for a webhook of this name, which has gone.
+    pub fn forget(&self, webhook: &str) {
+        self.0.metrics.forget(webhook);
+    }
+
     /// Gives up the place of a webhook whose lane has ended, when all that it has not settled is on disk. What is
     /// accepted for it afterwards goes nowhere.
     ///
@@ -102,6 +109,7 @@ impl Spool {
     pub async fn close(&self, webhook: WebhookIndex) {
         let Some(journal) = &self.0.journal else {
             self.0.accounts.remove(webhook, Instant::now());
+            self.0.wake_waiting();
             return;
         };
         let (answer, answered) = oneshot::channel();
@@ -123,7 +131,7 @@ impl Spool {
         account.set_spilled(is_durable);
         let mut agenda = self.0.journal.as_ref().map(Journal::lock);
         let added = self.0.accounts.add(account, Instant::now());
-        let index = added.map_err(|_| AdmitError::TooMany)?;
+        let index = added.ok_or(AdmitError::TooMany)?;
         if let Some(agenda) = &mut agenda {
             // It is read from the beginning, even if there is nothing.
             let last = Seq(agenda.next_seq.0 - 1);
@@ -159,8 +167,8 @@ impl Agenda {
     fn make_place(&mut self, webhook: WebhookIndex, stock: Stock) {
         let places = self.stocks.len().max(webhook + 1);
         self.stocks.resize_with(places, Stock::default);
-        self.flows.resize_with(places, Default::default);
-        self.flows[webhook] = Default::default();
+        self.flows.resize_with(places, Flow::default);
+        self.flows[webhook] = Flow::default();
         self.stocks[webhook] = stock;
     }
 }
@@ -176,7 +184,8 @@ impl Keeper {
         for request in requests {
             if result.is_err() {
                 journal.request(request);
-            } else if let Err((request, error)) = self.meet_one(journal, request) {
+            } else if let Err(failed) = self.meet_one(journal, request) {
+                let (request, error) = *failed;
                 journal.request(request);
                 result = Err(error);
             }
@@ -188,7 +197,7 @@ impl Keeper {
         &mut self,
         journal: &Journal,
         request: Request,
-    ) -> Result<(), (Request, store::Error)> {
+    ) -> Result<(), Box<(Request, store::Error)>> {
         match request {
             Request::Admit(webhook, answer) => {
                 let admitted = match self.store.register(&webhook.name) {
@@ -196,7 +205,7 @@ impl Keeper {
                         let spool = Spool(Arc::clone(&self.spool));
                         spool.place_account(&webhook, Keeping::Durable(key))
                     }
-                    Err(error) => return Err((Request::Admit(webhook, answer), error)),
+                    Err(error) => return Err(Box::new((Request::Admit(webhook, answer), error))),
                 };
                 if let Err(Ok((index, _queue))) = answer.send(admitted) {
                     self.vacate(journal, index);
@@ -206,7 +215,9 @@ impl Keeper {
                 match self.begin(journal, index, &webhook) {
                     // Who asked may have gone.
                     Ok(put_off) => drop(answer.send(put_off)),
-                    Err(error) => return Err((Request::Begin(index, webhook, answer), error)),
+                    Err(error) => {
+                        return Err(Box::new((Request::Begin(index, webhook, answer), error)));
+                    }
                 }
             }
             Request::Close(index, answer) => {
@@ -221,6 +232,8 @@ impl Keeper {
         let mut agenda = journal.lock();
         self.spool.accounts.remove(webhook, Instant::now());
         agenda.make_place(webhook, Stock::default());
+        drop(agenda);
+        self.spool.wake_waiting();
     }
 
     /// Has a webhook begin; returns what its lane must be told of.
@@ -239,7 +252,7 @@ impl Keeper {
         put_off.retain(|it| !held.iter().any(|held| held.seq == it.seq));
         let state = self.store.state(key)?;
         let last = self.store.last_fresh(key)?;
-        let next_due = self.store.next_due(key, &Default::default())?;
+        let next_due = self.store.next_due(key, &HashSet::new())?;
         let known = &self.spool.held_back;
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(held);

@@ -95,6 +95,12 @@ impl MetricsFamily {
         }
     }
 
+    /// Shows nothing more of what waits for a webhook that has gone.
+    pub(super) fn forget(&self, webhook: &str) {
+        let webhook = webhook.to_owned();
+        self.waiting.remove(&Webhook { webhook });
+    }
+
     pub(super) fn used(&self, bytes: u64) {
         self.used.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }

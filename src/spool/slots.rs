@@ -59,8 +59,8 @@ impl Slots {
         self.load().get(webhook).cloned()
     }
 
-    /// Adds an account; returns its index, or gives it back if there are too many.
-    pub(super) fn add(&self, account: Account, now: Instant) -> Result<WebhookIndex, Account> {
+    /// Adds an account; returns its index, none if there are too many.
+    pub(super) fn add(&self, account: Account, now: Instant) -> Option<WebhookIndex> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table = Table::clone(&self.table.load());
         let is_crowded = free.len() >= KEPT || table.len() >= MOST;
@@ -68,13 +68,13 @@ impl Slots {
         let webhook = match oldest {
             Some((_, webhook)) => webhook,
             None if table.len() < MOST => table.len(),
-            None => return Err(account),
+            None => return None,
         };
         table.resize_with(table.len().max(webhook + 1), || None);
         table[webhook] = Some(Arc::new(account));
         self.share_out(&table);
         self.table.store(Arc::new(table));
-        Ok(webhook)
+        Some(webhook)
     }
 
     /// Removes an account.
@@ -145,7 +145,7 @@ mod tests {
     }
 
     fn add(slots: &Slots, now: Instant) -> Option<WebhookIndex> {
-        slots.add(account(), now).ok()
+        slots.add(account(), now)
     }
 
     #[test]

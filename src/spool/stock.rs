@@ -11,6 +11,10 @@ const RETRIES: usize = 512;
 
 /// What of one webhook's deliveries is on disk and not in memory.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each may be so or not, whatever the others are"
+)]
 pub(super) struct Stock {
     /// Whether the webhook is durable and enabled: only then is anything loaded.
     pub(super) is_served: bool,

@@ -68,7 +68,7 @@ fn the_unit_fits_what_mqhook_does() {
     );
     // The exit statuses of a wrong command line and of a wrong configuration.
     assert_eq!(setting("RestartPreventExitStatus"), "2 78");
-    assert!(!text(UNIT).contains("\nExecReload="), "nothing reloads yet");
+    assert_eq!(setting("ExecReload"), "/bin/kill -HUP $MAINPID");
 }
 
 fn setting(name: &str) -> String {
@@ -91,6 +91,21 @@ async fn systemd_is_told_of_start_life_and_stop() {
     systemd.expect("WATCHDOG=1");
     sidecar.terminate();
     systemd.expect("STOPPING=1");
+    assert!(sidecar.wait().await.success());
+}
+
+#[tokio::test]
+async fn systemd_is_told_of_a_reload() {
+    let systemd = Systemd::listen();
+    let mut sidecar = systemd.start(&format!("exec {BINARY} \"$@\""));
+    systemd.expect("READY=1");
+    for config in [CONFIG, "this is no configuration"] {
+        sidecar.write_config(config);
+        sidecar.hang_up();
+        systemd.expect("RELOADING=1");
+        systemd.expect("READY=1");
+    }
+    sidecar.terminate();
     assert!(sidecar.wait().await.success());
 }
 

@@ -8,7 +8,7 @@ use super::{World, assert_each_once, webhook};
 
 const TOPIC: &str = "load/a/b";
 
-/// Longest time for all that is published.
+/// Longest time for all that is sent.
 const LONG: Duration = Duration::from_mins(2);
 
 /// What is the same in all configurations.
@@ -66,18 +66,18 @@ async fn check(keys: &str) {
         world.reload(&(keys.to_owned() + &config)).await;
     }
     publisher.wait_for(expected + 400, LONG).await;
-    let published = publisher.stop().await;
-    assert!(published.repeated.is_empty(), "the broker stayed");
-    let count = usize::try_from(published.count).expect("some thousand");
+    let sent = publisher.stop().await;
+    assert!(sent.repeated.is_empty(), "the broker stayed");
+    let count = usize::try_from(sent.count).expect("some thousand");
     for path in ["/steady", "/moves"] {
         let requests = world.wait_for(path, count).await;
-        assert_each_once(&requests, published.count, path);
+        assert_each_once(&requests, sent.count, path);
     }
     let waiting = "mqhook_waiting_deliveries{webhook=\"moves\"}";
     world.setup.wait_for_metric(waiting, |left| left == 0).await;
     // What would come twice would have come by now.
     for path in ["/steady", "/moves"] {
-        assert_each_once(&world.of(path), published.count, path);
+        assert_each_once(&world.of(path), sent.count, path);
     }
     let log = world.setup.sidecar.log();
     assert!(!log.contains("ERROR"), "expected no error in the log");

@@ -17,7 +17,7 @@ async fn check(keys: &str, configs: &[&str]) {
     let count = std::sync::atomic::AtomicUsize::new(0);
     world.setup.receiver.set_script(move |_| {
         let number = count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        Behaviour::Status(if number % 7 == 0 { 503 } else { 200 })
+        Behaviour::Status(if number.is_multiple_of(7) { 503 } else { 200 })
     });
     let plan = Plan {
         window: 50,
@@ -32,11 +32,11 @@ async fn check(keys: &str, configs: &[&str]) {
         world.reload(&config(more)).await;
     }
     publisher.wait_for(expected + 100, LONG).await;
-    let published = publisher.stop().await;
+    let sent = publisher.stop().await;
     let delivered = "mqhook_deliveries_total{webhook=\"a\",outcome=\"delivered\"}";
     world
         .setup
-        .wait_for_metric(delivered, |it| it >= published.count)
+        .wait_for_metric(delivered, |it| it >= sent.count)
         .await;
     let requests = world.of("/a");
     let mut numbers: Vec<u64> = requests
@@ -45,7 +45,7 @@ async fn check(keys: &str, configs: &[&str]) {
         .collect();
     // An attempt that failed comes again at once behind itself.
     numbers.dedup();
-    let sorted: Vec<u64> = (0..published.count).collect();
+    let sorted: Vec<u64> = (0..sent.count).collect();
     assert_eq!(numbers, sorted, "expected each number in order");
     let delivered: Vec<_> = requests
         .into_iter()
@@ -53,7 +53,7 @@ async fn check(keys: &str, configs: &[&str]) {
         .filter(|(at, _)| at % 7 != 0)
         .map(|(_, request)| request)
         .collect();
-    assert_each_once(&delivered, published.count, "/a");
+    assert_each_once(&delivered, sent.count, "/a");
 }
 
 const ORDER: &str = "order_by = \"topic\"
@@ -97,13 +97,13 @@ async fn what_is_in_order_from_now_on_is_behind_what_came_before() {
         world.reload(&webhook("a", &["numbers"], &more)).await;
     }
     publisher.wait_for(expected + 300, LONG).await;
-    let published = publisher.stop().await;
-    let count = usize::try_from(published.count).expect("some thousand");
+    let sent = publisher.stop().await;
+    let count = usize::try_from(sent.count).expect("some thousand");
     let requests = world.wait_for("/a", count).await;
     let numbers: Vec<u64> = requests
         .iter()
         .map(|request| number_in(&request.body).expect("a number"))
         .collect();
-    let sorted: Vec<u64> = (0..published.count).collect();
+    let sorted: Vec<u64> = (0..sent.count).collect();
     assert_eq!(numbers, sorted, "expected each number in order");
 }

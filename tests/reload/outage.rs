@@ -50,7 +50,10 @@ async fn what_waits_goes_to_the_new_address() {
     let moved = webhook("a", &["a"], RETRY).replace("{receiver}/a", "{receiver}/new");
     world.reload(&moved).await;
     let requests = world.wait_for("/new", 30).await;
-    let mut bodies: Vec<&str> = requests.iter().map(|it| it.text()).collect();
+    let mut bodies: Vec<&str> = requests
+        .iter()
+        .map(support::receiver::Request::text)
+        .collect();
     bodies.sort_unstable();
     bodies.dedup();
     assert_eq!((bodies.len(), world.of("/new").len()), (30, 30));

@@ -42,11 +42,11 @@ async fn only_what_has_changed_is_asked_of_the_broker() {
 
 #[tokio::test]
 async fn share_groups_come_and_go() {
-    let plain = webhook("a", &["numbers"], "");
+    let alone = webhook("a", &["numbers"], "");
     let shared = webhook("a", &["$share/g/numbers"], "");
-    let mut world = World::start(&plain).await;
+    let mut world = World::start(&alone).await;
     // While nothing comes, a filter may move from one to the other without a copy or a loss.
-    for (config, has_group) in [(&shared, true), (&plain, false), (&shared, true)] {
+    for (config, has_group) in [(&shared, true), (&alone, false), (&shared, true)] {
         world.reload(config).await;
         let before = world.of("/a").len();
         for _ in 0..5 {
@@ -65,9 +65,9 @@ async fn share_groups_come_and_go() {
 
 #[tokio::test]
 async fn what_moves_to_a_share_group_under_load_is_not_lost() {
-    let plain = webhook("a", &["numbers"], "");
+    let alone = webhook("a", &["numbers"], "");
     let shared = webhook("a", &["$share/g/numbers"], "");
-    let mut world = World::start(&plain).await;
+    let mut world = World::start(&alone).await;
     let plan = Plan {
         window: 50,
         pace: Duration::from_micros(500),
@@ -75,13 +75,13 @@ async fn what_moves_to_a_share_group_under_load_is_not_lost() {
     };
     let publisher = Publisher::start(world.setup.broker.port(), plan);
     let mut expected = 0;
-    for config in [&shared, &plain, &shared, &plain] {
+    for config in [&shared, &alone, &shared, &alone] {
         expected += 400;
         publisher.wait_for(expected, LONG).await;
         world.reload(config).await;
     }
     publisher.wait_for(expected + 400, LONG).await;
-    let published = publisher.stop().await;
+    let sent = publisher.stop().await;
     let numbers = |requests: &[support::receiver::Request]| {
         let numbers = requests
             .iter()
@@ -91,12 +91,12 @@ async fn what_moves_to_a_share_group_under_load_is_not_lost() {
     let requests = world
         .setup
         .receiver
-        .wait_until(|requests| numbers(requests).len() as u64 >= published.count)
+        .wait_until(|requests| numbers(requests).len() as u64 >= sent.count)
         .await;
-    let twice = requests.len() as u64 - published.count;
-    println!("{twice} of {} came over both", published.count);
-    // Those that were published between two answers of the broker.
-    assert!(twice <= published.count / 10, "{twice} came twice");
+    let twice = requests.len() as u64 - sent.count;
+    println!("{twice} of {} came over both", sent.count);
+    // Those that were sent between two answers of the broker.
+    assert!(twice <= sent.count / 10, "{twice} came twice");
 }
 
 #[tokio::test]

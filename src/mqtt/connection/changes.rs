@@ -131,10 +131,7 @@ impl<L: Listener> Connection<L> {
     /// Does what it is told.
     pub(super) fn heed(&mut self, progress: &mut Progress) {
         let (leaves, waiters) = self.orders.take();
-        progress.leaving = match leaves {
-            true => Leaving::Drains,
-            false => Leaving::No,
-        };
+        progress.leaving = if leaves { Leaving::Drains } else { Leaving::No };
         // Who is not connected yet asks for everything when it is.
         let is_connected = !matches!(*self.status.borrow(), Status::Connecting);
         if is_connected && self.change(&mut progress.subscriptions) {
