@@ -279,11 +279,11 @@ mod tests {
 
     #[test]
     fn a_body_begins_as_its_frames_do_and_no_more_is_kept() {
+        const LONG: &[u8] = &[b'x'; Report::RESPONSE_BYTES + 1];
         let check = |frames: &[&'static [u8]], expected: &[u8]| {
             let frames = frames.iter().map(|frame| Bytes::from_static(frame));
             assert_eq!(frames.fold(Bytes::new(), joined), expected);
         };
-        const LONG: &[u8] = &[b'x'; Report::RESPONSE_BYTES + 1];
         check(&[], b"");
         check(&[b"whole"], b"whole");
         check(&[b"in ", b"", b"parts"], b"in parts");

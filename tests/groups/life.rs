@@ -238,7 +238,9 @@ async fn a_group_is_made_changed_and_taken_away() {
     wait_for(&setup, "/mine", "one").await;
 
     let wider = json!({"topics": ["office/#", "attic/#"]});
-    let changed = api.put("/groups/office", &made.tag(), &wider).await;
+    let tag = api.get("/groups/office").await.tag();
+    assert_eq!(tag, made.tag());
+    let changed = api.put("/groups/office", &tag, &wider).await;
     changed.expect(200);
     setup.publish("attic/1", "two").await;
     let requests = wait_for(&setup, "/mine", "two").await;

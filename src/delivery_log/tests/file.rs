@@ -60,7 +60,7 @@ fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
     world.restart();
     drop(world.thread.take());
     let file = world.dir.path().join("deliveries.db");
-    fs::write(&file, [0x5a; 20_000]).expect("it is ours");
+    fs::write(&file, vec![0x5a; 20_000]).expect("it is ours");
     world.restart();
     let mut recorder = world.log.recorder("a");
     let last = event("t", 1);

@@ -35,6 +35,7 @@ impl Lane {
             self.metrics.breaker_open(false);
         }
         if let Some(sink) = sink {
+            self.metrics.watch(&sink);
             self.sink = sink;
         }
         if old.rate_limit != new.rate_limit {

@@ -116,6 +116,7 @@ fn settle(subscriptions: &mut Subscriptions, holds: &mut BTreeSet<String>) -> Ve
     while let Some(request) = subscriptions.send(Instant::now()).cloned() {
         subscriptions.sent(9);
         match &request {
+            Request::Overhear(_) => subscriptions.subscribed(answer(9, Vec::new())),
             Request::Subscribe(filters) => {
                 holds.extend(filters.iter().cloned());
                 subscriptions.subscribed(answer(9, vec![None; filters.len()]));
@@ -184,7 +185,7 @@ proptest::proptest! {
         let answered = |subscriptions: &mut Subscriptions,
                         holds: &mut BTreeSet<String>,
                         (packet_id, request): (u16, Request)| match request {
-            Request::Subscribe(filters) => {
+            Request::Subscribe(filters) | Request::Overhear(filters) => {
                 subscriptions.subscribed(answer(packet_id, vec![None; filters.len()]));
             }
             Request::Unsubscribe(_) => {
@@ -205,6 +206,7 @@ proptest::proptest! {
                     packet_id += 1;
                     subscriptions.sent(packet_id);
                     match &request {
+                        Request::Overhear(_) => {}
                         Request::Subscribe(filters) => at_broker.extend(filters.iter().cloned()),
                         Request::Unsubscribe(filter) => drop(at_broker.remove(filter)),
                     }
