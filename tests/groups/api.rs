@@ -110,14 +110,15 @@ impl Asker {
             self.port
         );
         if let Some(token) = &self.token {
-            head += &format!("Authorization: Bearer {token}\r\n");
+            head.push_str(&["Authorization: Bearer ", token, "\r\n"].concat());
         }
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.push_str(&[name, ": ", value, "\r\n"].concat());
         }
         if !body.is_empty() {
-            let length = body.len();
-            head += &format!("Content-Type: application/json\r\nContent-Length: {length}\r\n");
+            let length = body.len().to_string();
+            head.push_str("Content-Type: application/json\r\nContent-Length: ");
+            head.push_str(&[&length, "\r\n"].concat());
         }
         let stream = TcpStream::connect(("127.0.0.1", self.port)).await;
         let mut stream = stream.expect("expected the API to listen");

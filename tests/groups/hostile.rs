@@ -14,7 +14,7 @@ async fn hostile_bodies_are_problems_and_change_nothing() {
     let deep = "[".repeat(5_000) + &"]".repeat(5_000);
     let long = "x".repeat(70_000);
     let bodies = [
-        "".to_owned(),
+        String::new(),
         "{".to_owned(),
         "[]".to_owned(),
         "null".to_owned(),
