@@ -252,7 +252,7 @@ impl<L: Listener> Connection<L> {
             }
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
             LinkEvent::Subscribed(subscribed) => {
-                self.overlap.copies.answered();
+                self.overlap.answered();
                 subscriptions.subscribed(subscribed);
             }
             LinkEvent::Unsubscribed(packet_id) => {

@@ -2,8 +2,8 @@
 //!
 //! A broker that sends a copy for each subscription sends them one behind the other, each with the identifier of its
 //! subscription (MQTT 5, 3.3.2.3.8). New subscriptions have another identifier than those whose place they take;
-//! so what equals the message before it and has another identifier is a copy of it. Before the SUBACK there
-//! are none.
+//! so what equals the message before it and has another identifier is a copy of it. Before its SUBACK nothing
+//! comes over a new subscription.
 
 use std::time::Duration;
 
@@ -37,9 +37,11 @@ impl Copies {
         }
     }
 
-    /// Notes that the broker has answered, so that what comes is no copy of what came.
-    pub(super) fn answered(&mut self) {
-        self.last = None;
+    /// Notes that the broker has answered: what comes over these subscriptions is no copy of what came before.
+    pub(super) fn answered(&mut self, subscription: Option<usize>) {
+        if let Some((_, seen)) = &mut self.last {
+            seen.push(subscription);
+        }
     }
 
     /// Returns whether a message is a copy of the one before it.
@@ -133,8 +135,10 @@ mod tests {
         let mut copies = Copies::default();
         copies.expect(Instant::now());
         assert!(!copies.is_copy(&publish("a", None), Instant::now));
-        copies.answered();
-        assert!(!copies.is_copy(&publish("a", Some(1)), Instant::now));
+        copies.answered(Some(2));
+        assert!(!copies.is_copy(&publish("a", Some(2)), Instant::now));
+        // One that was on its way before is.
+        assert!(copies.is_copy(&publish("a", Some(1)), Instant::now));
     }
 
     #[test]

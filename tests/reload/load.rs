@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use support::publisher::{Plan, Publisher};
+use support::publisher::{Plan, Publisher, number_in};
 
 use super::{World, assert_each_once, webhook};
 
@@ -60,8 +60,13 @@ async fn check(keys: &str) {
     };
     let publisher = Publisher::start(world.setup.broker.port(), plan);
     let mut expected = 0;
-    for config in changes() {
+    for (step, config) in changes().into_iter().enumerate() {
         expected += 400;
+        let config = if step.is_multiple_of(2) {
+            config + &webhook("comes", &[TOPIC], "")
+        } else {
+            config
+        };
         publisher.wait_for(expected, LONG).await;
         world.reload(&(keys.to_owned() + &config)).await;
     }
@@ -79,8 +84,27 @@ async fn check(keys: &str) {
     for path in ["/steady", "/moves"] {
         assert_each_once(&world.of(path), sent.count, path);
     }
+    check_comes(&mut world, keys).await;
     let log = world.setup.sidecar.log();
     assert!(!log.contains("ERROR"), "expected no error in the log");
+}
+
+/// Of each time that the webhook `comes` was there it has had everything, once, even if it had to come back for
+/// the rest.
+async fn check_comes(world: &mut World, keys: &str) {
+    let back = keys.to_owned() + &steady() + &webhook("comes", &["nothing/more"], "");
+    world.reload(&back).await;
+    let waiting = "mqhook_waiting_deliveries{webhook=\"comes\"}";
+    world.setup.wait_for_metric(waiting, |left| left == 0).await;
+    let requests = world.of("/comes");
+    let numbers = requests.iter().filter_map(|it| number_in(&it.body));
+    let mut numbers: Vec<u64> = numbers.collect();
+    let all = numbers.len();
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), all, "expected none twice");
+    let gaps = numbers.windows(2).filter(|it| it[0] + 1 < it[1]).count();
+    assert!(gaps <= 4, "expected five times, not {gaps} gaps in {all}");
 }
 
 #[tokio::test]

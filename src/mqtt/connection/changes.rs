@@ -96,6 +96,17 @@ impl Progress {
 }
 
 impl Overlap {
+    /// Returns the identifier of what is subscribed to now; none before anything has changed.
+    fn identifier(&self) -> Option<usize> {
+        Some(self.identifier).filter(|it| *it > 0)
+    }
+
+    /// Notes that the broker has answered a SUBSCRIBE.
+    pub(super) fn answered(&mut self) {
+        let identifier = self.identifier();
+        self.copies.answered(identifier);
+    }
+
     /// Has what is subscribed to from now on be told apart from what was before.
     fn begin(&mut self) {
         self.identifier = self.identifier % MOST_IDENTIFIERS + 1;
@@ -165,7 +176,7 @@ impl<L: Listener> Connection<L> {
         match subscriptions.send(now) {
             None => {}
             Some(Request::Subscribe(filters)) => {
-                let identifier = Some(self.overlap.identifier).filter(|it| *it > 0);
+                let identifier = self.overlap.identifier();
                 link.subscribe(filters, self.listener.replays(), identifier);
             }
             Some(Request::Overhear(filters)) => link.overhear(filters),
