@@ -29,6 +29,7 @@ mod health;
 mod local;
 mod log;
 mod openapi;
+mod page;
 mod patience;
 mod probes;
 mod problem;

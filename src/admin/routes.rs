@@ -15,8 +15,8 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
 use super::{
-    Api, Problem, clients, dead_letters, deliveries, devices, events, groups, openapi, probes,
-    reload, replay, status, switch, tokens, webhooks,
+    Api, Problem, clients, dead_letters, deliveries, devices, events, groups, openapi, page,
+    probes, reload, replay, status, switch, tokens, webhooks,
 };
 use crate::spool::store::Role;
 
@@ -49,6 +49,8 @@ struct Route {
 /// All routes.
 fn list() -> Vec<Route> {
     vec![
+        get("/", OPEN, Confined, page::index),
+        get("/ui/{file}", OPEN, Confined, page::file),
         get("/live", OPEN, Confined, probes::live),
         get("/ready", OPEN, Confined, probes::ready),
         get("/metrics", VIEWER, Refused, probes::metrics),

@@ -31,6 +31,8 @@ use Part::{Also, Not};
 
 /// A route that is not here fails the test.
 const EXPECTED: &[(&str, &str, Least, Part)] = &[
+    ("GET", "/", Nobody, Also),
+    ("GET", "/ui/{file}", Nobody, Also),
     ("GET", "/live", Nobody, Also),
     ("GET", "/ready", Nobody, Also),
     ("GET", "/metrics", Viewer, Not),
