@@ -1,8 +1,9 @@
-// Without a mouse: a webhook is made, refused, mended, tested, changed, disabled and deleted, and an event replayed.
+// Without a mouse: a webhook is made, refused, mended, tested, changed against another change, signed, disabled and deleted, and an event replayed.
 
-import { api, ask, assert, assertHarmless, assertUsable, fill, photograph, play, publish, receiver, shown, until, visit } from "./browser.mjs";
+import { api, ask, assert, assertHarmless, assertUsable, fill, page, photograph, play, publish, receiver, shown, until, visit } from "./browser.mjs";
 
 const MOST = 80;
+const SECRET = `whsec_${btoa("a secret of thirty-two bytes, ok!")}`;
 
 await play(async (open) => {
   await fill();
@@ -55,11 +56,26 @@ await play(async (open) => {
   await tab.keyboard.press("Enter");
   assert.equal(await focused(tab), "Event 2", "what was added has the focus");
   for (let step = 0; step < 5; step += 1) await tab.keyboard.press("ArrowDown");
+  await reach(tab, "Signing secret");
+  await tab.keyboard.type(SECRET);
+  await changeMeanwhile();
   await reach(tab, "Save");
+  await tab.keyboard.press("Enter");
+  await tab.getByRole("dialog", { name: "Changed meanwhile" }).waitFor();
+  await reach(tab, "Keep mine");
   await tab.keyboard.press("Enter");
   await tab.getByRole("heading", { name: "made", level: 1, exact: true }).waitFor();
   const { definition } = await api("GET", "/webhooks/made");
   assert.deepEqual(definition.events.map((rule) => rule.event), ["on_message_publish", "on_client_connected"]);
+  assert.equal(definition.timeout, undefined, "mine was kept");
+  await visit(tab, "webhooks/made/edit");
+  await tab.getByText("A secret is set, and is not shown.").waitFor();
+  await reach(tab, "Save");
+  await tab.keyboard.press("Enter");
+  await tab.getByRole("heading", { name: "made", level: 1, exact: true }).waitFor();
+  assert.ok(!(await tab.content()).includes(SECRET), "a secret is not shown again");
+  await publish("made/2", "signed");
+  await until("a signed event", async () => (await ask("headers", { target: "/made" })).at(-1).some((line) => line.startsWith("webhook-signature: v1,")));
 
   await reach(tab, "Disable made");
   await tab.keyboard.press("Enter");
@@ -84,6 +100,13 @@ await play(async (open) => {
   await until("the event again", async () => (await ask("requests", { target: "/rejected" })).length === 2);
   await assertHarmless(tab);
 });
+
+/** Somebody else changes the webhook. */
+async function changeMeanwhile() {
+  const response = await fetch(`${page}/webhooks/made`);
+  const { definition } = await response.json();
+  await api("PUT", "/webhooks/made", { etag: response.headers.get("etag"), body: { definition: { ...definition, timeout: "9s" } } });
+}
 
 /** Goes on with the tabulator key until something with this name has the focus. */
 async function reach(tab, name, key = "Tab") {

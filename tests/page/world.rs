@@ -106,6 +106,12 @@ impl World {
                     .filter(|request| request.target() == text("target"));
                 return json!(requests.map(Request::text).collect::<Vec<_>>());
             }
+            "headers" => {
+                let requests = self.setup.receiver.requests();
+                let requests = requests.iter();
+                let requests = requests.filter(|request| request.target() == text("target"));
+                return json!(requests.map(Request::header_lines).collect::<Vec<_>>());
+            }
             "mend the receiver" => self.setup.receiver.set(Behaviour::Status(204)),
             "kill" => self.setup.sidecar.kill(),
             "start" => {
