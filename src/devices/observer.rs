@@ -179,6 +179,7 @@ impl Observer {
 
     /// Notes that all that the broker had kept was heard; it is this time by its clock, if it tells that.
     pub fn caught_up(&mut self, time: Option<Timestamp>) {
+        self.is_full = false;
         self.seen = Seen::default();
         self.presence.caught_up(time);
         self.send(Heard::CaughtUp);

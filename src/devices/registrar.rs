@@ -229,7 +229,7 @@ impl Registrar {
                 // The broker may have kept only a part, so that what that confirms is not known.
                 Heard::CaughtUp => {
                     self.epoch += 1;
-                    self.has_missed = false;
+                    (self.has_missed, self.is_full) = (false, false);
                     self.reckoning.caught_up();
                     if !std::mem::replace(&mut self.is_listening, true) {
                         self.interrupted();
@@ -248,11 +248,7 @@ impl Registrar {
     fn observe(&mut self, observation: &Observation, ticket: Ticket) {
         // There was room for what is awaited when it was heard.
         if !ticket.is_awaited() && !self.has_room(2) {
-            // What is known is not any more, once for all that is missed by and by.
-            self.has_missed = true;
-            if !std::mem::replace(&mut self.is_full, true) {
-                self.interrupted();
-            }
+            self.missed();
             return self.metrics.unobserved();
         }
         self.is_full = false;
@@ -265,6 +261,17 @@ impl Registrar {
             return ticket.settle();
         }
         self.perform(verdict, None, ticket);
+    }
+
+    /// Notes that something was missed: what is known is not any more, once for all that is missed by and by, and what is
+    /// being found out is not known either.
+    fn missed(&mut self) {
+        self.has_missed = true;
+        self.absent = None;
+        self.reckoning.interrupted();
+        if !std::mem::replace(&mut self.is_full, true) {
+            self.interrupted();
+        }
     }
 
     fn has_room(&self, events: usize) -> bool {
@@ -356,6 +363,7 @@ impl Registrar {
     /// Begins another watch: what was connected is not known to be so any more.
     fn interrupted(&mut self) {
         self.watch += 1;
+        self.absent = None;
         let change = Change::Watch(self.watch);
         self.spool.record([change], [], Ticket::none());
     }
@@ -371,3 +379,6 @@ impl Heard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

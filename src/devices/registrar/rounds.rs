@@ -41,7 +41,7 @@ impl Registrar {
     /// Takes what the broker says of itself.
     pub(super) fn hear(&mut self, vital: Vital, own: u64) {
         let is_old = !self.is_listening && matches!(vital, Vital::Uptime(_));
-        if is_old || !self.reckoning.hear(vital, own) {
+        if is_old || self.has_missed || !self.reckoning.hear(vital, own) {
             return;
         }
         self.absent = Some(Absent {
