@@ -15,7 +15,7 @@ use crate::ack::Ticket;
 use crate::admin::{Health, Watched};
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
-use crate::devices::{self, Registrar, Witnesses};
+use crate::devices::{self, Registrar};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
@@ -153,7 +153,8 @@ impl<'a> Builder<'a> {
             let (metrics, publishers) = (self.intake.clone(), self.publishers.another());
             let own_topic = own_topic.clone();
             let listener = Messages::new(feed, spool, metrics, replays, own_topic, publishers);
-            let listener = listener.with_witness(witnesses.as_ref().map(Witnesses::witness));
+            let listener =
+                listener.with_witness(witnesses.as_ref().map(|it| it.witness(&client_id)));
             self.connection(&name, client_id, &self.broker.clone(), listener)
         };
         feeds.into_iter().map(connect).collect()

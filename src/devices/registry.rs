@@ -118,7 +118,7 @@ pub fn judge(known: Option<&DeviceRow>, heard: &Observation, watch: u64) -> Verd
 
 /// Notes that a device that was connected before a watch is not in it.
 #[must_use]
-pub fn miss(known: &DeviceRow, watch: u64, time: Timestamp) -> Verdict {
+pub fn find_absent(known: &DeviceRow, watch: u64, time: Timestamp) -> Verdict {
     let gone = DeviceRow {
         status: Status::Disconnected,
         reason: Some(Reason::Unknown),

@@ -70,15 +70,20 @@ impl Link {
     }
 
     pub(super) fn subscribe(&self, filters: &[String], replays: Replays) {
-        self.subscribe_at(QoS::AtLeastOnce, filters, replays);
+        self.subscribe_at((QoS::AtLeastOnce, true), filters, replays);
     }
 
-    /// Subscribes at QoS 0.
+    /// Subscribes at QoS 0, to see what is retained from before.
     pub(super) fn overhear(&self, filters: &[String], replays: Replays) {
-        self.subscribe_at(QoS::AtMostOnce, filters, replays);
+        self.subscribe_at((QoS::AtMostOnce, false), filters, replays);
     }
 
-    fn subscribe_at(&self, qos: QoS, filters: &[String], replays: Replays) {
+    fn subscribe_at(
+        &self,
+        (qos, preserve_retain): (QoS, bool),
+        filters: &[String],
+        replays: Replays,
+    ) {
         let retain_forward_rule = match replays {
             Replays::Never => RetainForwardRule::Never,
             Replays::OnNewSubscription => RetainForwardRule::OnNewSubscribe,
@@ -88,7 +93,7 @@ impl Link {
             path: filter.clone(),
             qos,
             nolocal: false,
-            preserve_retain: true,
+            preserve_retain,
             retain_forward_rule: retain_forward_rule.clone(),
         });
         // It fails only if the event loop is gone, and then there is nothing to subscribe.

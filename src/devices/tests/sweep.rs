@@ -70,7 +70,7 @@ impl World {
         };
         observer.observe(&happening, &crate::ack::Ticket::none(), Timestamp::now());
         if is_heard {
-            observer.caught_up(None);
+            observer.caught_up(None, std::time::Instant::now());
         }
         let route = (Box::new(|_: &Happening| vec![0_usize].into()) as _, vec![0]);
         let registrar = Registrar::new(config, queue, spool.clone(), route, metrics);
