@@ -159,6 +159,19 @@ fn who_publishes_in_this_watch_is_connected() {
 }
 
 #[test]
+fn who_uses_the_name_of_a_device_in_vain_does_not_hide_that_it_is_connected() {
+    let mut story = Story::default();
+    story.see(Sight::Accepted).see(GONE);
+    story.told.clear();
+    // It connects in the gap, and then somebody uses its name.
+    story.gap().see(REFUSED).see(Sight::Present);
+    story.check(&[
+        (CHANGED, Refused, Some(Disconnected)),
+        (CHANGED, Connected, Some(Refused)),
+    ]);
+}
+
+#[test]
 fn who_is_found_absent_is_disconnected_for_no_known_reason() {
     let mut story = Story::default();
     story.see(Sight::Accepted).find_absent().gap();
