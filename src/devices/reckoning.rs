@@ -70,6 +70,11 @@ impl Reckoning {
         *self = Self::default();
     }
 
+    /// Notes that not all was told of what was found.
+    pub(super) fn undone(&mut self) {
+        self.is_done = false;
+    }
+
     /// Takes what the broker said of itself at this time, with these connections of mqhook's own; uptimes only from
     /// the time on when all is heard.
     pub(super) fn hear(
@@ -84,7 +89,7 @@ impl Reckoning {
                 if connections == own.connections {
                     return Finding::Nothing;
                 }
-                (self.tick, self.guess, self.is_done) = (None, None, false);
+                (self.tick, self.guess) = (None, None);
                 return Finding::Company;
             }
             Vital::Uptime(seconds) => seconds,

@@ -48,7 +48,11 @@ impl Registrar {
         }
         match self.reckoning.hear(vital, own, (at, Instant::now())) {
             Finding::Nothing => {}
-            Finding::Company => self.absent = None,
+            Finding::Company => {
+                if self.absent.take().is_some() {
+                    self.reckoning.undone();
+                }
+            }
             Finding::Alone => self.queue.probe.notify_one(),
         }
     }

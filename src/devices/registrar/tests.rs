@@ -165,3 +165,19 @@ async fn nobody_is_found_absent_any_more_once_that_is_in_doubt() {
         assert!(world.registrar.absent.is_none());
     }
 }
+
+#[tokio::test]
+async fn who_is_absent_is_found_once_unless_that_was_not_told_of_all() {
+    for is_told in [false, true] {
+        let mut world = known_alone().await;
+        world.hear([probe()]).await;
+        while is_told && world.registrar.absent.is_some() {
+            world.registrar.tell_absent().await;
+        }
+        world
+            .hear([count(ALONE + 1), count(ALONE), up(20), up(22)])
+            .await;
+        world.hear([probe()]).await;
+        assert_eq!(world.registrar.absent.is_none(), is_told);
+    }
+}
