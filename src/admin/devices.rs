@@ -52,19 +52,20 @@ const STATUSES: [(&str, Shown); 4] = [
 impl Shown {
     fn of(device: &DeviceRow, watch: u64) -> Self {
         match device.status {
-            Status::Connected if device.is_online(watch) => Self::Connected,
-            Status::Connected => Self::Unknown,
+            _ if device.watch != watch => Self::Unknown,
+            Status::Connected => Self::Connected,
             Status::Refused => Self::Refused,
             Status::Disconnected | Status::Decommissioned => Self::Disconnected,
         }
     }
 
-    /// Returns the status that the database has.
-    const fn recorded(self) -> Status {
+    /// Returns the status that the database has; `None`: any.
+    const fn recorded(self) -> Option<Status> {
         match self {
-            Self::Connected | Self::Unknown => Status::Connected,
-            Self::Disconnected => Status::Disconnected,
-            Self::Refused => Status::Refused,
+            Self::Connected => Some(Status::Connected),
+            Self::Disconnected => Some(Status::Disconnected),
+            Self::Refused => Some(Status::Refused),
+            Self::Unknown => None,
         }
     }
 
@@ -137,7 +138,7 @@ impl Search {
 
     fn run(&self, store: &Store) -> Result<Found, store::Error> {
         let filter = DeviceFilter {
-            status: self.status.map(Shown::recorded),
+            status: self.status.and_then(Shown::recorded),
             not_seen_since: self.not_seen_since,
         };
         let mut found = Found {

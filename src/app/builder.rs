@@ -19,7 +19,7 @@ use crate::admin::publish::Publisher;
 use crate::config::Config;
 use crate::debounce::{self, Debouncer};
 use crate::delivery_log::DeliveryLog;
-use crate::devices::{self, Registrar, Witness};
+use crate::devices::{self, Registrar, Witnesses};
 use crate::dispatch::{self, Lane};
 use crate::envelope;
 use crate::event::{Event, Happening, Timestamp};
@@ -192,7 +192,7 @@ impl Builder {
         &self,
         rules: Follower,
         feed: &Arc<Feed>,
-        witness: Option<Witness>,
+        witnesses: Option<&Witnesses>,
     ) -> (Connection<Messages>, Watched) {
         let group = feed.group();
         let name = match group {
@@ -207,6 +207,7 @@ impl Builder {
         } else {
             Replays::Never
         };
+        let client_id = self.own.messages(group);
         let listener = Messages::new(
             rules,
             Arc::clone(feed),
@@ -216,8 +217,7 @@ impl Builder {
             self.config.notify.topic.clone(),
             self.publishers.another(),
         )
-        .with_witness(witness);
-        let client_id = self.own.messages(group);
+        .with_witness(witnesses.map(|it| it.witness(&client_id)));
         self.connection(&name, client_id, &self.broker, listener)
     }
 

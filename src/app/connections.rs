@@ -125,8 +125,7 @@ impl Connections {
     }
 
     fn begin_feed(&mut self, builder: &Builder, rules: Follower, feed: &Arc<Feed>) {
-        let witness = self.witnesses.as_ref().map(Witnesses::witness);
-        let (connection, watched) = builder.messages(rules, feed, witness);
+        let (connection, watched) = builder.messages(rules, feed, self.witnesses.as_ref());
         let group = feed.group().map(str::to_owned);
         self.feeds.push(FeedConnection {
             group: group.clone(),

@@ -84,8 +84,8 @@ struct Remove {
 const KEYS: &str = "\
 Keys of a JSON object:
   client_id   the client identifier
-  status      connected, disconnected, refused, or unknown: it was connected when mqhook heard of it
-              last, but mqhook has not listened all the time since
+  status      connected, disconnected, refused, or unknown: mqhook has not listened all the time since
+              it heard of it last
   since       since when, RFC 3339
   reason      why it was disconnected or refused; null if it was neither
   username    of the client when it was last accepted or told; null: the broker did not tell
@@ -105,17 +105,20 @@ enum Shown {
 impl Shown {
     const fn name(self) -> &'static str {
         match self {
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::Refused => "refused",
             Self::Unknown => "unknown",
-            _ => self.recorded().name(),
         }
     }
 
-    /// Returns the status that the store has.
-    const fn recorded(self) -> Status {
+    /// Returns the status that the store has; `None`: it may be any.
+    const fn recorded(self) -> Option<Status> {
         match self {
-            Self::Connected | Self::Unknown => Status::Connected,
-            Self::Disconnected => Status::Disconnected,
-            Self::Refused => Status::Refused,
+            Self::Connected => Some(Status::Connected),
+            Self::Disconnected => Some(Status::Disconnected),
+            Self::Refused => Some(Status::Refused),
+            Self::Unknown => None,
         }
     }
 }
@@ -136,10 +139,8 @@ impl View {
 
     fn status(&self, device: &DeviceRow) -> Shown {
         match device.status {
-            Status::Connected if self.is_running && device.is_online(self.watch) => {
-                Shown::Connected
-            }
-            Status::Connected => Shown::Unknown,
+            _ if !self.is_running || device.watch != self.watch => Shown::Unknown,
+            Status::Connected => Shown::Connected,
             Status::Refused => Shown::Refused,
             Status::Disconnected | Status::Decommissioned => Shown::Disconnected,
         }
@@ -167,7 +168,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
 fn list(spool: &Spool, output: &mut Output, arguments: &List) -> Result<()> {
     let view = View::of(spool)?;
     let filter = DeviceFilter {
-        status: arguments.status.map(Shown::recorded),
+        status: arguments.status.and_then(Shown::recorded),
         not_seen_since: arguments.not_seen_since,
     };
     let is_meant = |device: &DeviceRow| {

@@ -16,7 +16,7 @@
 //! | accepted | is not remembered | `on_device_provisioned`, `on_device_status_changed` |
 //! | accepted | was not connected when it was heard of last | `on_device_status_changed` |
 //! | the connection ended, but not by another one of the client | was not disconnected | `on_device_status_changed` |
-//! | refused | is not connected, and was not refused | `on_device_status_changed` |
+//! | refused | was not connected, and was not refused | `on_device_status_changed` |
 //! | published a message in this watch | was not connected before the watch | `on_device_status_changed` |
 //! | the broker has no connections but ours | was connected before the watch | `on_device_status_changed` |
 //! | its session expired; or it was not seen for long; or it was removed | | `on_device_decommissioned` |
@@ -24,7 +24,7 @@
 //! What happened while nobody listened is not known, so nothing is made up: a device that was connected
 //! before is neither told to be gone nor to be back, unless what the broker says of itself proves that
 //! ([`reckoning`]). It is remembered under the number of the **watch** in
-//! which it was heard of last: a time of listening without a gap. One that was connected in an
+//! which it was heard of last: a time of listening without a gap. One that was heard of in an
 //! earlier watch is shown as `unknown`, and compared with what was told of it last.
 
 mod cache;

@@ -4,6 +4,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use bytestring::ByteString;
 use tokio::sync::{Notify, mpsc};
@@ -41,6 +42,10 @@ pub struct Observer {
     seen: Seen,
     /// Whether the last observation was not taken, for lack of room.
     is_full: bool,
+    /// Whether the last that the broker said of itself was not taken, for lack of room.
+    has_missed_vital: bool,
+    /// Wakes the probe.
+    probe: Arc<Notify>,
     metrics: Metrics,
 }
 
@@ -72,6 +77,7 @@ impl Gauge {
 pub(super) fn channel(client_id: Option<Pattern>, metrics: Metrics) -> (Observer, Queue) {
     let (queue, heard) = mpsc::unbounded_channel();
     let gauge = Arc::new(Gauge::default());
+    let probe = Arc::new(Notify::new());
     let observer = Observer {
         client_id,
         queue,
@@ -79,9 +85,16 @@ pub(super) fn channel(client_id: Option<Pattern>, metrics: Metrics) -> (Observer
         presence: Arc::new(Presence::new()),
         seen: Seen::default(),
         is_full: false,
+        has_missed_vital: false,
+        probe: Arc::clone(&probe),
         metrics,
     };
-    (observer, Queue { heard, gauge })
+    let queue = Queue {
+        heard,
+        gauge,
+        probe,
+    };
+    (observer, queue)
 }
 
 impl Observer {
@@ -113,7 +126,14 @@ impl Observer {
             queue: self.queue.clone(),
             gauge: Arc::clone(&self.gauge),
             presence: Arc::clone(&self.presence),
+            probe: Arc::clone(&self.probe),
         }
+    }
+
+    /// Returns what wakes when a probe is wanted.
+    #[must_use]
+    pub fn probe(&self) -> Arc<Notify> {
+        Arc::clone(&self.probe)
     }
 
     #[cfg(test)]
@@ -177,24 +197,35 @@ impl Observer {
         self.presence.observed();
     }
 
-    /// Notes that all that the broker had kept was heard; it is this time by its clock, if it tells that.
-    pub fn caught_up(&mut self, time: Option<Timestamp>) {
+    /// Notes that a probe is heard, that was made at a time: all that the broker had told before has been. It was heard at
+    /// this time by the broker's clock, if that tells one.
+    pub fn caught_up(&mut self, time: Option<Timestamp>, probed: Instant) {
         self.is_full = false;
         self.seen = Seen::default();
-        self.presence.caught_up(time);
-        self.send(Heard::CaughtUp);
+        self.presence.caught_up(time, probed);
+        self.send(Heard::CaughtUp(probed, self.presence.certain()));
     }
 
     /// Sees what the broker says of itself.
     pub fn vital(&mut self, vital: Vital) {
-        if self.has_room() {
-            self.send(Heard::Vital(vital, self.presence.certain()));
+        let has_room = self.has_room();
+        let has_missed = std::mem::replace(&mut self.has_missed_vital, !has_room);
+        if has_room {
+            let own = self.presence.certain();
+            self.send(Heard::Vital(vital, own, Timestamp::now()));
+        } else if !has_missed {
+            self.send(Heard::VitalsMissed);
         }
     }
 
-    /// Notes that the broker tells of the end of some connection of mqhook's own.
-    pub fn own_ended(&self) {
-        self.presence.doubt();
+    /// Notes that the broker tells of a connection of mqhook's own.
+    pub fn own_connected(&self, client_id: &str) {
+        self.presence.told(client_id);
+    }
+
+    /// Notes that the broker tells of the end of a connection of mqhook's own.
+    pub fn own_ended(&self, client_id: &str) {
+        self.presence.told_end(client_id);
     }
 
     fn send(&self, heard: Heard) {

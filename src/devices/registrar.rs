@@ -3,17 +3,18 @@
 mod rounds;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use smallvec::SmallVec;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::sync::{Notify, mpsc};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::cache::Cache;
 use super::observer::Gauge;
+use super::presence::Own;
 use super::reckoning::Reckoning;
 use super::registry::{self, Entry, Observation, Verdict};
 use super::{Config, Metrics};
@@ -45,14 +46,16 @@ pub type Route = Box<dyn FnMut(&Happening) -> SmallVec<[WebhookIndex; 4]> + Send
 pub(super) enum Heard {
     /// Something of a client; the ticket is its share of the message.
     Observed(Observation, Ticket),
-    /// Who published something in a time of hearing.
+    /// Who published something in a watch.
     Witnessed(Observation, u64),
-    /// What the broker says of itself, and how many connections of mqhook's own are certain.
-    Vital(Vital, u64),
+    /// What the broker says of itself, which connections of mqhook's own are certain, and when that was heard.
+    Vital(Vital, Own, Timestamp),
+    /// The broker has said of itself what is not known.
+    VitalsMissed,
     /// From here on nothing may have been heard for a while.
     Interrupted,
-    /// All that the broker had kept was heard, and from here on what happens is.
-    CaughtUp,
+    /// All is heard that was told before a probe was made, which was then; and these connections of mqhook's own are certain.
+    CaughtUp(Instant, Own),
 }
 
 /// What was heard and waits.
@@ -61,6 +64,8 @@ pub struct Queue {
     /// The observer has the other end.
     pub(super) heard: mpsc::UnboundedReceiver<Heard>,
     pub(super) gauge: Arc<Gauge>,
+    /// Wakes the probe.
+    pub(super) probe: Arc<Notify>,
 }
 
 /// Remembers devices, and makes their events.
@@ -81,7 +86,7 @@ pub struct Registrar {
     reckoning: Reckoning,
     /// Those who are found not to be connected, while they are told of.
     absent: Option<Absent>,
-    /// Counts the beginnings and ends of what is heard without a gap, as the observer does.
+    /// Counts the beginnings and ends of watches, as the observer does.
     epoch: u64,
     /// Whether the broker is heard, and nothing that it had kept is still to come.
     is_listening: bool,
@@ -168,12 +173,12 @@ impl Registrar {
         self.metrics.known(self.devices);
         info!(devices = self.devices, "devices are remembered");
         self.interrupted();
-        let mut sweep = Instant::now();
+        let mut sweep = time::Instant::now();
         let mut is_heard = true;
         let mut heard = Vec::with_capacity(ROUND);
-        let mut look = Instant::now();
+        let mut look = time::Instant::now();
         let mut is_removed = true;
-        let mut miss = look;
+        let mut tell = look;
         loop {
             tokio::select! {
                 count = self.queue.heard.recv_many(&mut heard, ROUND), if is_heard => {
@@ -183,16 +188,16 @@ impl Registrar {
                     self.queue.gauge.took(count);
                 }
                 () = self.spool.changed_by_others() => is_removed = true,
-                () = tokio::time::sleep_until(look), if is_removed => {
+                () = time::sleep_until(look), if is_removed => {
                     is_removed = !self.forget_removed().await;
-                    look = Instant::now() + ROOM_AGAIN;
+                    look = time::Instant::now() + ROOM_AGAIN;
                 }
-                () = tokio::time::sleep_until(miss), if self.absent.is_some() => {
-                    miss = Instant::now() + self.miss_some().await;
+                () = time::sleep_until(tell), if self.absent.is_some() => {
+                    tell = time::Instant::now() + self.tell_absent().await;
                 }
                 // What has come back meanwhile may be among what the broker has kept.
-                () = tokio::time::sleep_until(sweep), if self.is_listening && self.config.retire_after.is_some() => {
-                    sweep = Instant::now() + self.sweep().await;
+                () = time::sleep_until(sweep), if self.is_listening && self.config.retire_after.is_some() => {
+                    sweep = time::Instant::now() + self.sweep().await;
                 }
             }
         }
@@ -219,28 +224,37 @@ impl Registrar {
                     self.observe(&observation, Ticket::none());
                 }
                 Heard::Witnessed(..) => {}
-                Heard::Vital(vital, own) => self.hear(vital, own),
+                Heard::Vital(vital, own, at) => self.hear(vital, own, at),
+                Heard::VitalsMissed => {
+                    self.absent = None;
+                    self.reckoning.interrupted();
+                }
                 Heard::Interrupted => {
                     self.epoch += 1;
                     self.is_listening = false;
                     self.reckoning.interrupted();
                     self.interrupted();
                 }
-                // The broker may have kept only a part, so that what that confirms is not known.
-                Heard::CaughtUp => {
-                    self.epoch += 1;
-                    (self.has_missed, self.is_full) = (false, false);
-                    self.reckoning.caught_up();
-                    if !std::mem::replace(&mut self.is_listening, true) {
-                        self.interrupted();
-                    }
-                }
+                Heard::CaughtUp(probed, own) => self.caught_up(probed, own),
             }
         }
         self.cache.age();
     }
 
-    /// Returns whether all that happened since the beginning of a time of hearing was heard.
+    /// Notes that all is heard that was told before a probe was made.
+    fn caught_up(&mut self, probed: Instant, own: Own) {
+        self.epoch += 1;
+        (self.has_missed, self.is_full) = (false, false);
+        let gone_since = self.reckoning.caught_up(probed, own);
+        if !std::mem::replace(&mut self.is_listening, true) {
+            // The broker may have kept only a part, so that what that confirms is not known.
+            self.interrupted();
+        } else if let Some(at) = gone_since {
+            self.find_absent(at);
+        }
+    }
+
+    /// Returns whether all that happened since the beginning of a watch was heard.
     fn is_in_watch(&self, epoch: u64) -> bool {
         self.epoch == epoch && self.is_listening && !self.has_missed
     }
@@ -282,7 +296,7 @@ impl Registrar {
     /// Says that a client is not remembered.
     fn refuse(&mut self) {
         self.metrics.unregistered();
-        if let Some(held_back) = self.too_many_log.pass(Instant::now()) {
+        if let Some(held_back) = self.too_many_log.pass(time::Instant::now()) {
             let max_devices = self.config.max_devices;
             warn!(
                 max_devices,
@@ -375,7 +389,7 @@ impl Heard {
             Self::Observed(observation, _) | Self::Witnessed(observation, _) => {
                 observation.client.id.as_ref()
             }
-            Self::Vital(..) | Self::Interrupted | Self::CaughtUp => None,
+            Self::Vital(..) | Self::VitalsMissed | Self::Interrupted | Self::CaughtUp(..) => None,
         }
     }
 }

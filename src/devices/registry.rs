@@ -107,7 +107,8 @@ pub fn judge(known: Option<&DeviceRow>, heard: &Observation, watch: u64) -> Verd
         // Somebody else used its name: what is connected stays so, and what was before a gap may be.
         Sight::Refused(_) if known.status == Status::Connected => Verdict::default(),
         Sight::Expired if known.is_online(watch) => Verdict::default(),
-        Sight::Refused(reason) => set(known, heard, watch, (Status::Refused, Some(reason))),
+        // That shows nothing of what is connected under that name, so it is no word of this watch.
+        Sight::Refused(reason) => set(known, heard, known.watch, (Status::Refused, Some(reason))),
         Sight::Expired => decommission(known, Reason::SessionExpired, heard.time),
         Sight::Present if known.status != Status::Connected && known.watch < watch => {
             set(known, heard, watch, (Status::Connected, None))
@@ -118,7 +119,7 @@ pub fn judge(known: Option<&DeviceRow>, heard: &Observation, watch: u64) -> Verd
 
 /// Notes that a device that was connected before a watch is not in it.
 #[must_use]
-pub fn miss(known: &DeviceRow, watch: u64, time: Timestamp) -> Verdict {
+pub fn find_absent(known: &DeviceRow, watch: u64, time: Timestamp) -> Verdict {
     let gone = DeviceRow {
         status: Status::Disconnected,
         reason: Some(Reason::Unknown),

@@ -3,7 +3,7 @@ mod sweep;
 
 use proptest::prelude::*;
 
-use super::registry::{Entry, Observation, Sight, Verdict, decommission, judge, miss};
+use super::registry::{self, Entry, Observation, Sight, Verdict, decommission, judge};
 use crate::event::{Client, Detail, Device, Happening, Kind, Reason, Status, Timestamp};
 use crate::spool::store::DeviceRow;
 
@@ -38,7 +38,7 @@ impl Story {
     }
 
     /// mqhook was away.
-    fn miss(&mut self) -> &mut Self {
+    fn gap(&mut self) -> &mut Self {
         self.watch += 1;
         self
     }
@@ -48,7 +48,11 @@ impl Story {
         let known = self.row.clone();
         let was_connected = |row: &DeviceRow| row.status == Connected && row.watch < self.watch;
         if let Some(row) = known.filter(was_connected) {
-            self.take(miss(&row, self.watch, Timestamp::from_millis(self.ms)));
+            self.take(registry::find_absent(
+                &row,
+                self.watch,
+                Timestamp::from_millis(self.ms),
+            ));
         }
         self
     }
@@ -106,7 +110,7 @@ fn who_uses_the_name_of_a_connected_device_in_vain_changes_nothing() {
     let mut story = Story::default();
     story.see(Sight::Accepted).see(REFUSED).see(Sight::Expired);
     story.check(&[(PROVISIONED, Connected, None), (CHANGED, Connected, None)]);
-    story.miss().see(REFUSED).see(Sight::Accepted);
+    story.gap().see(REFUSED).see(Sight::Accepted);
     story.check(&[]);
 }
 
@@ -116,20 +120,20 @@ fn a_gap_invents_no_change_and_hides_none() {
     story.see(Sight::Accepted);
     story.told.clear();
     // It may have been away; as far as anybody was told it has been there all the time.
-    story.miss().see(Sight::Accepted);
+    story.gap().see(Sight::Accepted);
     story.check(&[]);
-    story.miss().see(GONE);
+    story.gap().see(GONE);
     story.check(&[(CHANGED, Disconnected, Some(Connected))]);
-    story.miss().see(GONE);
+    story.gap().see(GONE);
     story.check(&[]);
-    story.miss().see(Sight::Accepted);
+    story.gap().see(Sight::Accepted);
     story.check(&[(CHANGED, Connected, Some(Disconnected))]);
 }
 
 #[test]
 fn what_a_device_does_shows_that_it_is_still_connected() {
     let mut story = Story::default();
-    story.see(Sight::Accepted).miss();
+    story.see(Sight::Accepted).gap();
     let is_online = |story: &Story| {
         let row = story.row.as_ref().expect("it was accepted");
         row.is_online(story.watch)
@@ -144,20 +148,33 @@ fn who_publishes_in_this_watch_is_connected() {
     let mut story = Story::default();
     story.see(Sight::Present);
     story.check(&[]);
-    story.see(Sight::Accepted).miss().see(Sight::Present);
+    story.see(Sight::Accepted).gap().see(Sight::Present);
     story.check(&[(PROVISIONED, Connected, None), (CHANGED, Connected, None)]);
     assert!(story.row.as_ref().is_some_and(|row| row.is_online(1)));
     // What it published may come behind what the broker tells of its end.
     story.see(GONE).see(Sight::Present);
     story.check(&[(CHANGED, Disconnected, Some(Connected))]);
-    story.miss().see(Sight::Present);
+    story.gap().see(Sight::Present);
     story.check(&[(CHANGED, Connected, Some(Disconnected))]);
+}
+
+#[test]
+fn who_uses_the_name_of_a_device_in_vain_does_not_hide_that_it_is_connected() {
+    let mut story = Story::default();
+    story.see(Sight::Accepted).see(GONE);
+    story.told.clear();
+    // It connects in the gap, and then somebody uses its name.
+    story.gap().see(REFUSED).see(Sight::Present);
+    story.check(&[
+        (CHANGED, Refused, Some(Disconnected)),
+        (CHANGED, Connected, Some(Refused)),
+    ]);
 }
 
 #[test]
 fn who_is_found_absent_is_disconnected_for_no_known_reason() {
     let mut story = Story::default();
-    story.see(Sight::Accepted).find_absent().miss();
+    story.see(Sight::Accepted).find_absent().gap();
     story.told.clear();
     story.find_absent().find_absent();
     story.check(&[(CHANGED, Disconnected, Some(Connected))]);
@@ -232,7 +249,7 @@ proptest! {
                 5 => story.see(Sight::Seen),
                 6 => story.see(Sight::Present),
                 7 => story.find_absent(),
-                _ => story.miss(),
+                _ => story.gap(),
             };
         }
         let mut last = None;

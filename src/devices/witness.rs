@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::observer::{Gauge, LONGEST_ID, Seen, WAITING, clip};
 use super::presence::{Link, Presence};
@@ -18,29 +18,31 @@ pub struct Witnesses {
     pub(super) queue: mpsc::UnboundedSender<Heard>,
     pub(super) gauge: Arc<Gauge>,
     pub(super) presence: Arc<Presence>,
+    /// Wakes the probe.
+    pub(super) probe: Arc<Notify>,
 }
 
 /// Sees who publishes what comes over one connection: whoever does is connected.
 ///
 /// Messages may come long after they were published. One counts only if the plugin says that it was published
 /// after the beginning of the watch, by the clock of the broker that tells both; so the end of that connection is
-/// still to be told, or was told already.
+/// still to be told, or was told already. What is later than that clock can be by now does not count, as it was set back.
 #[derive(Debug)]
 pub struct Witness {
     of: Witnesses,
     link: Arc<Link>,
     seen: Seen,
-    /// The time of hearing to which `seen` belongs.
+    /// The watch to which `seen` belongs.
     epoch: u64,
 }
 
 impl Witnesses {
-    /// Returns the witness of another connection.
+    /// Returns the witness of the connection of this client.
     #[must_use]
-    pub fn witness(&self) -> Witness {
+    pub fn witness(&self, client_id: &str) -> Witness {
         Witness {
             of: self.clone(),
-            link: self.presence.link(),
+            link: self.presence.link(client_id),
             seen: Seen::default(),
             epoch: 0,
         }
@@ -48,9 +50,10 @@ impl Witnesses {
 }
 
 impl Witness {
-    /// Notes that the connection has its subscriptions.
+    /// Notes that the connection has its subscriptions; what comes over it counts when a new probe is heard.
     pub fn subscribed(&self) {
         self.of.presence.linked(&self.link);
+        self.of.probe.notify_one();
     }
 
     /// Notes that the connection has ended.

@@ -16,7 +16,7 @@ use crate::event::Timestamp;
 pub enum Vital {
     /// It has run for so many seconds. This comes again and again.
     Uptime(u64),
-    /// It has so many connections, of those that are clients all. This comes in between, at least if it has changed.
+    /// It has so many connections, all of them counted. This comes right behind an uptime, at least if it has changed.
     Connections(u64),
 }
 
@@ -25,15 +25,19 @@ pub(super) const MOSQUITTO: [&str; 2] = ["$SYS/broker/uptime", "$SYS/broker/clie
 /// Reads what Mosquitto says of itself.
 pub(super) fn mosquitto(heard: &Heard<'_>) -> Option<Vital> {
     let [uptime, connected] = MOSQUITTO;
-    let text = std::str::from_utf8(heard.payload).ok()?;
-    match heard.topic.as_str() {
-        topic if topic == uptime => {
-            let seconds = text.strip_suffix(" seconds")?;
-            Some(Vital::Uptime(number(seconds)?))
-        }
-        topic if topic == connected => Some(Vital::Connections(number(text)?)),
-        _ => None,
+    let topic = heard.topic.as_str();
+    if topic == uptime {
+        let seconds = text(heard)?.strip_suffix(" seconds")?;
+        Some(Vital::Uptime(number(seconds)?))
+    } else if topic == connected {
+        Some(Vital::Connections(number(text(heard)?)?))
+    } else {
+        None
     }
+}
+
+fn text<'a>(heard: &Heard<'a>) -> Option<&'a str> {
+    std::str::from_utf8(heard.payload).ok()
 }
 
 /// Returns the time in front of a line of Mosquitto's log, in whole seconds; `None` with another

@@ -13,7 +13,7 @@ use super::{Metrics, OwnClients};
 use crate::ack::Ticket;
 use crate::debounce::{self, Debouncer, Split};
 use crate::devices;
-use crate::dialect::{self, Dialect, Heard, Name};
+use crate::dialect::{self, Dialect, Heard, Name, Vital};
 use crate::event::{Event, Happening, Kind, KindSet, Timestamp};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Follower, Matcher, Rules, WebhookIndex};
@@ -101,7 +101,11 @@ impl Lifecycle {
 
     /// Returns a listener that also has devices remembered.
     #[must_use]
-    pub fn with_observer(self, observer: Option<devices::Observer>) -> Self {
+    pub fn with_observer(mut self, observer: Option<devices::Observer>) -> Self {
+        if let Some(observer) = &observer {
+            // Who looks after devices wants probes, too.
+            self.subscribed = observer.probe();
+        }
         Self { observer, ..self }
     }
 
@@ -187,27 +191,39 @@ impl Lifecycle {
         self.told = told;
     }
 
-    fn hand_on_one(&mut self, happening: Happening, ticket: &Ticket, heard: &Heard<'_>) {
-        let now = heard.now;
-        if let Some(id) = happening.client.id.as_deref()
-            && self.own.contains(id)
-        {
-            // Another connection of ours may come right behind the probe, and must not hide it.
-            if happening.kind == Kind::ClientConnected && self.own.is_probe(id) {
+    /// Notes what the broker tells of a connection of mqhook's own.
+    fn hear_own(&mut self, id: &str, happening: &Happening, heard: &Heard<'_>) {
+        match (happening.kind, self.own.probed(id)) {
+            (Kind::ClientConnected, Some(probed)) => {
+                // Another connection of ours may come right behind the probe, and must not hide it.
                 let id = Some(id.to_owned());
                 self.hearsay.send_modify(|hearsay| hearsay.probe = id);
                 // It came behind all that the broker had kept.
                 if let Some(observer) = &mut self.observer {
                     let clock = || self.dialect.as_ref()?.clock(heard);
-                    observer.caught_up(happening.time.or_else(clock));
+                    observer.caught_up(happening.time.or_else(clock), probed);
                 }
             }
-            if happening.kind == Kind::ClientDisconnected
-                && !self.own.is_like_probe(id)
-                && let Some(observer) = &self.observer
-            {
-                observer.own_ended();
+            (Kind::ClientConnected, None) => {
+                if let Some(observer) = &self.observer {
+                    observer.own_connected(id);
+                }
             }
+            (Kind::ClientDisconnected, _) => {
+                if let Some(observer) = &self.observer {
+                    observer.own_ended(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn hand_on_one(&mut self, happening: Happening, ticket: &Ticket, heard: &Heard<'_>) {
+        let now = heard.now;
+        if let Some(id) = happening.client.id.as_deref()
+            && self.own.contains(id)
+        {
+            self.hear_own(id, &happening, heard);
             return;
         }
         // A probe of an earlier run is no device.
@@ -335,7 +351,10 @@ impl Listener for Lifecycle {
         if let Some(observer) = &mut self.observer
             && let Some(vital) = self.dialect.as_ref().and_then(|it| it.vital(&heard))
         {
-            observer.vital(vital);
+            // A count that is retained is the last, and an uptime says nothing of now.
+            if !message.retain || matches!(vital, Vital::Connections(_)) {
+                observer.vital(vital);
+            }
         } else if !message.retain {
             self.decode(&heard);
             self.hand_on(&message.ticket, &heard);

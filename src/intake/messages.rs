@@ -129,7 +129,8 @@ impl Listener for Messages {
             return Hearing::Taken;
         }
         let told = self.publishers.told(&mut message);
-        if let (Some(witness), Some(time)) = (&mut self.witness, told.time) {
+        // What is retained may be old, and come again.
+        if let (Some(witness), Some(time), false) = (&mut self.witness, told.time, message.retain) {
             witness.saw(&told.client, time);
         }
         let ticket = message.ticket;

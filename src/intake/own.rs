@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
 
 /// Probes whose traces may still be on their way.
 const PROBES_KEPT: usize = 8;
@@ -16,8 +17,8 @@ pub struct OwnClients {
     notices: String,
     /// Those for share groups, of which more may come.
     shares: Arc<RwLock<Vec<String>>>,
-    /// The identifiers of the last probes, the latest at the end; shared by all clones.
-    probes: Arc<Mutex<VecDeque<String>>>,
+    /// The identifiers of the last probes and when each was made, the latest at the end; shared by all clones.
+    probes: Arc<Mutex<VecDeque<(String, Instant)>>>,
 }
 
 impl OwnClients {
@@ -77,7 +78,7 @@ impl OwnClients {
         if probes.len() == PROBES_KEPT {
             probes.pop_front();
         }
-        probes.push_back(id.clone());
+        probes.push_back((id.clone(), Instant::now()));
         id
     }
 
@@ -105,8 +106,17 @@ impl OwnClients {
     /// Returns whether a client is one of the last probes.
     #[must_use]
     pub fn is_probe(&self, client_id: &str) -> bool {
+        self.probed(client_id).is_some()
+    }
+
+    /// Returns when a client was made that is one of the last probes: before it connected.
+    #[must_use]
+    pub fn probed(&self, client_id: &str) -> Option<Instant> {
         let probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
-        probes.iter().any(|probe| probe == client_id)
+        let mut probes = probes.iter();
+        probes
+            .find(|(id, _)| id == client_id)
+            .map(|(_, made)| *made)
     }
 }
 

@@ -81,17 +81,17 @@ impl Link {
         replays: Replays,
         identifier: Option<usize>,
     ) {
-        self.subscribe_at(QoS::AtLeastOnce, filters, replays, identifier);
+        self.subscribe_at((QoS::AtLeastOnce, true), filters, replays, identifier);
     }
 
-    /// Subscribes at QoS 0.
+    /// Subscribes at QoS 0, to see what is retained from before.
     pub(super) fn overhear(&self, filters: &[String], replays: Replays) {
-        self.subscribe_at(QoS::AtMostOnce, filters, replays, None);
+        self.subscribe_at((QoS::AtMostOnce, false), filters, replays, None);
     }
 
     fn subscribe_at(
         &self,
-        qos: QoS,
+        (qos, preserve_retain): (QoS, bool),
         filters: &[String],
         replays: Replays,
         identifier: Option<usize>,
@@ -105,7 +105,7 @@ impl Link {
             path: filter.clone(),
             qos,
             nolocal: false,
-            preserve_retain: true,
+            preserve_retain,
             retain_forward_rule: retain_forward_rule.clone(),
         });
         // It fails only if the event loop is gone, and then there is nothing to subscribe.

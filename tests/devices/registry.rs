@@ -53,7 +53,7 @@ async fn a_restart_invents_no_change_and_what_was_missed_is_unknown() {
     dev.disconnect().await;
     check(&setup, "fence 2", &[PROVISIONED, FIRST, GONE]).await;
     restart(&mut setup).await;
-    assert_eq!(status(&setup, "dev").as_deref(), Some("disconnected"));
+    assert_eq!(status(&setup, "dev").as_deref(), Some("unknown"));
     connect(&setup, "dev").await.disconnect().await;
     check(&setup, "fence 3", &[PROVISIONED, FIRST, GONE, BACK, GONE]).await;
 }

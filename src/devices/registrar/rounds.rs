@@ -1,10 +1,12 @@
 //! What concerns many devices at once, a few at a time: those that were removed, that were not seen for long, and that are
 //! found not to be connected.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::info;
 
+use super::super::presence::Own;
+use super::super::reckoning::Finding;
 use super::super::registry;
 use super::Registrar;
 use crate::ack::Ticket;
@@ -29,8 +31,8 @@ pub(super) const ROOM_AGAIN: Duration = Duration::from_secs(1);
 pub(super) struct Absent {
     /// They were connected before this watch.
     watch: u64,
-    /// When that was found.
-    at: Timestamp,
+    /// Since when that is known.
+    pub(super) at: Timestamp,
     /// Up to which number they were looked for.
     after: u64,
     /// How many were found.
@@ -38,22 +40,35 @@ pub(super) struct Absent {
 }
 
 impl Registrar {
-    /// Takes what the broker says of itself.
-    pub(super) fn hear(&mut self, vital: Vital, own: u64) {
+    /// Takes what the broker said of itself at this time.
+    pub(super) fn hear(&mut self, vital: Vital, own: Own, at: Timestamp) {
         let is_old = !self.is_listening && matches!(vital, Vital::Uptime(_));
-        if is_old || self.has_missed || !self.reckoning.hear(vital, own) {
+        if is_old || self.has_missed {
             return;
         }
+        match self.reckoning.hear(vital, own, (at, Instant::now())) {
+            Finding::Nothing => {}
+            Finding::Company => {
+                if self.absent.take().is_some() {
+                    self.reckoning.undone();
+                }
+            }
+            Finding::Alone => self.queue.probe.notify_one(),
+        }
+    }
+
+    /// Begins to tell that nobody was there at this time who was connected before the watch, and has not come since.
+    pub(super) fn find_absent(&mut self, at: Timestamp) {
         self.absent = Some(Absent {
             watch: self.watch,
-            at: Timestamp::now(),
+            at,
             after: 0,
             found: 0,
         });
     }
 
     /// Tells of some that are found not to be connected; returns how long to wait until the next.
-    pub(super) async fn miss_some(&mut self) -> Duration {
+    pub(super) async fn tell_absent(&mut self) -> Duration {
         let Some(absent) = self.absent else {
             return ROOM_AGAIN;
         };
@@ -66,7 +81,7 @@ impl Registrar {
         };
         let found = absent.found + rows.len() as u64;
         for row in rows {
-            let verdict = registry::miss(&row, absent.watch, absent.at);
+            let verdict = registry::find_absent(&row, absent.watch, absent.at);
             self.cache.put(row.id.clone(), Some(row));
             self.perform(verdict, None, Ticket::none());
         }

@@ -11,6 +11,14 @@ use crate::spool::{self, AtStart, Backend, OnFull, Webhook};
 /// mqhook alone.
 const ALONE: u64 = 1;
 
+const OWN: Own = Own {
+    connections: ALONE,
+    changes: 3,
+};
+
+/// When the broker says how it is.
+const SAID: Timestamp = Timestamp::from_millis(1_795_216_121_685);
+
 /// A registrar that runs only when it is told to.
 struct World {
     registrar: Registrar,
@@ -80,7 +88,8 @@ impl World {
                 0 => Sight::Accepted,
                 _ => Sight::Gone(Reason::Normal),
             };
-            self.registrar.observe(&observed("other", sight), Ticket::none());
+            self.registrar
+                .observe(&observed("other", sight), Ticket::none());
             if self.registrar.is_full {
                 return;
             }
@@ -89,25 +98,86 @@ impl World {
 }
 
 fn count(connections: u64) -> Heard {
-    Heard::Vital(Vital::Connections(connections), ALONE)
+    Heard::Vital(Vital::Connections(connections), OWN, SAID)
 }
 
 fn up(seconds: u64) -> Heard {
-    Heard::Vital(Vital::Uptime(seconds), ALONE)
+    let at = SAID.after(Duration::from_secs(seconds));
+    Heard::Vital(Vital::Uptime(seconds), OWN, at)
+}
+
+/// A probe that is made now is heard.
+fn probe() -> Heard {
+    Heard::CaughtUp(Instant::now(), OWN)
+}
+
+async fn known_alone() -> World {
+    let mut world = World::start();
+    world
+        .hear([Heard::Interrupted, count(ALONE), probe(), up(10), up(12)])
+        .await;
+    world
+}
+
+#[tokio::test]
+async fn who_is_found_absent_is_so_since_the_time_of_the_count() {
+    let mut world = known_alone().await;
+    assert!(
+        world.registrar.absent.is_none(),
+        "who has come is not heard"
+    );
+    world.registrar.queue.probe.notified().await;
+    world.hear([probe()]).await;
+    let absent = world.registrar.absent.expect("nobody has come");
+    assert_eq!(absent.at, SAID.after(Duration::from_secs(10)));
 }
 
 #[tokio::test]
 async fn nobody_is_found_absent_when_something_was_missed() {
     for is_heard_again in [false, true] {
         let mut world = World::start();
-        world.hear([Heard::Interrupted, count(ALONE), Heard::CaughtUp]).await;
+        world
+            .hear([Heard::Interrupted, count(ALONE), probe()])
+            .await;
         if is_heard_again {
             world.fill();
-            world.hear([Heard::CaughtUp, count(ALONE)]).await;
+            world.hear([probe(), count(ALONE)]).await;
         }
         world.hear([up(10)]).await;
         world.fill();
-        world.hear([up(12), up(14)]).await;
+        world.hear([up(12), up(14), probe()]).await;
         assert!(world.registrar.absent.is_none(), "{is_heard_again}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_found_absent_any_more_once_that_is_in_doubt() {
+    for doubt in [count(ALONE + 1), Heard::VitalsMissed, Heard::Interrupted] {
+        let mut world = known_alone().await;
+        world.hear([doubt, probe()]).await;
+        assert!(world.registrar.absent.is_none());
+    }
+    for doubt in [count(ALONE + 1), Heard::VitalsMissed, Heard::Interrupted] {
+        let mut world = known_alone().await;
+        world.hear([probe()]).await;
+        assert!(world.registrar.absent.is_some());
+        world.hear([doubt]).await;
+        assert!(world.registrar.absent.is_none());
+    }
+}
+
+#[tokio::test]
+async fn who_is_absent_is_found_once_unless_that_was_not_told_of_all() {
+    for is_told in [false, true] {
+        let mut world = known_alone().await;
+        world.hear([probe()]).await;
+        while is_told && world.registrar.absent.is_some() {
+            world.registrar.tell_absent().await;
+        }
+        world
+            .hear([count(ALONE + 1), count(ALONE), up(20), up(22)])
+            .await;
+        world.hear([probe()]).await;
+        assert_eq!(world.registrar.absent.is_none(), is_told);
     }
 }

@@ -70,7 +70,7 @@ impl World {
         };
         observer.observe(&happening, &crate::ack::Ticket::none(), Timestamp::now());
         if is_heard {
-            observer.caught_up(None);
+            observer.caught_up(None, std::time::Instant::now());
         }
         let route = (Box::new(|_: &Happening| vec![0_usize].into()) as _, vec![0]);
         let registrar = Registrar::new(config, queue, spool.clone(), route, metrics);
@@ -107,6 +107,12 @@ async fn what_was_not_seen_for_long_is_decommissioned_and_nothing_else() {
     rows.push(row("fresh", Status::Disconnected, DAY));
     // Nobody has heard of it since mqhook began to listen: it may be connected.
     rows.push(row("unknown", Status::Connected, 3 * DAY));
+    // It was connected and quiet for long, and is so no more.
+    let Change::Device(mut left) = row("left", Status::Disconnected, 3 * DAY) else {
+        panic!("expected a device");
+    };
+    left.since = Timestamp::now();
+    rows.push(Change::Device(left));
     store.commit(&rows).expect("writable");
     drop(store);
 
@@ -129,9 +135,10 @@ async fn what_was_not_seen_for_long_is_decommissioned_and_nothing_else() {
         delivery.settle();
     }
     assert_eq!(others, ["dev", "dev"]);
-    assert!(!gone.contains("fresh") && !gone.contains("unknown"));
+    let kept = ["fresh", "unknown", "left"];
+    assert!(!kept.iter().any(|id| gone.contains(*id)));
     let counts = world.spool.device_counts().await.expect("it is on disk");
-    assert_eq!(counts.devices, 3);
+    assert_eq!(counts.devices, 4);
     world.end().await;
 }
 

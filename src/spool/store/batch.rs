@@ -111,7 +111,7 @@ pub enum Change {
         /// Its client identifier.
         id: ByteString,
     },
-    /// A time of hearing without a gap has begun.
+    /// A watch has begun.
     Watch(u64),
 }
 

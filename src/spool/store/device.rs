@@ -27,7 +27,7 @@ pub struct DeviceRow {
     pub status: Status,
     /// Why.
     pub reason: Option<Reason>,
-    /// The number of the time of hearing without a gap in which that was heard.
+    /// The number of the watch in which that was heard.
     pub watch: u64,
     /// Since when it is so.
     pub since: Timestamp,
@@ -50,7 +50,7 @@ impl DeviceRow {
 pub struct DeviceCounts {
     /// Rows.
     pub devices: u64,
-    /// The latest time of hearing without a gap.
+    /// The latest watch.
     pub watch: u64,
 }
 
@@ -103,16 +103,16 @@ impl Store {
         self.noted(read())
     }
 
-    /// Returns devices that were last seen before this time, at most `limit`, the longest unseen first; none
-    /// that was connected when it was heard of last.
+    /// Returns devices that were last seen before this time, and have been as they are since before it, at most `limit`,
+    /// the longest unseen first; none that was connected when it was heard of last.
     /// Rows that somebody else has spoilt are left out.
     ///
     /// # Errors
     /// The database could not be read.
     pub fn not_seen(&self, before: Timestamp, limit: usize) -> Result<Vec<DeviceRow>, Error> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM devices d WHERE d.status <> 1 AND d.last_seen < ?
-             ORDER BY d.last_seen LIMIT ?"
+            "SELECT {COLUMNS} FROM devices d WHERE d.status <> 1 AND d.last_seen < ?1 AND d.since < ?1
+             ORDER BY d.last_seen LIMIT ?2"
         );
         let read = || {
             let mut statement = self.connection.prepare_cached(&sql)?;

@@ -79,7 +79,9 @@ proptest! {
         prop_assert_eq!(known.into_iter().collect::<BTreeMap<_, _>>(), model.clone());
         let unseen = fixture.store.not_seen(at(before), usize::MAX).expect("a readable store");
         prop_assert!(unseen.is_sorted_by_key(|row| row.last_seen));
-        let is_old = |row: &&DeviceRow| row.status != Status::Connected && row.last_seen < at(before);
+        let is_old = |row: &&DeviceRow| {
+            row.status != Status::Connected && row.last_seen.max(row.since) < at(before)
+        };
         let old = model.values().filter(is_old);
         prop_assert_eq!(unseen.len(), old.count());
         let page = fixture.store.list_devices(DeviceFilter::default(), 0, usize::MAX);
