@@ -34,14 +34,15 @@ const ROUTES = [
   ["groups/{id}/edit", group],
   ["tokens", tokens],
 ];
+/** Name, text, the least role, and whether a token that is limited to a group or a webhook may look. */
 const SECTIONS = [
-  ["webhooks", "Webhooks", "viewer"],
-  ["deliveries", "Deliveries", "viewer"],
-  ["events", "Live events", "viewer"],
-  ["dead-letters", "Dead letters", "viewer"],
-  ["devices", "Devices", "viewer"],
-  ["groups", "Groups", "viewer"],
-  ["tokens", "Tokens", "admin"],
+  ["webhooks", "Webhooks", "viewer", true],
+  ["deliveries", "Deliveries", "viewer", true],
+  ["events", "Live events", "viewer", true],
+  ["dead-letters", "Dead letters", "viewer", true],
+  ["devices", "Devices", "viewer", false],
+  ["groups", "Groups", "viewer", true],
+  ["tokens", "Tokens", "admin", false],
 ];
 const RANKS = ["viewer", "operator", "admin"];
 const EVERY = 5_000;
@@ -245,7 +246,7 @@ function end(reason) {
 function showFrame() {
   const [section] = context.segments;
   const mine = { "new-webhook": "webhooks", "new-group": "groups" }[section] ?? section;
-  const may = SECTIONS.filter(([, , role]) => context.can(role));
+  const may = SECTIONS.filter(([, , role, limited]) => context.can(role) && (limited || !isLimited()));
   const links = may.map(([name, text]) => h("a", { href: `#/${name}`, "aria-current": mine === name ? "page" : null }, text));
   const nav = h("nav", {}, links);
   morphChildren(document.getElementById("sections"), nav);
@@ -255,13 +256,17 @@ function showFrame() {
   document.getElementById("who").replaceChildren(...[name, leave].filter(Boolean));
 }
 
+function isLimited() {
+  return Boolean(who?.group || who?.webhook);
+}
+
 function isWell() {
   return status.ready && !isFailing();
 }
 
 /** Returns whether a webhook was disabled after errors, or takes nothing just now. */
 function isFailing() {
-  return status.webhooks?.failing > 0 || summary?.webhooks.some(({ minutes }) => takesNothing(minutes));
+  return status.webhooks?.failing > 0 || summary?.webhooks.some(({ minutes }) => takesNothing(minutes, status.spool?.waiting));
 }
 
 function showHealth() {

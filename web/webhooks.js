@@ -2,15 +2,16 @@
 
 import { get, permitted, post } from "./api.js";
 import { h } from "./dom.js";
-import { lately, latency, sparkline, totals } from "./spark.js";
+import { failsLately, latency, sparkline, takesNothing, totals, waitsForLong } from "./spark.js";
 import { bytes, count, duration, number } from "./text.js";
 import { badge, button, choice, dialog, empty, field, filters, link, pages, problemBox, time, toast } from "./ui.js";
 import { buttons, minutesOf } from "./webhook_acts.js";
 
 export const title = "Webhooks";
 
-/** Of so many the last failure is asked for. */
+/** Of so many the last failure is asked for, and looked for among so many attempts. */
 const EXPLAINED = 3;
+const LOOKED_AT = 50;
 
 export async function load({ query, signal, summary: told }) {
   const { q, status, group, cursor } = query;
@@ -23,7 +24,7 @@ export async function load({ query, signal, summary: told }) {
 }
 
 async function lastFailure(row, signal) {
-  const answer = await permitted(get(["deliveries"], { webhook: row.name, limit: 5 }, { signal }));
+  const answer = await permitted(get(["deliveries"], { webhook: row.name, limit: LOOKED_AT }, { signal }));
   return answer?.items.find((attempt) => attempt.outcome !== "delivered");
 }
 
@@ -34,12 +35,13 @@ function byNeed(one, other) {
 }
 
 /** Returns how a webhook is, by its status and what happened lately. */
-export function health({ status, minutes }) {
+export function health(webhook) {
+  const { status, minutes, waiting } = webhook;
   if (status === "disabled_due_to_errors") return { level: "bad", text: "Disabled after errors" };
   if (status === "disabled") return { level: "off", text: "Disabled" };
-  const { delivered, failed } = lately(minutes);
-  if (failed === 0) return { level: "ok", text: "Enabled" };
-  return delivered === 0 ? { level: "bad", text: "Failing" } : { level: "warn", text: "Failing now and then" };
+  if (takesNothing(minutes, waiting)) return { level: "bad", text: "Failing" };
+  if (failsLately(minutes)) return { level: "warn", text: "Failing now and then" };
+  return waitsForLong(webhook) ? { level: "warn", text: "Events wait" } : { level: "ok", text: "Enabled" };
 }
 
 export function render({ rows, next }, context) {
@@ -144,7 +146,7 @@ function figures({ spool, devices, dead_letters: dead, broker }) {
     ["Waiting", number(spool?.waiting), spool?.waiting > 0 && typeof spool.oldest_age_seconds === "number"
       ? `oldest ${duration(spool.oldest_age_seconds)}` : bytes(spool?.bytes)],
     ["Dead letters", number(dead?.total), dead?.total > 0 ? h("a", { href: "#/dead-letters" }, "look") : "none given up"],
-    ["Devices", number(devices?.total), ""],
+    ...(devices ? [["Devices", number(devices.total), ""]] : []),
     ["Broker", connected, broker?.url ?? ""],
   ];
   return h("dl", { class: "figures" }, all.map(([name, value, more]) =>
