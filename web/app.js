@@ -58,8 +58,6 @@ let timer = 0;
 let failures = 0;
 let lostSince = null;
 
-// === Where ===
-
 function place() {
   const [pathname, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const segments = pathname.split("/").filter(Boolean).map(decode);
@@ -126,8 +124,6 @@ async function enter() {
   scrollTo(0, 0);
   (main.querySelector("[data-first]") ?? main.querySelector("h1") ?? main).focus({ preventScroll: true });
 }
-
-// === What ===
 
 /** Asks for everything again, and shows it. */
 async function refresh() {
@@ -212,14 +208,18 @@ async function act(button, deed, done) {
     return answer ?? true;
   } catch (error) {
     if (isUnknown(error)) end(UNKNOWN);
-    else toast(`${error.title ? `${error.title}: ` : ""}${error.message}`, "bad");
+    else toast(said(error), "bad");
     return undefined;
   } finally {
     button?.removeAttribute("aria-disabled");
   }
 }
 
-// === Who ===
+/** Returns in a line what is wrong, key by key where that is known. */
+function said({ title, message, errors = [] }) {
+  const details = errors.map(({ detail }) => detail).filter(Boolean).join("; ");
+  return [title, details || message].filter(Boolean).join(": ");
+}
 
 function isUnknown(error) {
   return error instanceof Problem && error.status === 401;
@@ -280,8 +280,6 @@ function verdict() {
   return isFailing() ? badge("warn", "Webhooks fail") : badge("ok", "Ready");
 }
 
-// === Lost and found ===
-
 function lose() {
   failures += 1;
   lostSince ??= Date.now();
@@ -300,8 +298,6 @@ function found() {
   document.getElementById("lost").replaceChildren();
   toast("Connected again");
 }
-
-// === The frame's own controls ===
 
 function closeMenu() {
   document.getElementById("menu").setAttribute("aria-expanded", "false");

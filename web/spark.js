@@ -39,11 +39,13 @@ export function totals(minutes) {
   return { delivered: sum("delivered"), failed: sum("failed") };
 }
 
-/** For so many minutes a failure is worth a look, also if all is well since. */
+/** For so many minutes failures are worth a look. */
 const RECENT = 5;
 
+/** Not after one bad minute that is over: what failed then was taken since, and nobody is needed. */
 export function failsLately(minutes) {
-  return totals(minutes.slice(-RECENT)).failed > 0;
+  const failing = minutes.slice(-RECENT).filter((minute) => minute.failed > 0);
+  return failing.length > 1 || (failing.length === 1 && failing[0] === minutes.findLast(isBusy));
 }
 
 /** Attempts become rare while a receiver is down. So the last ones count as long as something waits for others. */

@@ -12,6 +12,7 @@ export const title = "Webhooks";
 /** Of so many the last failure is asked for, and looked for among so many attempts. */
 const EXPLAINED = 3;
 const LOOKED_AT = 50;
+const HOUR = 3_600_000;
 
 export async function load({ query, signal, summary: told }) {
   const { q, status, group, cursor } = query;
@@ -79,8 +80,6 @@ function search(context) {
   ]);
 }
 
-// === What needs somebody ===
-
 function overview(status, rows, context) {
   const troubles = [...ofTheWhole(status), ...rows.flatMap((row) => ofWebhook(row, context))];
   return h("section", { class: "now", "aria-labelledby": "now" },
@@ -106,7 +105,7 @@ function ofWebhook(row, context) {
   if (level === "ok" || level === "off") return [];
   const failure = row.lastFailure;
   const because = row.status === "enabled"
-    ? failure && ["Last failure: ", reason(failure), " (", time(failure.at), "). ", sinceWhen(row)]
+    ? failure && ["Last failure: ", reason(failure), " (", time(failure.at), "). ", sinceWhen(row, context.status)]
     : [row.disabled_reason ?? "It failed for too long", ". "];
   return [trouble(level, [link(["webhooks", row.id], row.name), ` – ${health(row).text}`], row.id, [
     h("p", {}, because, waits(row), todo(row)),
@@ -130,10 +129,13 @@ function todo({ status, lastFailure }) {
   return isOver ? "It was given up: mend the receiver, then replay the dead letters." : "It is tried again by itself: mend the receiver.";
 }
 
-function sinceWhen({ minutes }) {
+function sinceWhen({ minutes }, status) {
   const quiet = minutes.toReversed().findIndex((minute) => minute.delivered > 0);
   if (quiet === 0) return "";
-  return quiet < 0 ? "Nothing was delivered in the last hour. " : `Nothing was delivered for ${count(quiet, "minute")}. `;
+  if (quiet > 0) return `Nothing was delivered for ${count(quiet, "minute")}. `;
+  // Minutes are not kept over a restart.
+  const isYoung = Date.now() - Date.parse(status?.started_at) < HOUR;
+  return isYoung ? "Nothing was delivered since mqhook was started. " : "Nothing was delivered in the last hour. ";
 }
 
 function waits({ waiting }) {
@@ -152,8 +154,6 @@ function figures({ spool, devices, dead_letters: dead, broker }) {
   return h("dl", { class: "figures" }, all.map(([name, value, more]) =>
     h("div", { "data-key": name }, h("dt", {}, name), h("dd", {}, h("b", {}, value), " ", h("span", { class: "quiet" }, more)))));
 }
-
-// === One card ===
 
 function card(row, context) {
   const { level, text } = health(row);

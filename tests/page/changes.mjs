@@ -52,7 +52,8 @@ async function publishesIntoIt(tab) {
   await tab.getByRole("button", { name: "Publish into greenhouse" }).click();
   await dialog.getByLabel("Topic").fill("not/#/a topic");
   await dialog.getByRole("button", { name: "Publish" }).click();
-  await tab.locator("#toasts .bad").waitFor();
+  const refusal = await tab.locator("#toasts .bad").innerText();
+  assert.match(refusal, /#/, `what is wrong is said: ${refusal}`);
 }
 
 async function changesIt(tab) {

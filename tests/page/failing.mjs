@@ -9,6 +9,8 @@ const CASES = [
   [{ 0: [0, 1] }, 1, "Failing"],
   [{ 2: [4, 1] }, 0, "Failing now and then"],
   [{ 8: [4, 1] }, 0, "Enabled"],
+  [{ 2: [4, 1], 1: [5, 0], 0: [5, 0] }, 0, "Enabled"],
+  [{ 2: [4, 1], 1: [5, 1], 0: [5, 0] }, 0, "Failing now and then"],
   [{ 3: [4, 1], 2: [0, 1] }, 1, "Failing"],
   [{ 40: [9, 0], 39: [0, 3] }, 7, "Failing"],
   [{ 40: [9, 0], 39: [0, 1] }, 0, "Enabled"],
@@ -21,6 +23,7 @@ await play(async (open) => {
   await visit(tab, "webhooks");
   await tab.getByRole("heading", { name: "erp – Failing", exact: true }).waitFor();
   await tab.getByText("answered 503").first().waitFor();
+  await tab.getByText("Nothing was delivered since mqhook was started.").first().waitFor();
   await tab.getByRole("status").getByText("Webhooks fail").waitFor();
   await tab.getByRole("heading", { name: "crm – Failing", exact: true }).waitFor();
   assert.equal(await tab.getByRole("heading", { name: /telemetry –/ }).count(), 0);
