@@ -81,7 +81,7 @@ function search(context) {
 }
 
 function overview(status, rows, context) {
-  const troubles = [...ofTheWhole(status), ...rows.flatMap((row) => ofWebhook(row, context))];
+  const troubles = [...ofTheWhole(status), ...rows.toSorted(byNeed).flatMap((row) => ofWebhook(row, context))];
   return h("section", { class: "now", "aria-labelledby": "now" },
     h("h2", { id: "now", class: "hidden" }, "Now"),
     troubles.length
@@ -131,8 +131,9 @@ function todo({ status, lastFailure }) {
 
 function sinceWhen({ minutes }, status) {
   const quiet = minutes.toReversed().findIndex((minute) => minute.delivered > 0);
-  if (quiet === 0) return "";
-  if (quiet > 0) return `Nothing was delivered for ${count(quiet, "minute")}. `;
+  if (quiet > 1) return `Nothing was delivered for ${count(quiet, "minute")}. `;
+  // The last minute has only begun.
+  if (quiet >= 0) return "";
   // Minutes are not kept over a restart.
   const isYoung = Date.now() - Date.parse(status?.started_at) < HOUR;
   return isYoung ? "Nothing was delivered since mqhook was started. " : "Nothing was delivered in the last hour. ";
