@@ -34,14 +34,15 @@ const ROUTES = [
   ["groups/{id}/edit", group],
   ["tokens", tokens],
 ];
+/** Name, text, the least role, and whether a token that is limited to a group or a webhook may look. */
 const SECTIONS = [
-  ["webhooks", "Webhooks", "viewer"],
-  ["deliveries", "Deliveries", "viewer"],
-  ["events", "Live events", "viewer"],
-  ["dead-letters", "Dead letters", "viewer"],
-  ["devices", "Devices", "viewer"],
-  ["groups", "Groups", "viewer"],
-  ["tokens", "Tokens", "admin"],
+  ["webhooks", "Webhooks", "viewer", true],
+  ["deliveries", "Deliveries", "viewer", true],
+  ["events", "Live events", "viewer", true],
+  ["dead-letters", "Dead letters", "viewer", true],
+  ["devices", "Devices", "viewer", false],
+  ["groups", "Groups", "viewer", true],
+  ["tokens", "Tokens", "admin", false],
 ];
 const RANKS = ["viewer", "operator", "admin"];
 const EVERY = 5_000;
@@ -56,8 +57,6 @@ let context = null;
 let timer = 0;
 let failures = 0;
 let lostSince = null;
-
-// === Where ===
 
 function place() {
   const [pathname, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
@@ -125,8 +124,6 @@ async function enter() {
   scrollTo(0, 0);
   (main.querySelector("[data-first]") ?? main.querySelector("h1") ?? main).focus({ preventScroll: true });
 }
-
-// === What ===
 
 /** Asks for everything again, and shows it. */
 async function refresh() {
@@ -211,14 +208,18 @@ async function act(button, deed, done) {
     return answer ?? true;
   } catch (error) {
     if (isUnknown(error)) end(UNKNOWN);
-    else toast(`${error.title ? `${error.title}: ` : ""}${error.message}`, "bad");
+    else toast(said(error), "bad");
     return undefined;
   } finally {
     button?.removeAttribute("aria-disabled");
   }
 }
 
-// === Who ===
+/** Returns in a line what is wrong, key by key where that is known. */
+function said({ title, message, errors = [] }) {
+  const details = errors.map(({ detail }) => detail).filter(Boolean).join("; ");
+  return [title, details || message].filter(Boolean).join(": ");
+}
 
 function isUnknown(error) {
   return error instanceof Problem && error.status === 401;
@@ -245,7 +246,7 @@ function end(reason) {
 function showFrame() {
   const [section] = context.segments;
   const mine = { "new-webhook": "webhooks", "new-group": "groups" }[section] ?? section;
-  const may = SECTIONS.filter(([, , role]) => context.can(role));
+  const may = SECTIONS.filter(([, , role, limited]) => context.can(role) && (limited || !isLimited()));
   const links = may.map(([name, text]) => h("a", { href: `#/${name}`, "aria-current": mine === name ? "page" : null }, text));
   const nav = h("nav", {}, links);
   morphChildren(document.getElementById("sections"), nav);
@@ -255,13 +256,17 @@ function showFrame() {
   document.getElementById("who").replaceChildren(...[name, leave].filter(Boolean));
 }
 
+function isLimited() {
+  return Boolean(who?.group || who?.webhook);
+}
+
 function isWell() {
   return status.ready && !isFailing();
 }
 
 /** Returns whether a webhook was disabled after errors, or takes nothing just now. */
 function isFailing() {
-  return status.webhooks?.failing > 0 || summary?.webhooks.some(({ minutes }) => takesNothing(minutes));
+  return status.webhooks?.failing > 0 || summary?.webhooks.some(({ minutes }) => takesNothing(minutes, status.spool?.waiting));
 }
 
 function showHealth() {
@@ -274,8 +279,6 @@ function verdict() {
   if (!status.ready) return badge("bad", "Not ready");
   return isFailing() ? badge("warn", "Webhooks fail") : badge("ok", "Ready");
 }
-
-// === Lost and found ===
 
 function lose() {
   failures += 1;
@@ -295,8 +298,6 @@ function found() {
   document.getElementById("lost").replaceChildren();
   toast("Connected again");
 }
-
-// === The frame's own controls ===
 
 function closeMenu() {
   document.getElementById("menu").setAttribute("aria-expanded", "false");

@@ -17,7 +17,7 @@ export function render(event, context) {
   const facts = [["Id", h("code", {}, event.id)], ["What", event.kind ? kindOf(event.kind) : "unknown"],
     ["Topic", event.topic ?? "none"], ["When", time(event.at, "unknown")]];
   return [
-    h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "topic" }, value)))),
+    h("dl", { class: "facts" }, facts.map(([name, value]) => h("div", { class: name === "Id" ? "wide" : null }, h("dt", {}, name), h("dd", { class: name === "Topic" ? "topic" : null }, value)))),
     context.can("operator") ? h("div", { class: "actions" }, button("Replay", replay)) : null,
     event.deliveries.length ? event.deliveries.map((delivery) => one(delivery, event, context)) : empty("It went nowhere, or nothing is known of it any more."),
   ];

@@ -41,6 +41,8 @@ async function save(event, data, context) {
   const said = new FormData(event.target);
   const lines = (name) => said.get(name).split("\n").map((line) => line.trim()).filter(Boolean);
   const body = { name: said.get("name").trim(), events: said.getAll("events") };
+  // What is refused is shown as it was typed.
+  Object.assign(data, body, { topics: lines("topics"), clients: lines("clients") });
   if (lines("topics").length) body.topics = lines("topics");
   if (lines("clients").length) body.clients = lines("clients");
   try {

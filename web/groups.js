@@ -1,9 +1,9 @@
 // Groups: webhooks that share a scope of topics and clients.
 
-import { Problem, get, post, request } from "./api.js";
+import { get, post, request } from "./api.js";
 import { h } from "./dom.js";
 import { count, kind } from "./text.js";
-import { button, confirm, dialog, empty, field, link, pages, table, toast } from "./ui.js";
+import { button, confirm, dialog, empty, field, link, pages, table } from "./ui.js";
 
 export const title = "Groups";
 
@@ -39,25 +39,19 @@ function each(texts, otherwise) {
 function acts(item, context) {
   const may = context.can("admin") && item.origin !== "file";
   return h("div", { class: "actions" },
-    button("Publish", () => publish(item), { "aria-label": `Publish into ${item.name}` }),
+    button("Publish", (event) => publish(event.currentTarget, item, context), { "aria-label": `Publish into ${item.name}` }),
     may ? h("a", { class: "button", href: `#/groups/${encodeURIComponent(item.id)}/edit`, "aria-label": `Edit ${item.name}` }, "Edit") : null,
     may ? button("Delete", (event) => remove(event.currentTarget, item, context), { class: "danger", "aria-label": `Delete ${item.name}` }) : null);
 }
 
-async function publish(group) {
+async function publish(pressed, group, context) {
   const topic = h("input", { id: "publish-topic", autocomplete: "off", spellcheck: "false" });
   const payload = h("textarea", { id: "publish-payload", rows: 4 });
   const content = [field("Topic", topic, "Within the group's scope; may be empty."), field("Payload", payload)];
   const answer = await dialog(`Publish into ${group.name}`, content, [["", "Cancel", "plain"], ["yes", "Publish", "main"]]);
   if (answer !== "yes") return;
   const body = { payload: payload.value, ...(topic.value && { topic: topic.value }) };
-  try {
-    const { events } = await post(["groups", group.id, "events"], body);
-    toast(`Published as ${events[0].id}`);
-  } catch (error) {
-    if (!(error instanceof Problem)) throw error;
-    toast(`${error.title}: ${error.message}`, "bad");
-  }
+  await context.act(pressed, () => post(["groups", group.id, "events"], body), ({ events }) => `Published as ${events[0].id}`);
 }
 
 async function remove(pressed, group, context) {

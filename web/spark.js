@@ -39,16 +39,28 @@ export function totals(minutes) {
   return { delivered: sum("delivered"), failed: sum("failed") };
 }
 
-/** So many minutes without a success make a webhook that fails. */
+/** For so many minutes failures are worth a look. */
 const RECENT = 5;
 
-export function lately(minutes) {
-  return totals(minutes.slice(-RECENT));
+/** Not after one bad minute that is over: what failed then was taken since, and nobody is needed. */
+export function failsLately(minutes) {
+  const failing = minutes.slice(-RECENT).filter((minute) => minute.failed > 0);
+  return failing.length > 1 || (failing.length === 1 && failing[0] === minutes.findLast(isBusy));
 }
 
-export function takesNothing(minutes) {
-  const { delivered, failed } = lately(minutes);
-  return failed > 0 && delivered === 0;
+/** Attempts become rare while a receiver is down. So the last ones count as long as something waits for others. */
+export function takesNothing(minutes, waiting) {
+  const at = minutes.findLastIndex(isBusy);
+  return at >= 0 && minutes[at].delivered === 0 && (waiting > 0 || at >= minutes.length - RECENT);
+}
+
+/** What waits for clients that may return is not tried either, and that is as it should be. */
+export function waitsForLong({ waiting, minutes, definition }) {
+  return waiting > 0 && !minutes.some(isBusy) && !definition?.events?.some((rule) => rule.debounce);
+}
+
+function isBusy({ delivered, failed }) {
+  return delivered + failed > 0;
 }
 
 /** Returns the latency of the last minute that has any. */

@@ -2,7 +2,7 @@
 
 import { get, hasToken, post, request, setToken } from "./api.js";
 import { h } from "./dom.js";
-import { button, choice, confirm, empty, field, problemBox, reveal, table, time } from "./ui.js";
+import { button, choice, confirm, empty, field, pages, problemBox, reveal, table, time } from "./ui.js";
 
 export const title = "Tokens";
 
@@ -17,11 +17,13 @@ export function load({ signal, query }) {
   return get(["tokens"], { cursor: query.cursor }, { signal });
 }
 
-export function render({ items }, context) {
+export function render({ items, next }, context) {
   return [
     items.length ? list(items, context) : empty("There is no token: everybody on mqhook's host may do everything, nobody else anything. From the first one on everybody needs one: make an admin first."),
+    pages(context, next),
     h("h2", {}, "New token"),
-    form(context),
+    // Whoever made another one first would be locked out by it.
+    form(items.length ? "viewer" : "admin", context),
   ];
 }
 
@@ -42,7 +44,7 @@ async function remove(pressed, { id, name }, context) {
   await context.act(pressed, () => request("DELETE", `/tokens/${encodeURIComponent(id)}`), `${name} is removed`);
 }
 
-function form(context) {
+function form(role, context) {
   const onsubmit = async (event) => {
     event.preventDefault();
     const made = event.target;
@@ -63,7 +65,7 @@ function form(context) {
   return h("form", { class: "block", onsubmit },
     refused ? problemBox(refused) : null,
     field("Name", h("input", { name: "name", required: true, maxlength: 128, autocomplete: "off" }), "Letters, digits, dots, _ and -."),
-    field("Role", choice(ROLES, "viewer", { name: "role" })),
+    field("Role", choice(ROLES, role, { name: "role" })),
     field("Only this group", h("input", { name: "group", autocomplete: "off" }), "Empty: not limited."),
     field("Only this webhook", h("input", { name: "webhook", autocomplete: "off" }), "Empty: not limited."),
     h("div", { class: "actions" }, h("button", { type: "submit", class: "main" }, "Make the token")));

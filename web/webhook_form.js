@@ -44,8 +44,6 @@ export function render(data, context) {
       h("a", { class: "button plain", href: data.id ? `#/webhooks/${encodeURIComponent(data.id)}` : "#/webhooks" }, "Cancel")));
 }
 
-// === Fields ===
-
 function identity(data, problem) {
   const name = h("input", { id: "name", value: data.name, required: true, readonly: Boolean(data.id), autocomplete: "off", spellcheck: "false",
     oninput: (event) => { data.name = event.target.value; } });
@@ -159,8 +157,6 @@ function putIn(object, table, key, value) {
   put(object[table], key, value);
   if (Object.keys(object[table]).length === 0) delete object[table];
 }
-
-// === Saving ===
 
 async function save(event, data, context) {
   event.preventDefault();

@@ -2,15 +2,17 @@
 
 import { get, permitted, post } from "./api.js";
 import { h } from "./dom.js";
-import { lately, latency, sparkline, totals } from "./spark.js";
+import { failsLately, latency, sparkline, takesNothing, totals, waitsForLong } from "./spark.js";
 import { bytes, count, duration, number } from "./text.js";
 import { badge, button, choice, dialog, empty, field, filters, link, pages, problemBox, time, toast } from "./ui.js";
 import { buttons, minutesOf } from "./webhook_acts.js";
 
 export const title = "Webhooks";
 
-/** Of so many the last failure is asked for. */
+/** Of so many the last failure is asked for, and looked for among so many attempts. */
 const EXPLAINED = 3;
+const LOOKED_AT = 50;
+const HOUR = 3_600_000;
 
 export async function load({ query, signal, summary: told }) {
   const { q, status, group, cursor } = query;
@@ -23,7 +25,7 @@ export async function load({ query, signal, summary: told }) {
 }
 
 async function lastFailure(row, signal) {
-  const answer = await permitted(get(["deliveries"], { webhook: row.name, limit: 5 }, { signal }));
+  const answer = await permitted(get(["deliveries"], { webhook: row.name, limit: LOOKED_AT }, { signal }));
   return answer?.items.find((attempt) => attempt.outcome !== "delivered");
 }
 
@@ -34,12 +36,13 @@ function byNeed(one, other) {
 }
 
 /** Returns how a webhook is, by its status and what happened lately. */
-export function health({ status, minutes }) {
+export function health(webhook) {
+  const { status, minutes, waiting } = webhook;
   if (status === "disabled_due_to_errors") return { level: "bad", text: "Disabled after errors" };
   if (status === "disabled") return { level: "off", text: "Disabled" };
-  const { delivered, failed } = lately(minutes);
-  if (failed === 0) return { level: "ok", text: "Enabled" };
-  return delivered === 0 ? { level: "bad", text: "Failing" } : { level: "warn", text: "Failing now and then" };
+  if (takesNothing(minutes, waiting)) return { level: "bad", text: "Failing" };
+  if (failsLately(minutes)) return { level: "warn", text: "Failing now and then" };
+  return waitsForLong(webhook) ? { level: "warn", text: "Events wait" } : { level: "ok", text: "Enabled" };
 }
 
 export function render({ rows, next }, context) {
@@ -77,10 +80,8 @@ function search(context) {
   ]);
 }
 
-// === What needs somebody ===
-
 function overview(status, rows, context) {
-  const troubles = [...ofTheWhole(status), ...rows.flatMap((row) => ofWebhook(row, context))];
+  const troubles = [...ofTheWhole(status), ...rows.toSorted(byNeed).flatMap((row) => ofWebhook(row, context))];
   return h("section", { class: "now", "aria-labelledby": "now" },
     h("h2", { id: "now", class: "hidden" }, "Now"),
     troubles.length
@@ -104,7 +105,7 @@ function ofWebhook(row, context) {
   if (level === "ok" || level === "off") return [];
   const failure = row.lastFailure;
   const because = row.status === "enabled"
-    ? failure && ["Last failure: ", reason(failure), " (", time(failure.at), "). ", sinceWhen(row)]
+    ? failure && ["Last failure: ", reason(failure), " (", time(failure.at), "). ", sinceWhen(row, context.status)]
     : [row.disabled_reason ?? "It failed for too long", ". "];
   return [trouble(level, [link(["webhooks", row.id], row.name), ` – ${health(row).text}`], row.id, [
     h("p", {}, because, waits(row), todo(row)),
@@ -128,10 +129,14 @@ function todo({ status, lastFailure }) {
   return isOver ? "It was given up: mend the receiver, then replay the dead letters." : "It is tried again by itself: mend the receiver.";
 }
 
-function sinceWhen({ minutes }) {
+function sinceWhen({ minutes }, status) {
   const quiet = minutes.toReversed().findIndex((minute) => minute.delivered > 0);
-  if (quiet === 0) return "";
-  return quiet < 0 ? "Nothing was delivered in the last hour. " : `Nothing was delivered for ${count(quiet, "minute")}. `;
+  if (quiet > 1) return `Nothing was delivered for ${count(quiet, "minute")}. `;
+  // The last minute has only begun.
+  if (quiet >= 0) return "";
+  // Minutes are not kept over a restart.
+  const isYoung = Date.now() - Date.parse(status?.started_at) < HOUR;
+  return isYoung ? "Nothing was delivered since mqhook was started. " : "Nothing was delivered in the last hour. ";
 }
 
 function waits({ waiting }) {
@@ -144,14 +149,12 @@ function figures({ spool, devices, dead_letters: dead, broker }) {
     ["Waiting", number(spool?.waiting), spool?.waiting > 0 && typeof spool.oldest_age_seconds === "number"
       ? `oldest ${duration(spool.oldest_age_seconds)}` : bytes(spool?.bytes)],
     ["Dead letters", number(dead?.total), dead?.total > 0 ? h("a", { href: "#/dead-letters" }, "look") : "none given up"],
-    ["Devices", number(devices?.total), ""],
+    ...(devices ? [["Devices", number(devices.total), ""]] : []),
     ["Broker", connected, broker?.url ?? ""],
   ];
   return h("dl", { class: "figures" }, all.map(([name, value, more]) =>
     h("div", { "data-key": name }, h("dt", {}, name), h("dd", {}, h("b", {}, value), " ", h("span", { class: "quiet" }, more)))));
 }
-
-// === One card ===
 
 function card(row, context) {
   const { level, text } = health(row);

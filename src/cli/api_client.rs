@@ -45,7 +45,7 @@ const TOKEN: &str = "MQHOOK_TOKEN";
 /// Which mqhook is asked, and by whom.
 #[derive(Debug, Args)]
 pub(super) struct Access {
-    /// Where the admin API is. Default: what -c says, otherwise <http://127.0.0.1:9883>
+    /// Where the admin API is. Default: what -c says, otherwise `http://127.0.0.1:9883`
     #[arg(long, value_name = "URL", env = "MQHOOK_API")]
     api: Option<Target>,
 

@@ -67,6 +67,10 @@ Examples:
   Say all that is wrong with a file, without running:
     mqhook check -c /etc/mqhook/mqhook.toml
 
+  See how the mqhook that runs does, and what comes in:
+    mqhook status
+    mqhook tail --topic 'sensors/#'
+
   See what waits, and have what was given up in the last two hours delivered again:
     mqhook spool status -c /etc/mqhook/mqhook.toml
     mqhook dead-letters replay --since 2h -c /etc/mqhook/mqhook.toml
@@ -102,7 +106,7 @@ enum Command {
     Tail(tail::Arguments),
     /// Make, list or remove tokens of the admin API.
     Tokens(tokens::Arguments),
-    /// List, enable or disable webhooks.
+    /// List, enable, disable or delete webhooks.
     Webhooks(webhooks::Arguments),
 }
 

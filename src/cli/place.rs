@@ -21,7 +21,7 @@ pub(super) struct Place {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The spool's directory. Default: the one that systemd gives the unit, otherwise ./mqhook-spool
+    /// The spool's directory: /var/lib/mqhook with the systemd unit. Default: `STATE_DIRECTORY`, otherwise ./mqhook-spool
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     dir: Option<PathBuf>,
 }

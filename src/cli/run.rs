@@ -30,6 +30,9 @@ use crate::tls;
 /// How long tasks of the operating system's that cannot be cancelled may hold up the end.
 const LAST_TASKS: Duration = Duration::from_millis(100);
 
+/// How long a broker keeps what a command line has subscribed to while its connection is lost.
+const SESSION_EXPIRY: Duration = Duration::from_mins(5);
+
 /// The name of the webhook that the command line makes.
 const WEBHOOK: &str = "post";
 
@@ -45,9 +48,6 @@ pub(super) struct Arguments {
     )]
     config: Option<PathBuf>,
 
-    #[command(flatten)]
-    quick: Quick,
-
     /// How the log is written to standard error.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -60,6 +60,10 @@ pub(super) struct Arguments {
         value_name = "FILTER"
     )]
     log: String,
+
+    // The last one, as what comes behind would have its heading.
+    #[command(flatten)]
+    quick: Quick,
 }
 
 /// A configuration by command line.
@@ -156,8 +160,11 @@ impl Quick {
             let password = password.with_context(|| format!("cannot use {}", path.display()))?;
             config.broker.password = Some(password.into());
         }
-        // Nobody remembers what an earlier command line subscribed to.
+        // Another mqhook may run here, whose session this one must neither take over nor drop.
+        config.broker.client_id = format!("mqhook-{:06x}", rand::random::<u32>() >> 8);
+        // Nobody remembers what an earlier command line subscribed to, and nobody comes back to its session.
         config.broker.clean_start = true;
+        config.broker.session_expiry = SESSION_EXPIRY;
         // What only a command line remembers is not worth a directory.
         config.spool.backend = Backend::Memory;
         // Two of them on one host shall not fight for a port that nobody asked for.
@@ -283,5 +290,32 @@ async fn feed_watchdog(every: std::time::Duration) {
 pub(super) fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "cannot tell systemd");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn config() -> Config {
+        let line = Line::parse_from(["mqhook", "--post", "http://h/"]);
+        line.arguments.quick.config().expect("it is good")
+    }
+
+    #[test]
+    fn a_command_line_leaves_the_sessions_of_others_alone() {
+        let [one, other] = [config(), config()];
+        let usual = Config::new().broker.client_id;
+        assert!(one.broker.client_id.starts_with("mqhook-"));
+        assert_ne!(one.broker.client_id, other.broker.client_id);
+        assert_ne!(one.broker.client_id, usual);
     }
 }

@@ -48,7 +48,8 @@ impl Compression {
     }
 
     /// Returns the body as it is sent, and its `Content-Encoding` if it has one.
-    pub(super) fn compress(self, body: Bytes) -> (Bytes, Option<HeaderValue>) {
+    #[must_use]
+    pub fn compress(self, body: Bytes) -> (Bytes, Option<HeaderValue>) {
         if self == Self::None || body.len() < WORTHWHILE {
             return (body, None);
         }

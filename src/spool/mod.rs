@@ -151,8 +151,7 @@ enum Place {
 }
 
 impl Spool {
-    /// Returns whether every one of these webhooks has room for an event of about this many bytes,
-    /// or does without it.
+    /// Returns whether every one of these webhooks has room for an event of about this many bytes, or does without it.
     #[must_use]
     pub fn has_room(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
         let accounts = self.0.accounts.load();
@@ -292,8 +291,7 @@ impl Spool {
         self.0.ask(webhook, question);
     }
 
-    /// Waits until everything that is accepted by now is settled or on disk, as far as it is durable
-    /// and the disk takes it.
+    /// Waits until everything that is accepted by now is settled or on disk, as far as it is durable and the disk takes it.
     ///
     /// # Cancel safety
     /// Nothing is lost when the future is dropped.
@@ -352,8 +350,7 @@ impl Inner {
         }
     }
 
-    /// Returns whether events may be dropped for lack of room. While the disk fails they may not:
-    /// it is not known what is there.
+    /// Returns whether events may be dropped for lack of room. While the disk fails they may not: it is not known what is there.
     fn may_drop(&self) -> bool {
         self.on_full != OnFull::Block && !self.disk.is_failing()
     }

@@ -1,5 +1,7 @@
 //! What ARCHITECTURE.md promises of the source, read from the source.
 
+mod documents;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

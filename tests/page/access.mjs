@@ -49,6 +49,22 @@ await play(async (open) => {
   assert.equal(await tab.getByRole("link", { name: "Edit" }).count(), 0);
   await tab.getByRole("button", { name: "Log out" }).click();
 
+  await logIn(tab, await token("operator", { name: "a-partner", webhook: "telemetry" }));
+  await tab.getByText("a-partner (operator)").waitFor();
+  for (const section of ["webhooks", "deliveries", "dead-letters", "events", "webhooks/erp", "devices", "groups"]) {
+    await visit(tab, section);
+    await photograph(tab, `limited-${section.replace("/", "-")}`);
+    const text = await tab.locator("main").innerText();
+    assert.ok(!/orders|contacts|crm/.test(text), `of other webhooks in ${section}: ${text}`);
+  }
+  await visit(tab, "webhooks");
+  assert.equal(await tab.getByRole("link", { name: "Devices" }).count(), 0, "what it may not see is not offered");
+  assert.deepEqual(await tab.locator("main h2 a").allTextContents(), ["telemetry"]);
+  await tab.getByRole("button", { name: "Test telemetry" }).click();
+  await tab.getByRole("dialog").getByText("Delivered").waitFor();
+  await tab.keyboard.press("Escape");
+  await tab.getByRole("button", { name: "Log out" }).click();
+
   await logIn(tab, await token("publisher"));
   await tab.getByText("This token may publish events, and see nothing").waitFor();
 

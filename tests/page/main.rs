@@ -58,6 +58,16 @@ async fn a_token_opens_the_page_and_its_role_decides_what_there_is() {
 }
 
 #[tokio::test]
+async fn groups_and_the_file_are_changed_from_the_page() {
+    run("changes.mjs").await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_takes_nothing_is_told_however_seldom_it_is_tried() {
+    run("failing.mjs").await;
+}
+
+#[tokio::test]
 async fn a_lost_connection_is_said_and_mends_by_itself() {
     run("lost.mjs").await;
 }

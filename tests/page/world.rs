@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use support::client::{Client, Connect, Version};
 use support::mosquitto::Mosquitto;
 use support::receiver::{Answer, Behaviour, Request};
-use support::setup::Setup;
+use support::setup::{Setup, complete};
 
 /// Ends the script if the test fails before.
 struct Script(Child);
@@ -113,6 +113,12 @@ impl World {
                 return json!(requests.map(Request::header_lines).collect::<Vec<_>>());
             }
             "mend the receiver" => self.setup.receiver.set(Behaviour::Status(204)),
+            "configure" => {
+                let (config, setup) = (CONFIG.to_owned() + text("more"), &self.setup);
+                let (broker, receiver) = (setup.broker.url(), setup.receiver.url());
+                let config = complete(&config, &broker, &receiver, setup.admin);
+                setup.sidecar.write_config(&config);
+            }
             "kill" => self.setup.sidecar.kill(),
             "start" => {
                 self.setup.sidecar.start_again();

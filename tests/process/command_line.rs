@@ -171,7 +171,7 @@ async fn one_command_line_runs_without_a_file() {
     let mut sidecar =
         Sidecar::start_with_arguments(MQHOOK, &[&arguments[..], &events[..]].concat());
     sidecar
-        .wait_for_log("subscribed at the broker client_id=\"mqhook\"")
+        .wait_for_log("subscribed at the broker client_id=\"mqhook-")
         .await;
     sidecar
         .wait_for_log("INFO the broker tells of its clients")
