@@ -23,6 +23,7 @@ use subtle::ConstantTimeEq as _;
 use tracing::warn;
 
 use super::access::{Caller, Limited, Needs};
+use super::changes::Changes;
 use super::failures::{Failures, Verdict};
 use super::store::StoreHandle;
 use super::{Api, Problem, local};
@@ -274,6 +275,7 @@ pub(super) async fn guard(
         let Some(&Peer(peer)) = parts.extensions.get() else {
             return Problem::internal().into_response();
         };
+    pub(super) changes: Changes,
         let caller = identify(&guard.api, peer, &parts).await;
         let admitted = caller.and_then(|caller| {
             caller.admit(guard.needs, guard.limited)?;
@@ -284,7 +286,13 @@ pub(super) async fn guard(
             Err(problem) => return problem.into_response(),
         }
     }
-    next.run(Request::from_parts(parts, body)).await
+    let is_change = !parts.method.is_safe();
+    let answering = next.run(Request::from_parts(parts, body));
+    if is_change {
+        guard.changes.make(answering).await
+    } else {
+        answering.await
+    }
 }
 
 #[cfg(test)]
