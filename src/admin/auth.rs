@@ -218,6 +218,20 @@ async fn identify(api: &Api, peer: SocketAddr, request: &Parts) -> Result<Caller
     })
 }
 
+impl Api {
+    /// Returns whether who was let in would still be.
+    pub(super) async fn still_knows(&self, caller: &Caller) -> bool {
+        let Ok(tokens) = self.tokens.current(&self.store).await else {
+            return false;
+        };
+        match &caller.token {
+            // No token changes, and none has the number of another.
+            Some((id, _)) => tokens.iter().any(|row| row.id == *id),
+            None => tokens.is_empty(),
+        }
+    }
+}
+
 /// Writes when a token is used, if it has not been for long; nobody waits for that.
 fn note_use(api: &Api, row: &TokenRow) {
     let now = Timestamp::now();
