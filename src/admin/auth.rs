@@ -192,7 +192,7 @@ async fn identify(api: &Api, peer: SocketAddr, request: &Parts) -> Result<Caller
     let tokens = api.tokens.current(&api.store).await?;
     let (text, is_basic) = match credential(headers) {
         None if tokens.is_empty() && api.trusts_loopback => {
-            local::refuse_others(peer, headers)?;
+            local::refuse_others(peer, request.version, headers)?;
             local::refuse_foreign_pages(&request.method, headers)?;
             return Ok(Caller::local());
         }
@@ -275,6 +275,7 @@ pub(super) struct Guard {
     pub(super) api: Arc<Api>,
     pub(super) needs: Needs,
     pub(super) limited: Limited,
+    pub(super) changes: Changes,
 }
 
 /// Lets a request pass to its route, with who it comes from, or answers why not.
@@ -285,11 +286,11 @@ pub(super) async fn guard(
 ) -> Response<Body> {
     // The body is not looked at, and cannot be shared.
     let (mut parts, body) = request.into_parts();
+    let is_change = !parts.method.is_safe();
     if guard.needs != Needs::Nothing {
         let Some(&Peer(peer)) = parts.extensions.get() else {
             return Problem::internal().into_response();
         };
-    pub(super) changes: Changes,
         let caller = identify(&guard.api, peer, &parts).await;
         let admitted = caller.and_then(|caller| {
             caller.admit(guard.needs, guard.limited)?;
@@ -300,7 +301,6 @@ pub(super) async fn guard(
             Err(problem) => return problem.into_response(),
         }
     }
-    let is_change = !parts.method.is_safe();
     let answering = next.run(Request::from_parts(parts, body));
     if is_change {
         guard.changes.make(answering).await
