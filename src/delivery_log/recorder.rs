@@ -165,11 +165,13 @@ impl Recorder {
         let Some(queue) = shared.queue.as_ref().filter(|_| place == Place::Disk) else {
             return;
         };
-        self.left_out = 0;
         let keeps = shared.config.keep_events && entry.ending == Ending::Delivered;
         // Without a hold on the packet that it came in: the disk may be slow.
         let event = keeps.then(|| Box::new(event.compact()));
-        if !queue.push(Queued { attempt, event }) {
+        if queue.push(Queued { attempt, event }) {
+            self.left_out = 0;
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
             shared.metrics.not_queued();
         }
     }
