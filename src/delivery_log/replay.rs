@@ -100,9 +100,22 @@ impl Replay {
     /// # Errors
     /// A database cannot be read.
     pub fn count(&self, spool: &Store, log: &impl Source) -> Result<Progress, ReplayError> {
+        self.count_beyond(u64::MAX, spool, log)
+    }
+
+    /// The same, but for dead letters that are left when there are more than `most`.
+    ///
+    /// # Errors
+    /// A database cannot be read.
+    pub fn count_beyond(
+        &self,
+        most: u64,
+        spool: &Store,
+        log: &impl Source,
+    ) -> Result<Progress, ReplayError> {
         let mut progress = Progress::default();
         let mut after = None;
-        loop {
+        while progress.dead_letters <= most {
             let page = spool.dead_letters(&self.of_dead_letters(), after, STEP)?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
