@@ -100,3 +100,22 @@ async fn the_data_path_may_be_stuck() {
         .await;
     drop(app);
 }
+
+#[tokio::test]
+async fn what_the_database_does_not_say_keeps_nothing_else_from_being_told() {
+    let setup = start().await;
+    let admin = anonymous(&setup);
+    let status = admin.get("/status").await;
+    assert_eq!(status["spool"]["failure"], serde_json::Value::Null);
+    let database = setup.sidecar.directory().join("mqhook-spool/spool.db");
+    let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute(\"UPDATE webhooks SET status = 'spoilt'\")\nc.commit()";
+    let mut spoilt = Command::new("python3");
+    spoilt.args(["-c", program]).arg(database);
+    if !spoilt.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no python3 with sqlite3");
+        return;
+    }
+    let status = admin.get("/status").await;
+    assert!(status["spool"]["failure"].is_string(), "{status}");
+    assert_eq!(status["broker"]["connections"][0]["state"], "subscribed");
+}
