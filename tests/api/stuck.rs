@@ -119,3 +119,22 @@ async fn what_the_database_does_not_say_keeps_nothing_else_from_being_told() {
     assert!(status["spool"]["failure"].is_string(), "{status}");
     assert_eq!(status["broker"]["connections"][0]["state"], "subscribed");
 }
+
+#[tokio::test]
+async fn a_change_is_made_and_told_though_its_client_goes_away() {
+    let setup = start().await;
+    let database = setup.sidecar.directory().join("mqhook-spool/spool.db");
+    let Some(holder) = Holder::begin(&database) else {
+        eprintln!("skipped: there is no python3 with sqlite3");
+        return;
+    };
+    let mut client = std::net::TcpStream::connect(("127.0.0.1", setup.admin)).expect("it listens");
+    let head = "POST /webhooks/a/disable HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n";
+    client.write_all(head.as_bytes()).expect("it reads");
+    // Until it waits for the database.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    holder.end();
+    setup.sidecar.wait_for_log("what=\"disable a webhook\"").await;
+}
