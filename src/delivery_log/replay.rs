@@ -153,9 +153,15 @@ impl Replay {
             ..self.clone()
         };
         let mut left = usize::try_from(dead.count(spool, log)?.dead_letters).unwrap_or(usize::MAX);
+        let mut filter = self.of_dead_letters();
+        // Otherwise each step would look again at all that is older than what is meant.
+        filter.from = spool
+            .dead_letters(&filter, None, 1)?
+            .first()
+            .map(|letter| letter.id);
         while left > 0 {
             let step = left.min(STEP);
-            let made = spool.replay(&self.of_dead_letters(), Timestamp::now(), step)?;
+            let made = spool.replay(&filter, Timestamp::now(), step)?;
             if made == 0 {
                 // Somebody else was quicker.
                 break;
@@ -170,6 +176,7 @@ impl Replay {
     fn of_dead_letters(&self) -> spool::Filter {
         spool::Filter {
             id: None,
+            from: None,
             webhook: self.webhook.clone(),
             webhooks: None,
             kind: None,
