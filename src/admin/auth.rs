@@ -23,6 +23,7 @@ use subtle::ConstantTimeEq as _;
 use tracing::warn;
 
 use super::access::{Caller, Limited, Needs};
+use super::changes::Changes;
 use super::failures::{Failures, Verdict};
 use super::store::StoreHandle;
 use super::{Api, Problem, local};
@@ -191,7 +192,7 @@ async fn identify(api: &Api, peer: SocketAddr, request: &Parts) -> Result<Caller
     let tokens = api.tokens.current(&api.store).await?;
     let (text, is_basic) = match credential(headers) {
         None if tokens.is_empty() && api.trusts_loopback => {
-            local::refuse_others(peer, headers)?;
+            local::refuse_others(peer, request.version, headers)?;
             local::refuse_foreign_pages(&request.method, headers)?;
             return Ok(Caller::local());
         }
@@ -215,6 +216,20 @@ async fn identify(api: &Api, peer: SocketAddr, request: &Parts) -> Result<Caller
         role: row.token.role,
         limit: row.token.limit.clone(),
     })
+}
+
+impl Api {
+    /// Returns whether who was let in would still be.
+    pub(super) async fn still_knows(&self, caller: &Caller) -> bool {
+        let Ok(tokens) = self.tokens.current(&self.store).await else {
+            return false;
+        };
+        match &caller.token {
+            // No token changes, and none has the number of another.
+            Some((id, _)) => tokens.iter().any(|row| row.id == *id),
+            None => tokens.is_empty(),
+        }
+    }
 }
 
 /// Writes when a token is used, if it has not been for long; nobody waits for that.
@@ -260,6 +275,7 @@ pub(super) struct Guard {
     pub(super) api: Arc<Api>,
     pub(super) needs: Needs,
     pub(super) limited: Limited,
+    pub(super) changes: Changes,
 }
 
 /// Lets a request pass to its route, with who it comes from, or answers why not.
@@ -270,6 +286,7 @@ pub(super) async fn guard(
 ) -> Response<Body> {
     // The body is not looked at, and cannot be shared.
     let (mut parts, body) = request.into_parts();
+    let is_change = !parts.method.is_safe();
     if guard.needs != Needs::Nothing {
         let Some(&Peer(peer)) = parts.extensions.get() else {
             return Problem::internal().into_response();
@@ -284,7 +301,12 @@ pub(super) async fn guard(
             Err(problem) => return problem.into_response(),
         }
     }
-    next.run(Request::from_parts(parts, body)).await
+    let answering = next.run(Request::from_parts(parts, body));
+    if is_change {
+        guard.changes.make(answering).await
+    } else {
+        answering.await
+    }
 }
 
 #[cfg(test)]

@@ -68,6 +68,7 @@ fn read_filter(fields: &mut Fields, sight: Sight) -> Filter {
     let kind = |text: &str| text.parse::<Kind>().map_err(|()| "it is no kind of event");
     Filter {
         id: None,
+        from: None,
         webhook: fields.text("webhook", LONGEST_NAME),
         webhooks: match sight {
             Sight::All => None,

@@ -9,7 +9,7 @@ use axum::http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::answer::{self, Window};
-use super::stream::{self, Line};
+use super::stream::{self, Line, Listener};
 use super::{Api, Caller, Fields, Problem, Query, Sight};
 use crate::delivery_log::{Attempt, AttemptId, Ending, Filter, Minute, Page};
 use crate::event::{Id, Kind, Timestamp, TopicFilter};
@@ -152,13 +152,15 @@ pub(super) async fn stream(
         ..filter(&mut query)
     };
     let filter = query.end(|| Some(filter))?;
-    let sight = api.sight(&caller).await?;
+    let listener = Listener::new(&api, caller).await?;
     let listening = api.log.log().tap().listen();
     let listening = listening.ok_or_else(stream::too_many)?;
-    Ok(stream::answer(listening, move |attempt: &Attempt| {
+    let Listener { caller, sight, .. } = listener.clone();
+    let show = move |attempt: &Attempt| {
         let is_meant = filter.means(attempt) && sight.has(&attempt.webhook);
         is_meant.then(|| Line::of("attempt", &Shown::of(attempt, &caller)))
-    }))
+    };
+    Ok(stream::answer(listener, listening, show))
 }
 
 #[derive(Serialize)]

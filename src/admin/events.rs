@@ -11,10 +11,11 @@ use bytestring::ByteString;
 use serde::Serialize;
 
 use super::deliveries::{Shown, event_id, kind, topic_filter};
-use super::stream::{self, Line};
+use super::stream::{self, Line, Listener};
 use super::{Api, Caller, Fields, Problem, Query, Segment, Sight, answer};
 use crate::delivery_log::{Attempt, DeliveryLog, Filter, Trace};
 use crate::event::{Id, Kind, Timestamp, TopicFilter, TopicName};
+use crate::pattern::Pattern;
 use crate::spool::Passing;
 use crate::spool::store::Role;
 
@@ -92,10 +93,10 @@ fn attempts(log: &DeliveryLog, id: Id) -> Result<Vec<Attempt>, crate::delivery_l
 }
 
 /// Which events somebody listens to.
-struct Listener {
+struct Wanted {
     kind: Option<Kind>,
     topic: Option<TopicFilter>,
-    client_id: Option<String>,
+    client_id: Option<Pattern>,
     webhook: Option<String>,
     /// Whether payloads are wanted, and may be seen.
     with_payload: bool,
@@ -120,11 +121,11 @@ struct ShownEvent<'a> {
     payload_base64: Option<String>,
 }
 
-impl Listener {
+impl Wanted {
     fn read(mut query: Fields, caller: &Caller, sight: Sight) -> Result<Self, Problem> {
         let kind = query.parse("kind", kind);
         let topic = query.parse("topic", topic_filter);
-        let client_id = query.text("client_id", LONGEST);
+        let client_id = query.parse("client_id", |text| Pattern::try_from(text));
         let webhook = query.text("webhook", LONGEST);
         let with_payload = query.bool("payload").unwrap_or(false);
         if with_payload && !caller.may(Role::Operator) {
@@ -145,9 +146,13 @@ impl Listener {
     fn show(&self, event: &Passing) -> Option<Line> {
         let webhooks = event.webhooks.iter().map(String::as_str);
         let webhooks: Vec<&str> = webhooks.filter(|name| self.sight.has(name)).collect();
+        let is_client = |pattern: &Pattern| {
+            let id = event.client_id.as_deref();
+            id.is_some_and(|id| pattern.matches(id))
+        };
         let is_meant = !webhooks.is_empty()
             && self.kind.is_none_or(|kind| kind == event.kind)
-            && (self.client_id.is_none() || self.client_id == event.client_id)
+            && self.client_id.as_ref().is_none_or(is_client)
             && self
                 .webhook
                 .as_deref()
@@ -202,10 +207,39 @@ pub(super) async fn stream(
     caller: Caller,
     Query(query): Query,
 ) -> Result<Response<Body>, Problem> {
-    let sight = api.sight(&caller).await?;
-    let listener = Listener::read(query, &caller, sight)?;
+    let listener = Listener::new(&api, caller).await?;
+    let wanted = Wanted::read(query, &listener.caller, listener.sight.clone())?;
     let listening = api.events.listen().ok_or_else(stream::too_many)?;
-    Ok(stream::answer(listening, move |event: &Passing| {
-        listener.show(event)
-    }))
+    let show = move |event: &Passing| wanted.show(event);
+    Ok(stream::answer(listener, listening, show))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_chosen_by_pattern() {
+        let event = |client_id: Option<&str>| Passing {
+            id: Id::new(),
+            kind: Kind::ClientConnack,
+            time: Timestamp::now(),
+            topic: None,
+            client_id: client_id.map(str::to_owned),
+            username: None,
+            webhooks: vec!["a".to_owned()],
+            payload_bytes: 0,
+            payload: bytes::Bytes::new(),
+        };
+        let check = |pattern: &str, client_id, expected| {
+            let query = Fields::of_query(&format!("client_id={pattern}"));
+            let wanted = Wanted::read(query, &Caller::local(), Sight::All).expect("it is right");
+            let is_shown = wanted.show(&event(client_id)).is_some();
+            assert_eq!(is_shown, expected, "{pattern} {client_id:?}");
+        };
+        check("s-*", Some("s-17"), true);
+        check("s-17", Some("s-17"), true);
+        check("s-*", Some("t-17"), false);
+        check("*", None, false);
+    }
 }

@@ -22,6 +22,9 @@ pub const MAX_BODY_BYTES: usize = 256 << 10;
 /// How long a body may take to come.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
+/// Keys that nobody knows of which it is said; there may be as many as fill a body, and a guess at each takes its time.
+const MOST_UNKNOWN: usize = 20;
+
 /// How much must be alike for a guess.
 const ALIKE: f64 = 0.75;
 
@@ -248,7 +251,8 @@ impl Fields {
     /// # Errors
     /// Something is; all of it is reported.
     pub fn end<T>(mut self, make: impl FnOnce() -> Option<T>) -> Result<T, Problem> {
-        let unknown: Vec<String> = self.values.keys().cloned().collect();
+        let unknown = self.values.keys().take(MOST_UNKNOWN).cloned();
+        let unknown: Vec<String> = unknown.collect();
         for key in unknown {
             let help = match closest(&key, &self.asked) {
                 Some(meant) => format!("did you mean `{meant}`?"),

@@ -1,6 +1,7 @@
 //! What is looked up when somebody asks for the metrics, rather than counted all along: whether mqhook is ready,
 //! what the spool's database has, and the process.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -51,7 +52,7 @@ async fn backlog(api: &Api) -> Option<Vec<Backlog>> {
     }
     let read = api.store.read(|store| store.backlog());
     let mut backlog = tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?;
-    let names = api.control.webhooks();
+    let names: HashSet<String> = api.control.webhooks().into_iter().collect();
     backlog.retain(|webhook| names.contains(&webhook.name));
     Some(backlog)
 }

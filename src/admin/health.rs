@@ -100,6 +100,12 @@ impl Health {
         self.broker().hearsay.as_ref()?.borrow().dialect
     }
 
+    /// Returns why the broker does not tell of its clients, and what to do about it; `None` where it does, or no rule needs it.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        self.broker().hearsay.as_ref()?.borrow().advice.clone()
+    }
+
     /// Returns why the spool cannot be written; `None` while it can.
     #[must_use]
     pub fn spool_failure(&self) -> Option<String> {

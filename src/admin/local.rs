@@ -3,13 +3,13 @@
 //! While there are no tokens, whoever reaches the loopback interface may do everything. So do pages of any site in a browser here:
 //! their name may be made to resolve to 127.0.0.1 (DNS rebinding), which the `Host` field gives away, and they may send
 //! requests whose answer they cannot read, which `Origin` and `Sec-Fetch-Site` do. A proxy on this host would lend its own address to
-//! everybody, and says that it is one.
+//! everybody, and says that it is one, or speaks HTTP/1.0, as nginx does where nobody has set it up.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, Method, Version};
 
 use super::Problem;
 
@@ -24,13 +24,18 @@ const OF_PROXIES: [&str; 6] = [
 ];
 
 /// Refuses what does not come from a program on this host.
-pub(super) fn refuse_others(peer: SocketAddr, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn refuse_others(
+    peer: SocketAddr,
+    version: Version,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     if !is_loopback(peer.ip()) {
         return Err(Problem::unauthorized(
             "there is no token, so only programs on mqhook's host may ask",
         ));
     }
-    if OF_PROXIES.iter().any(|name| headers.contains_key(*name)) {
+    let says_so = OF_PROXIES.iter().any(|name| headers.contains_key(*name));
+    if says_so || version < Version::HTTP_11 {
         return Err(Problem::not_local(
             "the request came over a proxy; make a token, with `mqhook tokens create`",
         ));
@@ -140,7 +145,7 @@ mod tests {
     fn without_a_token_only_this_host_may_ask() {
         let check = |peer: &str, fields: &[(&'static str, &str)], expected| {
             let peer = peer.parse().expect("an address");
-            let is_let_in = refuse_others(peer, &headers(fields)).is_ok();
+            let is_let_in = refuse_others(peer, Version::HTTP_11, &headers(fields)).is_ok();
             assert_eq!(is_let_in, expected, "{peer} {fields:?}");
         };
         check("127.0.0.1:5", &[("host", "127.0.0.1:9883")], true);
@@ -164,6 +169,10 @@ mod tests {
             &[("host", "localhost"), ("via", "1.1 proxy")],
             false,
         );
+        // What nginx sends for everybody behind `proxy_pass http://127.0.0.1:9883;`.
+        let of_nginx = headers(&[("host", "127.0.0.1:9883"), ("connection", "close")]);
+        let peer = "127.0.0.1:5".parse().expect("an address");
+        assert!(refuse_others(peer, Version::HTTP_10, &of_nginx).is_err());
     }
 
     #[test]

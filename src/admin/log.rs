@@ -1,15 +1,16 @@
 //! The delivery log as the API asks it: on threads that may wait for a disk, few and for a bounded time.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{error, warn};
 
 use super::Problem;
 use crate::causes::describe;
 use crate::delivery_log::{self, DeliveryLog};
+use crate::telemetry::Throttle;
 
 /// How many ask at a time.
 const THREADS: usize = 2;
@@ -17,11 +18,15 @@ const THREADS: usize = 2;
 /// How long an answer may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
+/// How often it is said that it cannot be read, which every question meets.
+const SAID: Duration = Duration::from_mins(1);
+
 /// The way to the log.
 #[derive(Debug, Clone)]
 pub struct LogHandle {
     log: DeliveryLog,
     permits: Arc<Semaphore>,
+    said: Arc<Mutex<Throttle>>,
 }
 
 impl LogHandle {
@@ -31,6 +36,7 @@ impl LogHandle {
         Self {
             log,
             permits: Arc::new(Semaphore::new(THREADS)),
+            said: Arc::new(Mutex::new(Throttle::new(SAID))),
         }
     }
 
@@ -61,10 +67,11 @@ impl LogHandle {
         match timeout(DEADLINE, asking).await.map_err(late)? {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                warn!(
-                    error = describe(&error),
-                    "the API cannot read the delivery log"
-                );
+                let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(held_back) = said.pass(Instant::now()) {
+                    let error = describe(&error);
+                    warn!(error, held_back, "the API cannot read the delivery log");
+                }
                 Err(Problem::busy(format!("cannot {error}")))
             }
             Err(error) => {

@@ -13,6 +13,7 @@
 mod access;
 mod answer;
 mod auth;
+mod changes;
 mod clients;
 mod connections;
 pub mod control;

@@ -99,13 +99,13 @@ async fn run(api: &Api, replays: Vec<Replay>) -> Result<Progress, Problem> {
     let work = move |spool: &mut crate::spool::store::Store| {
         let mut all = 0;
         for replay in &replays {
-            match replay.count(spool, &log) {
+            match replay.count_beyond(MOST, spool, &log) {
                 Ok(count) => all += count.total(),
                 Err(error) => return Ok(Err(error)),
             }
         }
         if all > MOST {
-            return Ok(Ok(Err(all)));
+            return Ok(Ok(Err(())));
         }
         let mut done = Progress::default();
         for replay in &replays {
@@ -121,8 +121,8 @@ async fn run(api: &Api, replays: Vec<Replay>) -> Result<Progress, Problem> {
     };
     match api.store.write(work).await? {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(all)) => Err(Problem::conflict(format!(
-            "these are {all}, and one request replays {MOST} at most: narrow it by time, or use `mqhook replay`"
+        Ok(Err(())) => Err(Problem::conflict(format!(
+            "these are more than {MOST}, which is what one request replays at most: narrow it by time, or use `mqhook replay`"
         ))),
         Err(ReplayError::Spool(error)) => Err(error.into()),
         Err(ReplayError::Log(error)) => {

@@ -14,6 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{Limited, Needs};
 use super::auth::{Guard, guard};
+use super::changes::Changes;
 use super::{
     Api, Problem, clients, dead_letters, deliveries, devices, events, groups, openapi, page,
     probes, reload, replay, status, switch, tokens, webhooks,
@@ -160,11 +161,13 @@ pub(super) fn metrics_router(api: &Arc<Api>) -> Router {
 /// Returns what serves all routes.
 pub(super) fn router(api: &Arc<Api>) -> Router {
     let mut router = Router::new();
+    let changes = Changes::default();
     for route in list() {
         let guarded = Guard {
             api: Arc::clone(api),
             needs: route.entry.needs,
             limited: route.entry.limited,
+            changes: changes.clone(),
         };
         let handler = route
             .handler

@@ -1,6 +1,6 @@
 //! `/status`: how mqhook is, at a glance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use axum::body::Body as AnswerBody;
@@ -34,6 +34,8 @@ struct Status {
 struct Broker {
     url: String,
     dialect: Option<&'static str>,
+    /// Why it does not tell of its clients, and what to do about it.
+    advice: Option<String>,
     connections: Vec<Connection>,
 }
 
@@ -89,11 +91,15 @@ pub(super) async fn show(
 ) -> Result<Response<AnswerBody>, Problem> {
     query.end(|| Some(()))?;
     let sight = api.sight(&caller).await?;
-    let mut stored = if api.store.is_on_disk() {
-        api.store.read(read).await?
-    } else {
-        Stored::default()
-    };
+    let mut unread = None;
+    let mut stored = Stored::default();
+    if api.store.is_on_disk() {
+        // All else is worth telling then in particular.
+        match api.store.read(read).await {
+            Ok(read) => stored = read,
+            Err(problem) => unread = Some(problem.detail().to_owned()),
+        }
+    }
     stored.backlog.retain(|webhook| sight.has(&webhook.name));
     let mut names = api.control.webhooks();
     names.retain(|name| sight.has(name));
@@ -103,7 +109,10 @@ pub(super) async fn show(
         started_at: api.started_at.rfc3339(),
         ready: api.health.is_ready(),
         broker: broker(&api),
-        spool: spool(&api, &stored, &sight),
+        spool: Spool {
+            failure: api.health.spool_failure().or(unread),
+            ..spool(&api, &stored, &sight)
+        },
         webhooks: webhooks(&names, &stored.backlog),
         dead_letters: Total {
             total: dead_letters.sum(),
@@ -131,6 +140,7 @@ fn broker(api: &Api) -> Broker {
     Broker {
         url: api.broker.clone(),
         dialect: api.health.dialect().map(dialect::Name::as_str),
+        advice: api.health.advice(),
         connections: api.health.connections().iter().map(connection).collect(),
     }
 }
@@ -168,12 +178,13 @@ fn spool(api: &Api, stored: &Stored, sight: &Sight) -> Spool {
         },
         bytes: stored.bytes.filter(|_| is_all),
         oldest_age_seconds: oldest.map(|oldest| Timestamp::now().since(oldest).as_secs_f64()),
-        failure: api.health.spool_failure(),
+        failure: None,
     }
 }
 
 /// Counts the webhooks that run; one of which the database knows nothing is enabled.
 fn webhooks(names: &[String], backlog: &[Backlog]) -> Webhooks {
+    let names: HashSet<&String> = names.iter().collect();
     let with = |status: store::Status| {
         let has_it =
             |webhook: &&Backlog| webhook.state.status == status && names.contains(&webhook.name);

@@ -3,20 +3,24 @@
 //! A reader and a writer, as another process may keep a write waiting for long, which must not keep the
 //! API from answering. Each attaches when it is first asked and lets go when nobody has asked for a while.
 //! The queue is bounded; who is not answered in time is told so, and what was not begun by then is not
-//! done any more.
+//! done any more. A question that nobody waits for any more is given up: it would keep others waiting, and
+//! what the keeper writes from being brought to its place.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tracing::error;
 
 use super::Problem;
 use crate::causes::describe;
-use crate::spool::store::{self, OpenError, Store, is_in_use};
+use crate::spool::store::{self, Store, is_in_use};
+use crate::telemetry::Throttle;
 
 /// Questions that wait for a thread.
 const QUEUE: usize = 64;
@@ -31,7 +35,11 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(4);
 /// For how long the database stays open after the last question.
 const IDLE: Duration = Duration::from_secs(30);
 
-type Job = Box<dyn FnOnce(Result<&mut Store, &OpenError>) + Send>;
+/// How often it is said that the database cannot be opened, which every question meets.
+const SAID: Duration = Duration::from_mins(1);
+
+/// What is to be done with the database, `None` if it cannot be opened.
+type Job = Box<dyn FnOnce(Option<&mut Store>) + Send>;
 
 /// The way to the database.
 #[derive(Debug, Clone)]
@@ -89,6 +97,12 @@ impl StoreHandle {
         act: impl FnOnce(&mut Store) -> Result<T, store::Error> + Send + 'static,
     ) -> Result<T, Problem> {
         let place = self.place.as_ref().ok_or_else(Problem::not_on_disk)?;
+        let waiting = Waiting::default();
+        let is_over = Arc::clone(&waiting.0);
+        let act = move |store: &mut Store| {
+            store.give_up_when(move || is_over.load(Ordering::Relaxed))?;
+            act(store)
+        };
         place.reader.ask(&place.dir, READ_DEADLINE, act).await
     }
 
@@ -106,6 +120,16 @@ impl StoreHandle {
     }
 }
 
+/// That somebody waits for an answer, until this is dropped.
+#[derive(Default)]
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Worker {
     async fn ask<T: Send + 'static>(
         &self,
@@ -119,8 +143,17 @@ impl Worker {
                 return;
             }
             let result = match store {
-                Ok(store) => act(store).map_err(Problem::from),
-                Err(error) => Err(cannot_open(error)),
+                Some(store) => {
+                    let result = act(store);
+                    if reply.is_closed() {
+                        // It was given up for that, and has nothing to say.
+                        return;
+                    }
+                    result.map_err(Problem::from)
+                }
+                None => Err(Problem::busy(
+                    "the spool's database cannot be opened; mqhook's log says why",
+                )),
             };
             // Nobody waits any more.
             let _ = reply.send(result);
@@ -160,11 +193,6 @@ impl Worker {
     }
 }
 
-fn cannot_open(error: &OpenError) -> Problem {
-    error!(error = describe(error), "the API cannot open the spool");
-    Problem::busy("the spool's database cannot be opened; mqhook's log says why")
-}
-
 fn start(dir: PathBuf) -> std::io::Result<SyncSender<Job>> {
     let (sender, jobs) = sync_channel(QUEUE);
     thread::Builder::new()
@@ -175,6 +203,7 @@ fn start(dir: PathBuf) -> std::io::Result<SyncSender<Job>> {
 
 fn work(dir: &Path, jobs: &Receiver<Job>) {
     let mut store: Option<Store> = None;
+    let mut said = Throttle::new(SAID);
     loop {
         let job = match (&store, jobs.recv_timeout(IDLE)) {
             (_, Ok(job)) => job,
@@ -196,13 +225,40 @@ fn work(dir: &Path, jobs: &Receiver<Job>) {
                     store = Some(attached);
                 }
                 Err(error) => {
-                    job(Err(&error));
-                    continue;
+                    if let Some(held_back) = said.pass(Instant::now()) {
+                        let error = describe(&error);
+                        error!(error, held_back, "the API cannot open the spool");
+                    }
                 }
             }
         }
-        if let Some(store) = &mut store {
-            job(Ok(store));
+        job(store.as_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::store::Filter;
+
+    #[tokio::test]
+    async fn a_question_that_nobody_waits_for_is_given_up() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let _keeper = Store::open(dir.path()).expect("it opens");
+        let store = StoreHandle::new(Some(dir.path().to_owned()));
+        let (begun, has_begun) = oneshot::channel();
+        let (ended, has_ended) = oneshot::channel();
+        let endless = store.read(move |store| {
+            let _ = begun.send(());
+            let _ = ended.send(store.count_for_ever().is_err());
+            Ok(())
+        });
+        tokio::select! {
+            _ = endless => panic!("expected no answer"),
+            _ = has_begun => {}
         }
+        assert_eq!(has_ended.await, Ok(true), "expected it to be given up");
+        let next = store.read(|store| store.dead_letters(&Filter::default(), None, 1));
+        assert!(next.await.is_ok_and(|letters| letters.is_empty()));
     }
 }

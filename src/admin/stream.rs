@@ -5,10 +5,11 @@
 //! | `event`, `attempt` | what has passed by, as JSON |
 //! | `lagged` | `{"missed": n}`: the client was too slow for so many |
 //!
-//! A comment comes every 15 seconds. A stream ends after an hour, so that who may listen is asked anew; clients
-//! connect again. What a slow client does not take is not kept: see [`Tap`](crate::tap::Tap).
+//! A comment comes every 15 seconds. A stream ends soon after its listener's token was taken away, or concerns
+//! other webhooks than before; clients connect again. What a slow client does not take is not kept: see [`Tap`](crate::tap::Tap).
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -18,14 +19,14 @@ use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
-use super::Problem;
+use super::{Api, Caller, Problem, Sight};
 use crate::tap::{Heard, Listening};
 
 /// How often something is sent, if only a comment.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-/// How long a stream lasts.
-const LIFETIME: Duration = Duration::from_hours(1);
+/// How often it is asked whether who listens still may.
+const DOUBT: Duration = Duration::from_secs(5);
 
 /// What is sent of one thing.
 pub(super) struct Line(Bytes);
@@ -44,10 +45,37 @@ struct Missed {
     missed: u64,
 }
 
+/// Who listens, and to what of which webhooks.
+#[derive(Clone)]
+pub(super) struct Listener {
+    pub(super) api: Arc<Api>,
+    pub(super) caller: Caller,
+    pub(super) sight: Sight,
+}
+
+impl Listener {
+    /// Returns who listens.
+    ///
+    /// # Errors
+    /// It is not known what it may know of.
+    pub(super) async fn new(api: &Arc<Api>, caller: Caller) -> Result<Self, Problem> {
+        let sight = api.sight(&caller).await?;
+        let api = Arc::clone(api);
+        Ok(Self { api, caller, sight })
+    }
+
+    /// Returns whether it may still listen to the same.
+    async fn is_still_right(&self) -> bool {
+        let sight = self.api.sight(&self.caller).await;
+        sight.is_ok_and(|sight| sight == self.sight) && self.api.still_knows(&self.caller).await
+    }
+}
+
 struct Open<T, F> {
+    listener: Listener,
     listening: Listening<T>,
     show: F,
-    ends: Instant,
+    doubted_at: Instant,
     is_begun: bool,
 }
 
@@ -57,15 +85,16 @@ pub(super) fn too_many() -> Problem {
 }
 
 /// Answers with what passes by and is shown.
-pub(super) fn answer<T, F>(listening: Listening<T>, show: F) -> Response<Body>
+pub(super) fn answer<T, F>(listener: Listener, listening: Listening<T>, show: F) -> Response<Body>
 where
     T: Send + Sync + 'static,
     F: FnMut(&T) -> Option<Line> + Send + 'static,
 {
     let open = Open {
+        listener,
         listening,
         show,
-        ends: Instant::now() + LIFETIME,
+        doubted_at: Instant::now() + DOUBT,
         is_begun: false,
     };
     let lines = unfold(open, |mut open| async {
@@ -86,7 +115,13 @@ impl<T, F: FnMut(&T) -> Option<Line>> Open<T, F> {
         }
         let beat = Instant::now() + HEARTBEAT;
         loop {
-            match timeout_at(beat.min(self.ends), self.listening.next()).await {
+            if Instant::now() >= self.doubted_at {
+                if !self.listener.is_still_right().await {
+                    return None;
+                }
+                self.doubted_at = Instant::now() + DOUBT;
+            }
+            match timeout_at(beat.min(self.doubted_at), self.listening.next()).await {
                 Ok(Some(Heard::One(one))) => {
                     if let Some(line) = (self.show)(&one) {
                         return Some(line);
@@ -96,7 +131,7 @@ impl<T, F: FnMut(&T) -> Option<Line>> Open<T, F> {
                     return Some(Line::of("lagged", &Missed { missed }));
                 }
                 Ok(None) => return None,
-                Err(_) if Instant::now() >= self.ends => return None,
+                Err(_) if Instant::now() < beat => {}
                 Err(_) => return Some(Line(Bytes::from_static(b": waiting\n\n"))),
             }
         }

@@ -1,5 +1,7 @@
 //! `mqhook status`.
 
+mod next;
+
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -7,7 +9,7 @@ use clap::Args;
 use http::Uri;
 use serde_json::{Value, json};
 
-use super::api_client::{Access, Client};
+use super::api_client::{Access, Client, Error};
 use super::output::{Output, Record, Table, count, escape, show_size};
 use crate::http::query;
 
@@ -68,7 +70,12 @@ impl State {
         let mut cursor: Option<String> = None;
         for _ in 0..MOST_PAGES {
             let pairs = [("limit", Some(PAGE)), ("cursor", cursor.as_deref())];
-            let mut page = client.get(query("/webhooks", &pairs)).await?;
+            let mut page = match client.get(query("/webhooks", &pairs)).await {
+                Ok(page) => page,
+                // The status says why.
+                Err(Error::Refused(refusal)) if refusal.status.is_server_error() => break,
+                Err(error) => return Err(error.into()),
+            };
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
                 webhooks.extend(items);
             }
@@ -168,48 +175,6 @@ impl State {
         }
         lines
     }
-
-    /// Returns what to do, the most urgent first; safe to write, and to copy where it is a command.
-    fn next(&self) -> Vec<String> {
-        let mut next = Vec::new();
-        if self
-            .status
-            .pointer("/spool/failure")
-            .is_some_and(|failure| !failure.is_null())
-        {
-            next.push(
-                "mend the spool's disk: nothing is acknowledged until it can be written".to_owned(),
-            );
-        }
-        let connections = array(&self.status, "/broker/connections");
-        let is_up = |connection: &Value| connection["state"] == "subscribed";
-        if !connections.iter().all(is_up) {
-            next.push(
-                "look at the broker: it must run, and let mqhook in and subscribe".to_owned(),
-            );
-        }
-        let disabled = self
-            .webhooks
-            .iter()
-            .filter(|webhook| webhook["status"] == "disabled_due_to_errors");
-        for webhook in disabled {
-            let name = text(webhook, "/name");
-            next.push(format!(
-                "mend the receiver of {name}, then: mqhook webhooks enable {}",
-                word(&name)
-            ));
-        }
-        if number(&self.status, "/dead_letters/total") > 0 {
-            next.push("see what was given up: mqhook dead-letters list".to_owned());
-        }
-        if number(&self.status, "/webhooks/total") == 0 {
-            next.push("add a webhook: nothing is posted yet".to_owned());
-        }
-        if next.is_empty() && !self.is_ready() {
-            next.push("see what mqhook logs".to_owned());
-        }
-        next
-    }
 }
 
 fn row(webhook: &Value) -> [String; 6] {
@@ -228,16 +193,6 @@ fn row(webhook: &Value) -> [String; 6] {
         plain("last_triggered_at"),
         plain("disabled_reason"),
     ]
-}
-
-/// Returns a text as one word of a shell.
-fn word(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) && !text.starts_with('-') {
-        text.to_owned()
-    } else {
-        format!("-- '{}'", text.replace('\'', "'\\''"))
-    }
 }
 
 /// Returns a text, safe to write; what is not there is `?`.
@@ -332,6 +287,40 @@ mod tests {
                 "see what was given up: mqhook dead-letters list",
             ]
         );
+    }
+
+    fn steps(status: Value, webhooks: Vec<Value>) -> Vec<String> {
+        State { status, webhooks }.next()
+    }
+
+    #[test]
+    fn a_full_spool_is_not_the_brokers_fault() {
+        let status = json!({ "ready": false, "webhooks": { "total": 1 },
+            "spool": { "oldest_age_seconds": 61.0 }, "dead_letters": { "total": 0 },
+            "broker": { "advice": null, "connections": [{ "name": "messages", "state": "full" }] } });
+        let webhooks = vec![
+            json!({ "name": "a b", "status": "enabled", "waiting": 7 }),
+            json!({ "name": "idle", "status": "enabled", "waiting": 0 }),
+        ];
+        assert_eq!(
+            steps(status, webhooks),
+            [
+                "mend the receivers that events wait for, or give the spool more room: the broker keeps what comes",
+                "see why events wait: mqhook deliveries list --webhook='a b'",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_broker_that_does_not_tell_and_a_token_that_sees_nothing_are_told_apart() {
+        let silent = json!({ "ready": false, "webhooks": { "total": 1 },
+            "broker": { "advice": "set log_type notice", "connections": [{ "state": "subscribed" }] } });
+        assert_eq!(steps(silent, Vec::new()), ["set log_type notice"]);
+        let of_limited = json!({ "ready": true, "webhooks": { "total": 0 } });
+        assert!(steps(of_limited, Vec::new())[0].starts_with("use a token"));
+        let of_admin =
+            json!({ "ready": true, "webhooks": { "total": 0 }, "devices": { "total": 0 } });
+        assert!(steps(of_admin, Vec::new())[0].starts_with("add a webhook"));
     }
 
     #[test]

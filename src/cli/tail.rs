@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use bytestring::ByteString;
 use clap::{Args, ValueEnum};
 use http::Uri;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -19,7 +18,7 @@ use super::api_client::{Access, Client, Error};
 use super::output::Record;
 use super::sse::{self, Parser};
 use crate::backoff::Backoff;
-use crate::event::{Kind, TopicFilter, TopicName};
+use crate::event::{Kind, TopicFilter};
 use crate::http::{Answer, query};
 
 /// The longest silence: mqhook says something every 15 s.
@@ -196,21 +195,23 @@ impl Arguments {
     }
 
     fn uri(&self) -> Uri {
-        let webhook = ("webhook", self.webhook.as_deref());
-        if self.attempts {
-            let outcome = self.outcome.and_then(|outcome| outcome.to_possible_value());
-            let outcome = outcome.as_ref().map(clap::builder::PossibleValue::get_name);
-            return query("/deliveries/stream", &[webhook, ("outcome", outcome)]);
-        }
+        let path = if self.attempts {
+            "/deliveries/stream"
+        } else {
+            "/events/stream"
+        };
         let topic = self.topic.as_ref().map(ToString::to_string);
+        let outcome = self.outcome.and_then(|outcome| outcome.to_possible_value());
+        let outcome = outcome.as_ref().map(clap::builder::PossibleValue::get_name);
         let pairs = [
             ("kind", self.kind.map(Kind::name)),
             ("topic", topic.as_deref()),
             ("client_id", self.client_id.as_deref()),
-            webhook,
+            ("webhook", self.webhook.as_deref()),
+            ("outcome", outcome),
             ("payload", self.payload.then_some("1")),
         ];
-        query("/events/stream", &pairs)
+        query(path, &pairs)
     }
 
     /// Returns the line of something that came; none for what is not asked for.
@@ -223,25 +224,11 @@ impl Arguments {
                 Style::People { .. } => format!("... {missed} missed, as they came too fast"),
             });
         }
-        if self.attempts && !self.wants(&data) {
-            return None;
-        }
         Some(match style {
             Style::Json => Record::from(data).to_json(),
             Style::People { has_colour } if self.attempts => line::attempt(&data, has_colour),
             Style::People { has_colour } => line::accepted(&data, has_colour),
         })
-    }
-
-    /// Returns whether an attempt is of the kind and the topic that are asked for.
-    fn wants(&self, attempt: &Value) -> bool {
-        let is_kind = self.kind.is_none_or(|kind| attempt["kind"] == kind.name());
-        let matches = |filter: &TopicFilter| {
-            let name = attempt["topic"].as_str().map(ByteString::from);
-            let name = name.and_then(|name| TopicName::try_from(name).ok());
-            name.is_some_and(|name| filter.matches(&name))
-        };
-        is_kind && self.topic.as_ref().is_none_or(matches)
     }
 }
 
@@ -301,7 +288,7 @@ mod tests {
                 "--kind",
                 "on_client_connack",
             ],
-            "/deliveries/stream?outcome=given_up",
+            "/deliveries/stream?kind=on_client_connack&outcome=given_up",
         );
     }
 
@@ -317,27 +304,5 @@ mod tests {
         let style = Style::People { has_colour: true };
         let line = lines(&arguments(&[]), "lagged", &json!({ "missed": 3 }), style);
         assert_eq!(line.as_deref(), Some("... 3 missed, as they came too fast"));
-    }
-
-    #[test]
-    fn attempts_are_filtered_by_kind_and_topic() {
-        let arguments = arguments(&[
-            "--attempts",
-            "--kind",
-            "on_message_publish",
-            "--topic",
-            "a/#",
-        ]);
-        let check = |data: Value, expected: bool| {
-            let line = lines(&arguments, "attempt", &data, Style::Json);
-            assert_eq!(line.is_some(), expected, "{data}");
-        };
-        check(
-            json!({ "kind": "on_message_publish", "topic": "a/b" }),
-            true,
-        );
-        check(json!({ "kind": "on_message_publish", "topic": "b" }), false);
-        check(json!({ "kind": "on_client_connack", "topic": null }), false);
-        check(json!(7), false);
     }
 }

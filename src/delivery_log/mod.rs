@@ -27,7 +27,7 @@ mod store;
 mod trace;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -155,9 +155,11 @@ impl Shared {
         self.last_id.fetch_max(last, Ordering::Relaxed);
     }
 
-    /// Has the next question open the file anew.
-    fn forget_reader(&self) {
-        *self.reader.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Sets the file aside. No question is answered out of it any more, nor out of what it is called then.
+    fn set_aside(&self, dir: &Path) -> std::io::Result<PathBuf> {
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        *reader = None;
+        Store::set_aside(dir)
     }
 }
 

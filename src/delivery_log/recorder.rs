@@ -165,11 +165,13 @@ impl Recorder {
         let Some(queue) = shared.queue.as_ref().filter(|_| place == Place::Disk) else {
             return;
         };
-        self.left_out = 0;
         let keeps = shared.config.keep_events && entry.ending == Ending::Delivered;
         // Without a hold on the packet that it came in: the disk may be slow.
         let event = keeps.then(|| Box::new(event.compact()));
-        if !queue.push(Queued { attempt, event }) {
+        if queue.push(Queued { attempt, event }) {
+            self.left_out = 0;
+        } else {
+            self.left_out = self.left_out.saturating_add(1);
             shared.metrics.not_queued();
         }
     }
@@ -179,11 +181,12 @@ impl DeliveryLog {
     /// Returns the id of an attempt that ended at a time: a later one than any before.
     fn next_id(&self, at: Timestamp) -> AttemptId {
         let floor = AttemptId::first_at(at).0;
-        let next = |last: u64| Some(floor.max(last + 1));
         let last = &self.0.last_id;
-        let set = last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
-        let last = set.unwrap_or_else(|last| last);
-        AttemptId(floor.max(last + 1))
+        // Once in a millisecond, however many end in it.
+        if last.load(Ordering::Relaxed) < floor {
+            last.fetch_max(floor, Ordering::Relaxed);
+        }
+        AttemptId(last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
@@ -195,28 +198,44 @@ impl fmt::Debug for Recorder {
     }
 }
 
-/// Tells the time of an instant; asks the system's clock once a second.
+/// Tells the time of an instant; asks the system's clock once a second, and counts once a millisecond.
 #[derive(Debug)]
 struct Clock {
     asked: Instant,
     time: Timestamp,
+    /// What was told last, which holds until then.
+    told: Timestamp,
+    until: Instant,
 }
 
 impl Clock {
     fn new(now: Instant) -> Self {
+        let time = Timestamp::now();
         Self {
             asked: now,
-            time: Timestamp::now(),
+            time,
+            told: time,
+            until: now,
         }
     }
 
     fn time(&mut self, instant: Instant) -> Timestamp {
+        if instant >= self.until {
+            self.count(instant);
+        }
+        self.told
+    }
+
+    fn count(&mut self, instant: Instant) {
         let since = instant.saturating_duration_since(self.asked);
         if since >= TRUST {
             *self = Self::new(instant);
-            return self.time;
         }
-        Timestamp::from_millis(self.time.as_millis() + u64::from(since.subsec_millis()))
+        let since = instant.saturating_duration_since(self.asked);
+        let left = 1_000_000 - since.subsec_nanos() % 1_000_000;
+        self.told =
+            Timestamp::from_millis(self.time.as_millis() + u64::from(since.subsec_millis()));
+        self.until = instant + Duration::from_nanos(left.into());
     }
 }
 

@@ -100,9 +100,22 @@ impl Replay {
     /// # Errors
     /// A database cannot be read.
     pub fn count(&self, spool: &Store, log: &impl Source) -> Result<Progress, ReplayError> {
+        self.count_beyond(u64::MAX, spool, log)
+    }
+
+    /// The same, but for dead letters that are left when there are more than `most`.
+    ///
+    /// # Errors
+    /// A database cannot be read.
+    pub fn count_beyond(
+        &self,
+        most: u64,
+        spool: &Store,
+        log: &impl Source,
+    ) -> Result<Progress, ReplayError> {
         let mut progress = Progress::default();
         let mut after = None;
-        loop {
+        while progress.dead_letters <= most {
             let page = spool.dead_letters(&self.of_dead_letters(), after, STEP)?;
             let Some(last) = page.last() else { break };
             after = Some(last.id);
@@ -140,9 +153,15 @@ impl Replay {
             ..self.clone()
         };
         let mut left = usize::try_from(dead.count(spool, log)?.dead_letters).unwrap_or(usize::MAX);
+        let mut filter = self.of_dead_letters();
+        // Otherwise each step would look again at all that is older than what is meant.
+        filter.from = spool
+            .dead_letters(&filter, None, 1)?
+            .first()
+            .map(|letter| letter.id);
         while left > 0 {
             let step = left.min(STEP);
-            let made = spool.replay(&self.of_dead_letters(), Timestamp::now(), step)?;
+            let made = spool.replay(&filter, Timestamp::now(), step)?;
             if made == 0 {
                 // Somebody else was quicker.
                 break;
@@ -157,6 +176,7 @@ impl Replay {
     fn of_dead_letters(&self) -> spool::Filter {
         spool::Filter {
             id: None,
+            from: None,
             webhook: self.webhook.clone(),
             webhooks: None,
             kind: None,

@@ -155,10 +155,15 @@ impl Slot {
         self.topic.clear();
         self.topic
             .push_str(beginning(entry.topic.unwrap_or(""), TOPIC_BYTES));
-        self.detail.clear();
-        self.detail.push_str(beginning(entry.detail, DETAIL_BYTES));
-        self.response.clear();
-        self.response.extend_from_slice(entry.response);
+        // Mostly there is none, and was none.
+        if !(self.detail.is_empty() && entry.detail.is_empty()) {
+            self.detail.clear();
+            self.detail.push_str(beginning(entry.detail, DETAIL_BYTES));
+        }
+        if !(self.response.is_empty() && entry.response.is_empty()) {
+            self.response.clear();
+            self.response.extend_from_slice(entry.response);
+        }
     }
 
     fn entry(&self) -> Entry<'_> {

@@ -356,3 +356,32 @@ async fn who_listens_hears_of_attempts() {
         (second.id, Ending::Rejected)
     );
 }
+
+#[test]
+fn what_found_no_room_is_told_with_the_next_that_does() {
+    let log = DeliveryLog(Arc::new(Shared {
+        config: Config::default(),
+        books: Mutex::default(),
+        last_id: AtomicU64::new(0),
+        queue: Some(Arc::default()),
+        dir: None,
+        reader: Mutex::default(),
+        tap: Tap::default(),
+        metrics: Metrics::new(&mut Registry::default()),
+    }));
+    let event = event("t", 0);
+    let mut recorders = ["a", "b", "c"].map(|webhook| log.recorder(webhook));
+    // The queue has room for 2,048.
+    for (recorder, count) in recorders.iter_mut().zip([1_000, 1_000, 51]) {
+        (0..count).for_each(|_| record(recorder, &event, Ending::Retry));
+    }
+    let queue = log.0.queue.as_deref().expect("it has one");
+    let written = |work| match work {
+        queue::Work::Write(entries) => entries,
+        _ => panic!("expected something to write"),
+    };
+    written(queue.work(Duration::ZERO));
+    record(&mut recorders[2], &event, Ending::Retry);
+    let next = written(queue.work(Duration::ZERO));
+    assert_eq!(next[0].attempt.left_out, 3);
+}

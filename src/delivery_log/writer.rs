@@ -197,8 +197,7 @@ impl Writer {
     }
 
     fn set_aside(&mut self) {
-        self.shared.forget_reader();
-        match Store::set_aside(&self.dir) {
+        match self.shared.set_aside(&self.dir) {
             Ok(path) => {
                 self.paused_until = None;
                 let path = path.display();

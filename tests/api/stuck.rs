@@ -100,3 +100,41 @@ async fn the_data_path_may_be_stuck() {
         .await;
     drop(app);
 }
+
+#[tokio::test]
+async fn what_the_database_does_not_say_keeps_nothing_else_from_being_told() {
+    let setup = start().await;
+    let admin = anonymous(&setup);
+    let status = admin.get("/status").await;
+    assert_eq!(status["spool"]["failure"], serde_json::Value::Null);
+    let database = setup.sidecar.directory().join("mqhook-spool/spool.db");
+    let program = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute(\"UPDATE webhooks SET status = 'spoilt'\")\nc.commit()";
+    let mut spoilt = Command::new("python3");
+    spoilt.args(["-c", program]).arg(database);
+    if !spoilt.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no python3 with sqlite3");
+        return;
+    }
+    let status = admin.get("/status").await;
+    assert!(status["spool"]["failure"].is_string(), "{status}");
+    assert_eq!(status["broker"]["connections"][0]["state"], "subscribed");
+}
+
+#[tokio::test]
+async fn a_change_is_made_and_told_though_its_client_goes_away() {
+    let setup = start().await;
+    let database = setup.sidecar.directory().join("mqhook-spool/spool.db");
+    let Some(holder) = Holder::begin(&database) else {
+        eprintln!("skipped: there is no python3 with sqlite3");
+        return;
+    };
+    let mut client = std::net::TcpStream::connect(("127.0.0.1", setup.admin)).expect("it listens");
+    let head = "POST /webhooks/a/disable HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n";
+    client.write_all(head.as_bytes()).expect("it reads");
+    // Until it waits for the database.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    drop(client);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    holder.end();
+    setup.sidecar.wait_for_log("what=\"disable a webhook\"").await;
+}

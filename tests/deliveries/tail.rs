@@ -17,11 +17,16 @@ struct Tail(Lines<BufReader<TcpStream>>);
 impl Tail {
     /// Opens a stream; it has begun when this returns.
     async fn open(setup: &Setup, target: &str) -> Self {
+        Self::open_with(setup, target, "").await
+    }
+
+    /// The same with a further field.
+    async fn open_with(setup: &Setup, target: &str, field: &str) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", setup.admin))
             .await
             .expect("it listens");
         let host = setup.admin;
-        let request = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{host}\r\n\r\n");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{host}\r\n{field}\r\n");
         stream
             .write_all(request.as_bytes())
             .await
@@ -29,6 +34,11 @@ impl Tail {
         let mut tail = Self(BufReader::new(stream).lines());
         tail.until(|line| line.starts_with(": listening")).await;
         tail
+    }
+
+    /// Waits until it has ended, which a chunk of no bytes says.
+    async fn end(mut self) {
+        self.until(|line| line == "0").await;
     }
 
     async fn until(&mut self, is_meant: impl Fn(&str) -> bool) -> String {
@@ -110,6 +120,31 @@ async fn a_slow_listener_is_told_what_it_missed_and_holds_up_nobody() {
         "expected it to be too slow for some of {MESSAGES}"
     );
     assert_eq!(told + missed, MESSAGES);
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_who_listens_may_no_more() {
+    let setup = start(WEBHOOK).await;
+    let anybody = Tail::open(&setup, "/events/stream?payload=1").await;
+    let make = |name: &str, role: &str| {
+        let output = setup
+            .sidecar
+            .command(&["tokens", "create", name, "--role", role]);
+        assert!(output.status.success(), "{output:?}");
+        let token = String::from_utf8(output.stdout).expect("it is text");
+        format!("Authorization: Bearer {}\r\n", token.trim())
+    };
+    let (gone, stays) = (make("gone", "operator"), make("stays", "viewer"));
+    anybody.end().await;
+    let leaked = Tail::open_with(&setup, "/events/stream?payload=1", &gone).await;
+    let attempts = Tail::open_with(&setup, "/deliveries/stream", &gone).await;
+    let mut other = Tail::open_with(&setup, "/events/stream", &stays).await;
+    let output = setup.sidecar.command(&["tokens", "remove", "gone"]);
+    assert!(output.status.success(), "{output:?}");
+    leaked.end().await;
+    attempts.end().await;
+    setup.publish("t", "x").await;
+    assert_eq!(other.next().await.1["topic"], "t");
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ use crate::openmetrics::{Families, read};
 use crate::{promtool, repository, start};
 
 /// What a metric may tell things apart by; all are names of the configuration, or from closed lists.
-const LABELS: [&str; 9] = [
+const LABELS: [&str; 10] = [
     "connection",
     "format",
     "kind",
     "le",
     "outcome",
     "reason",
+    "result",
     "seal",
     "version",
     "webhook",

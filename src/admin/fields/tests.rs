@@ -47,6 +47,18 @@ fn all_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn of_many_keys_that_nobody_knows_some_are_told() {
+    let keys: Vec<String> = (0..20_000)
+        .map(|number| format!("\"nam{number}\":0"))
+        .collect();
+    let body = format!("{{{}}}", keys.join(","));
+    let mut fields = Fields::of_body(body.as_bytes()).expect("it is an object");
+    fields.text("name", 9);
+    let problem = fields.end(|| Some(())).expect_err("all are wrong");
+    assert_eq!(problem.errors().len(), 20);
+}
+
+#[test]
 fn a_query_is_read_as_it_is_meant() {
     let mut query = Fields::of_query("q=a%20b+c%2B%C3%A9&limit=7&on=1");
     assert_eq!(query.text("q", 99).as_deref(), Some("a b c+\u{e9}"));

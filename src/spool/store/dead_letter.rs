@@ -89,6 +89,8 @@ pub struct DeadLetter {
 pub struct Filter {
     /// This one.
     pub id: Option<DeadLetterId>,
+    /// This one and those that were given up after it.
+    pub from: Option<DeadLetterId>,
     /// Those of the webhook of this name; none if there never was one.
     pub webhook: Option<String>,
     /// Those of webhooks of these names only.
@@ -236,6 +238,9 @@ impl Condition {
         };
         if let Some(id) = filter.id {
             condition.add("l.id = ?", id.as_sql());
+        }
+        if let Some(from) = filter.from {
+            condition.add("l.id >= ?", from.as_sql());
         }
         if let Some(name) = &filter.webhook {
             match webhook::key(connection, name)? {

@@ -122,6 +122,27 @@ impl Store {
         self.connection.busy_timeout(wait).map_err(Error::from)
     }
 
+    /// Has a call give up soon after this says so: what was read or changed by then comes to nothing. It is asked
+    /// every ten thousand steps or so of `SQLite`'s, which take about a millisecond.
+    ///
+    /// # Errors
+    /// Nothing was changed.
+    pub fn give_up_when(
+        &mut self,
+        is_over: impl FnMut() -> bool + Send + 'static,
+    ) -> Result<(), Error> {
+        let asked = self.connection.progress_handler(10_000, Some(is_over));
+        asked.map_err(Error::from)
+    }
+
+    /// Reads without an end.
+    #[cfg(test)]
+    pub(crate) fn count_for_ever(&self) -> Result<i64, Error> {
+        let sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n";
+        let count = self.connection.query_row(sql, [], |row| row.get(0));
+        count.map_err(Error::from)
+    }
+
     fn new(connection: Connection, dir: &Path, lock: Option<File>) -> Result<Self, OpenError> {
         let data_version = data_version(&connection).map_err(|source| of_database(dir, source))?;
         Ok(Self {

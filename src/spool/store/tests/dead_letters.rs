@@ -60,6 +60,13 @@ fn filters_find_what_they_say() {
     );
     check(
         Filter {
+            from: Some(letters[2].id),
+            ..webhook("one")
+        },
+        &[30, 40],
+    );
+    check(
+        Filter {
             id: Some(letters[3].id),
             ..webhook("one")
         },
