@@ -136,7 +136,7 @@ fn what_a_device_does_shows_that_it_is_still_connected() {
     story.see(Sight::Accepted).gap();
     let is_online = |story: &Story| {
         let row = story.row.as_ref().expect("it was accepted");
-        row.status == Status::Connected && row.watch == story.watch
+        row.is_online(story.watch)
     };
     assert!(!is_online(&story));
     story.see(Sight::Seen);

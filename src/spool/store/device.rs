@@ -37,6 +37,14 @@ pub struct DeviceRow {
     pub last_seen: Timestamp,
 }
 
+impl DeviceRow {
+    /// Returns whether the device is connected for all that is known: in this watch.
+    #[must_use]
+    pub fn is_online(&self, watch: u64) -> bool {
+        self.status == Status::Connected && self.watch == watch
+    }
+}
+
 /// How many devices there are, and the number of the latest watch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct DeviceCounts {
