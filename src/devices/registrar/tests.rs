@@ -80,7 +80,8 @@ impl World {
                 0 => Sight::Accepted,
                 _ => Sight::Gone(Reason::Normal),
             };
-            self.registrar.observe(&observed("other", sight), Ticket::none());
+            self.registrar
+                .observe(&observed("other", sight), Ticket::none());
             if self.registrar.is_full {
                 return;
             }
@@ -100,7 +101,9 @@ fn up(seconds: u64) -> Heard {
 async fn nobody_is_found_absent_when_something_was_missed() {
     for is_heard_again in [false, true] {
         let mut world = World::start();
-        world.hear([Heard::Interrupted, count(ALONE), Heard::CaughtUp]).await;
+        world
+            .hear([Heard::Interrupted, count(ALONE), Heard::CaughtUp])
+            .await;
         if is_heard_again {
             world.fill();
             world.hear([Heard::CaughtUp, count(ALONE)]).await;
