@@ -30,15 +30,15 @@ pub(super) enum Change {
 }
 
 impl Plan {
-    /// Compares the webhooks that run with those that are wanted.
-    pub(super) fn of(running: &[&Webhook], wanted: &[Webhook]) -> Self {
+    /// Compares the webhooks that run with those that are wanted; says whether there `is_store` for what waits.
+    pub(super) fn of(running: &[&Webhook], wanted: &[Webhook], is_store: bool) -> Self {
         let mut plan = Self::default();
         for (at, webhook) in running.iter().enumerate() {
             let Some(new) = wanted.iter().position(|new| new.name == webhook.name) else {
                 plan.removed.push(at);
                 continue;
             };
-            match change(webhook, &wanted[new]) {
+            match change(webhook, &wanted[new], is_store) {
                 None => plan.unchanged.push((at, new)),
                 Some(change) => plan.changed.push((at, new, change)),
             }
@@ -51,7 +51,7 @@ impl Plan {
 }
 
 /// Returns how one webhook becomes the other; `None` if they mean the same.
-fn change(old: &Webhook, new: &Webhook) -> Option<Change> {
+fn change(old: &Webhook, new: &Webhook, is_store: bool) -> Option<Change> {
     if old == new {
         return None;
     }
@@ -60,7 +60,9 @@ fn change(old: &Webhook, new: &Webhook) -> Option<Change> {
         rules: new.rules.clone(),
         ..old.clone()
     };
-    Some(if old.durable != new.durable || !may_stay {
+    // A lane that has everything in memory can sequence it anew, and nobody else could get it.
+    let is_stored = old.durable && is_store;
+    Some(if old.durable != new.durable || (!may_stay && is_stored) {
         Change::Place
     } else if old.http != new.http {
         Change::Requests

@@ -26,7 +26,7 @@ use crate::causes;
 use crate::config::{Config, Webhook};
 use crate::dispatch::Revision;
 use crate::rule::{Rule, Rules, WebhookIndex};
-use crate::spool::AdmitError;
+use crate::spool::{AdmitError, Backend};
 
 /// How long the spool may take to make places for webhooks.
 const ADMIT: Duration = Duration::from_secs(10);
@@ -158,7 +158,8 @@ impl Running {
 
     async fn prepare(&self, wanted: &[Webhook]) -> Result<Prepared, Refused> {
         let running: Vec<&Webhook> = self.webhooks.iter().filter_map(Place::configured).collect();
-        let plan = Plan::of(&running, wanted);
+        let is_store = self.builder.config.spool.backend != Backend::Memory;
+        let plan = Plan::of(&running, wanted, is_store);
         let changed = plan.changed.iter();
         let new_requests = changed.filter(|(.., change)| *change != Change::Rules);
         let is_built: Vec<usize> = plan

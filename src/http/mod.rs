@@ -268,6 +268,10 @@ impl Sink for Client {
     fn connections(&self) -> Option<crate::sink::Connections> {
         Some(self.pool.count())
     }
+
+    fn retire(&self) {
+        self.pool.retire();
+    }
 }
 
 #[cfg(test)]

@@ -65,6 +65,18 @@ impl Connections {
         }
     }
 
+    /// Does what [`Pool::retire`] does.
+    pub(super) fn retire(&self) {
+        match self {
+            Self::Exclusive(pool) => pool.retire(),
+            Self::Shared(shared) => {
+                shared.exclusive.retire();
+                let mut all = shared.shared.lock().unwrap_or_else(PoisonError::into_inner);
+                all.clear();
+            }
+        }
+    }
+
     /// Sends a request as [`Pool::send`] does.
     pub(super) async fn send(
         &self,
@@ -249,7 +261,9 @@ impl Multiplexed {
         if is_http2 {
             let shared = Arc::new(Shared::new(stream, permit).await?);
             let mut all = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(Arc::clone(&shared));
+            if !self.exclusive.is_retired() {
+                all.push(Arc::clone(&shared));
+            }
             return Ok(Way::Shared(shared));
         }
         if self.version == Version::Http2 {

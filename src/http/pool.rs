@@ -6,6 +6,7 @@
 //! is sent; one that the receiver has closed meanwhile costs another try, not a failure.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(super) struct Pool {
     /// Connections without a request, the one used last at the end.
     idle: Mutex<Vec<Connection>>,
     idle_timeout: Duration,
+    /// Whether no connection is kept for another request; it changes under the lock of those that are.
+    is_retired: AtomicBool,
 }
 
 /// A connection between two requests.
@@ -59,7 +62,19 @@ impl Pool {
             size: pool_size,
             idle: Mutex::new(Vec::new()),
             idle_timeout,
+            is_retired: AtomicBool::new(false),
         }
+    }
+
+    /// Closes idle connections, and each that is in use after its request: those that another pool makes count, too.
+    pub(super) fn retire(&self) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        self.is_retired.store(true, Ordering::Relaxed);
+        idle.clear();
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
     }
 
     /// Returns how many connections there are, idle ones included.
@@ -157,7 +172,9 @@ impl Pool {
         if drained == Drained::Wholly && !connection.requests.is_closed() {
             connection.idle_since = Instant::now();
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push(connection);
+            if !self.is_retired() {
+                idle.push(connection);
+            }
         }
     }
 }

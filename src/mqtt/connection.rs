@@ -183,7 +183,7 @@ impl<L: Listener> Connection<L> {
                         return self.farewell(link, ledger).await;
                     }
                     called.set(self.orders.attention(stop).cancelled_owned());
-                    self.heed(&mut progress);
+                    self.heed(&mut progress, link.protocol());
                     self.follow(link, &mut progress);
                     continue;
                 }
@@ -198,6 +198,7 @@ impl<L: Listener> Connection<L> {
                 }
                 Ok(Next::Link(event)) => self.take(event, link.protocol(), ledger, &mut progress),
                 Ok(Next::SubscribeAgain) => self.subscribe(&mut progress.subscriptions),
+                Ok(Next::Rested) => {}
                 Ok(Next::Paid) => progress.probe(),
             }
             self.follow(link, &mut progress);
@@ -221,8 +222,10 @@ impl<L: Listener> Connection<L> {
                 self.status.send_replace(Status::Subscribing);
                 if session_present {
                     self.holds.extend(self.listener.leftover_filters());
+                    self.overlap.copies.part();
                 } else {
                     self.holds.clear();
+                    self.overlap.forget();
                 }
                 self.subscribe(subscriptions);
             }
@@ -244,7 +247,7 @@ impl<L: Listener> Connection<L> {
                     }
                     Hearing::Resubscribe => {
                         // Until the old ones are given up, messages may come twice.
-                        if self.change(subscriptions) {
+                        if self.change(subscriptions, protocol) {
                             self.status.send_replace(Status::Subscribing);
                         }
                     }
@@ -252,12 +255,13 @@ impl<L: Listener> Connection<L> {
             }
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
             LinkEvent::Subscribed(subscribed) => {
-                self.overlap.answered();
+                self.overlap.copies.part();
                 subscriptions.subscribed(subscribed);
             }
             LinkEvent::Unsubscribed(packet_id) => {
                 if let Some(filter) = subscriptions.unsubscribed(packet_id) {
                     self.holds.remove(&filter);
+                    self.overlap.unsubscribed(&filter);
                 }
             }
             LinkEvent::Acknowledged => ledger.sent(),
@@ -316,7 +320,9 @@ impl<L: Listener> Connection<L> {
             event = link.poll() => event.map(Next::Link),
             () = room => Err(Problem::new(Cause::Restart, "")),
             () = paid => Ok(Next::Paid),
-            () = wake => progress.subscriptions.wake().map(|()| Next::SubscribeAgain),
+            () = wake => progress.subscriptions.wake().map(|is_again| {
+                if is_again { Next::SubscribeAgain } else { Next::Rested }
+            }),
         }
     }
 
@@ -385,6 +391,8 @@ impl<L: Listener> Connection<L> {
 enum Next {
     Link(LinkEvent),
     SubscribeAgain,
+    /// Subscriptions may be given up.
+    Rested,
     /// Everything is acknowledged, and the connection leaves.
     Paid,
 }

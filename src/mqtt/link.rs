@@ -62,8 +62,30 @@ pub struct Publish {
     pub(super) retain: bool,
     pub(super) packet_id: u16,
     pub(super) properties: Option<Box<Properties>>,
-    /// The identifier of a subscription that it matches, with MQTT 5 and if that has one.
-    pub(super) subscription: Option<usize>,
+    pub(super) subscription: Subscription,
+}
+
+/// Over which subscription a message came, as far as the broker says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Subscription {
+    /// It has no identifier, or the broker does not know any.
+    #[default]
+    Unnamed,
+    /// The one with this identifier.
+    Named(usize),
+    /// All that it matches.
+    Several,
+}
+
+impl Subscription {
+    /// Returns what the identifiers of a message say.
+    pub(super) fn of(identifiers: &[usize]) -> Self {
+        match identifiers {
+            [] => Self::Unnamed,
+            [one] => Self::Named(*one),
+            _ => Self::Several,
+        }
+    }
 }
 
 /// What the broker answered to a SUBSCRIBE.

@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant};
 use super::attempts::BACKOFF;
 use super::link::Subscribed;
 use super::{Cause, Problem};
-use crate::event::Reason;
+use crate::event::{Reason, TopicFilter};
 
 /// Most topic filters of one SUBSCRIBE.
 const FILTERS_PER_SUBSCRIBE: usize = 100;
@@ -20,6 +20,8 @@ const FILTERS_PER_SUBSCRIBE: usize = 100;
 /// What is asked of the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Request {
+    /// Has what is subscribed to already have an identifier; refusals do not matter.
+    Name(Vec<String>),
     Subscribe(Vec<String>),
     /// Refusals do not matter.
     Overhear(Vec<String>),
@@ -34,6 +36,8 @@ pub(super) struct Subscriptions {
     /// What is still to be sent.
     waiting: VecDeque<Request>,
     sent: Option<Sent>,
+    /// Before when nothing is given up.
+    rest_until: Option<Instant>,
     /// What was accepted over this connection, and not given up since.
     made: HashSet<String>,
     /// What was asked for over this connection at QoS 0, whatever was answered.
@@ -69,6 +73,7 @@ impl Subscriptions {
             patience,
             waiting: VecDeque::new(),
             sent: None,
+            rest_until: None,
             made: HashSet::new(),
             overheard: HashSet::new(),
             refused: None,
@@ -93,6 +98,13 @@ impl Subscriptions {
         self.refused = None;
         self.again_at = None;
         self.changed = true;
+    }
+
+    /// Has these filters, which are to be given up, have an identifier first.
+    pub(super) fn name(&mut self, filters: &[String]) {
+        for filters in filters.chunks(FILTERS_PER_SUBSCRIBE).rev() {
+            self.waiting.push_front(Request::Name(filters.to_vec()));
+        }
     }
 
     /// Asks for what is missing of these filters, and then to give up what else the session `holds`. Returns
@@ -133,9 +145,12 @@ impl Subscriptions {
         if self.sent.is_some() {
             return None;
         }
-        let request = self.waiting.pop_front()?;
+        let is_resting = self.rest_until.is_some_and(|until| now < until);
+        let request = self
+            .waiting
+            .pop_front_if(|request| !(is_resting && matches!(request, Request::Unsubscribe(_))))?;
         match &request {
-            Request::Subscribe(_) => {}
+            Request::Name(_) | Request::Subscribe(_) => {}
             Request::Overhear(filters) => self.overheard.extend(filters.iter().cloned()),
             Request::Unsubscribe(filter) => drop(self.made.remove(filter)),
         }
@@ -145,6 +160,11 @@ impl Subscriptions {
             deadline: now + self.patience,
         });
         Some(&sent.request)
+    }
+
+    /// Gives up nothing before a time; `None`: at once.
+    pub(super) fn rest(&mut self, until: Option<Instant>) {
+        self.rest_until = until;
     }
 
     /// Notes the packet identifier of what was sent.
@@ -157,7 +177,7 @@ impl Subscriptions {
     /// Takes a SUBACK; a topic filter that it says nothing about counts as refused.
     pub(super) fn subscribed(&mut self, answer: Subscribed) {
         let answered = self.answered(answer.packet_id, |request| {
-            matches!(request, Request::Subscribe(_) | Request::Overhear(_))
+            !matches!(request, Request::Unsubscribe(_))
         });
         let Some(Request::Subscribe(filters)) = answered else {
             return;
@@ -174,8 +194,10 @@ impl Subscriptions {
             let detail = format_args!("`{filter}`: {reason}");
             self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
             // What it was to take the place of is better than nothing.
-            let is_subscribe = |request: &Request| matches!(request, Request::Subscribe(_));
-            self.waiting.retain(is_subscribe);
+            self.waiting.retain(|request| match request {
+                Request::Unsubscribe(left) => !may_overlap(left, &filter),
+                _ => true,
+            });
         }
     }
 
@@ -188,14 +210,14 @@ impl Subscriptions {
             Request::Unsubscribe(filter) => {
                 Some(filter).filter(|filter| !self.is_asked_for(filter))
             }
-            Request::Subscribe(_) | Request::Overhear(_) => None,
+            Request::Name(_) | Request::Subscribe(_) | Request::Overhear(_) => None,
         }
     }
 
     fn is_asked_for(&self, filter: &String) -> bool {
         let asks = |request: &Request| match request {
             Request::Subscribe(filters) => filters.contains(filter),
-            Request::Overhear(_) | Request::Unsubscribe(_) => false,
+            Request::Name(_) | Request::Overhear(_) | Request::Unsubscribe(_) => false,
         };
         self.waiting.iter().any(asks)
     }
@@ -225,24 +247,34 @@ impl Subscriptions {
 
     /// Returns when [`wake`](Self::wake) has something to say, if nothing happens before.
     pub(super) fn wake_at(&self) -> Option<Instant> {
-        self.sent
-            .as_ref()
-            .map_or(self.again_at, |sent| Some(sent.deadline))
+        match &self.sent {
+            Some(sent) => Some(sent.deadline),
+            None if self.waiting.is_empty() => self.again_at,
+            None => self.rest_until,
+        }
     }
 
-    /// Returns that it is time to ask again for what was refused.
+    /// Returns whether it is time to ask again for what was refused.
     ///
     /// # Errors
     /// The broker has not answered.
-    pub(super) fn wake(&self) -> Result<(), Problem> {
+    pub(super) fn wake(&self) -> Result<bool, Problem> {
         match self.sent.as_ref().map(|sent| &sent.request) {
-            None => Ok(()),
-            Some(Request::Subscribe(_) | Request::Overhear(_)) => {
+            None => Ok(self.waiting.is_empty()),
+            Some(Request::Unsubscribe(_)) => Err(Problem::new(Cause::Timeout, "no UNSUBACK")),
+            Some(Request::Name(_) | Request::Subscribe(_) | Request::Overhear(_)) => {
                 Err(Problem::new(Cause::Timeout, "no SUBACK"))
             }
-            Some(Request::Unsubscribe(_)) => Err(Problem::new(Cause::Timeout, "no UNSUBACK")),
         }
     }
+}
+
+/// Returns whether a topic may match both filters.
+fn may_overlap(one: &str, other: &str) -> bool {
+    let filters = TopicFilter::try_from(one)
+        .ok()
+        .zip(TopicFilter::try_from(other).ok());
+    filters.is_none_or(|(one, other)| one.overlaps(&other))
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ fn translate(event: Event) -> LinkEvent {
             retain: publish.retain,
             packet_id: publish.pkid,
             properties: None,
-            subscription: None,
+            subscription: link::Subscription::Unnamed,
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {
             packet_id: suback.pkid,

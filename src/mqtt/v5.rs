@@ -14,7 +14,7 @@ use rumqttc::v5::mqttbytes::{Error as CodecError, QoS};
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, StateError};
 use rustls::ClientConfig;
 
-use super::link::{self, LinkEvent, Persistence, Subscribed};
+use super::link::{self, LinkEvent, Persistence, Subscribed, Subscription};
 use super::{Cause, Config, Problem, Replays};
 use crate::credential::{Secret, Watched};
 use crate::event::{Properties, Reason, TopicName};
@@ -198,7 +198,9 @@ fn translate(event: Event) -> LinkEvent {
             subscription: publish
                 .properties
                 .as_ref()
-                .and_then(|it| it.subscription_identifiers.first().copied()),
+                .map_or(Subscription::Unnamed, |it| {
+                    Subscription::of(&it.subscription_identifiers)
+                }),
             properties: publish.properties.and_then(of_publish),
         }),
         Event::Incoming(Packet::SubAck(suback)) => LinkEvent::Subscribed(Subscribed {

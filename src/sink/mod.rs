@@ -32,6 +32,9 @@ pub trait Sink: Send + Sync {
     fn connections(&self) -> Option<Connections> {
         None
     }
+
+    /// Keeps no connection that is idle, as another sink has taken its place; attempts under way go on.
+    fn retire(&self) {}
 }
 
 /// The connections of a sink.

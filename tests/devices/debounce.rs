@@ -79,7 +79,8 @@ async fn who_is_soon_back_makes_no_event_and_who_stays_away_makes_one() {
 
 #[tokio::test]
 async fn what_is_held_back_survives_a_crash_and_so_does_the_return() {
-    let mut setup = start(&clients("5s")).await;
+    let broker = broker().line("log_type debug");
+    let mut setup = Setup::start(MQHOOK, broker, &clients("5s")).await;
     let back = connect(&setup, "back").await;
     let away = connect(&setup, "away").await;
     setup.receiver.wait_for(2).await;
@@ -87,11 +88,14 @@ async fn what_is_held_back_survives_a_crash_and_so_does_the_return() {
     away.disconnect().await;
     let waiting = "mqhook_waiting_deliveries{webhook=\"all\"}";
     setup.wait_for_metric(waiting, |count| count == 2).await;
+    // Otherwise it comes again, under another id.
+    setup.broker.wait_acknowledged("mqhook-lifecycle").await;
     setup.sidecar.kill();
     setup.sidecar.start_again();
     setup.wait_ready().await;
     let back = connect(&setup, "back").await;
     setup.wait_for_metric(waiting, |count| count == 1).await;
+    setup.broker.wait_acknowledged("mqhook-lifecycle").await;
     setup.sidecar.kill();
     setup.sidecar.start_again();
     setup.wait_ready().await;

@@ -107,3 +107,22 @@ async fn what_is_in_order_from_now_on_is_behind_what_came_before() {
     let sorted: Vec<u64> = (0..sent.count).collect();
     assert_eq!(numbers, sorted, "expected each number in order");
 }
+
+#[tokio::test]
+async fn what_waits_in_memory_only_is_kept_when_it_is_sequenced_otherwise() {
+    let config = |more: &str| {
+        let slow = "breaker.failures = 1000\nretry.schedule = [\"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"9s\", \"9s\"]\n";
+        "spool.backend = \"memory\"\n".to_owned() + &webhook("a", &["+"], &(slow.to_owned() + more))
+    };
+    let mut world = World::start(&config("")).await;
+    world.setup.receiver.set(Behaviour::Status(503));
+    for topic in ["a", "b", "c", "d"] {
+        world.setup.publish(topic, topic).await;
+    }
+    world.wait_for("/a", 4).await;
+    world.reload(&config("order_by = \"topic\"")).await;
+    world.reload(&config("order_by = \"client\"")).await;
+    world.setup.receiver.set(Behaviour::Status(200));
+    let delivered = "mqhook_deliveries_total{webhook=\"a\",outcome=\"delivered\"}";
+    world.setup.wait_for_metric(delivered, |it| it == 4).await;
+}

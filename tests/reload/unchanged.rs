@@ -65,6 +65,39 @@ async fn an_attempt_under_way_ends_as_it_began_when_its_webhook_changes() {
 }
 
 #[tokio::test]
+async fn what_has_changed_keeps_no_idle_connection_beside_its_new_ones() {
+    let mut world = World::start(&webhook("a", &["a"], "pool_size = 3\ntimeout = \"60s\"")).await;
+    let (soon, late) = (Gate::shut(), Gate::shut());
+    let gates = (soon.clone(), late.clone());
+    world.setup.receiver.set_script(move |request| {
+        let gate = match request.text() {
+            text if text.contains("late") => &gates.1,
+            text if text.contains("soon") => &gates.0,
+            _ => return Behaviour::Status(200),
+        };
+        Behaviour::Hold(gate.clone(), Box::new(Behaviour::Status(200)))
+    });
+    for payload in ["soon", "soon", "late"] {
+        world.setup.publish("a", payload).await;
+    }
+    world.wait_for("/a", 3).await;
+    soon.open();
+    let delivered = "mqhook_deliveries_total{webhook=\"a\",outcome=\"delivered\"}";
+    world.setup.wait_for_metric(delivered, |it| it == 2).await;
+    assert_eq!(world.setup.receiver.counts().open, 3);
+    let changed = "pool_size = 3\ntimeout = \"60s\"\nheaders = { x-new = \"1\" }";
+    world.reload(&webhook("a", &["a"], changed)).await;
+    let receiver = &world.setup.receiver;
+    receiver.wait_for_counts(|counts| counts.open == 1).await;
+    world.setup.publish("a", "new").await;
+    world.wait_for("/a", 4).await;
+    late.open();
+    world.setup.wait_for_metric(delivered, |it| it == 4).await;
+    receiver.wait_for_counts(|counts| counts.open == 1).await;
+    assert_eq!(receiver.counts().peak_open, 3);
+}
+
+#[tokio::test]
 async fn what_a_changed_file_says_counts_when_it_is_watched() {
     let keys = "reload.watch = true\n";
     let mut world = World::start(&(keys.to_owned() + &webhook("a", &["a"], ""))).await;

@@ -17,7 +17,7 @@ fn webhook(name: &str) -> Webhook {
 fn changed(with: impl Fn(&mut Webhook)) -> Option<Change> {
     let mut other = webhook("a");
     with(&mut other);
-    change(&webhook("a"), &other)
+    change(&webhook("a"), &other, true)
 }
 
 #[test]
@@ -52,12 +52,17 @@ fn how_long_others_are_held_up_changes_within_a_lane() {
     };
     let topic = ordered(OrderBy::Topic, 1);
     assert_eq!(
-        change(&topic, &ordered(OrderBy::Topic, 2)),
+        change(&topic, &ordered(OrderBy::Topic, 2), true),
         Some(Change::Lane)
     );
     assert_eq!(
-        change(&topic, &ordered(OrderBy::Client, 1)),
+        change(&topic, &ordered(OrderBy::Client, 1), true),
         Some(Change::Place)
+    );
+    // What is in memory only would be lost on the way to another lane.
+    assert_eq!(
+        change(&topic, &ordered(OrderBy::Client, 1), false),
+        Some(Change::Lane)
     );
 }
 
@@ -100,7 +105,7 @@ proptest! {
         };
         let old: Vec<Webhook> = running.iter().map(make).collect();
         let new: Vec<Webhook> = wanted.iter().rev().map(make).collect();
-        let plan = Plan::of(&old.iter().collect::<Vec<_>>(), &new);
+        let plan = Plan::of(&old.iter().collect::<Vec<_>>(), &new, true);
         let name = |at: &usize| new[*at].name.clone();
         for added in &plan.added {
             prop_assert!(!running.contains_key(&name(added)));

@@ -36,7 +36,7 @@ impl Lane {
         }
         if let Some(sink) = sink {
             self.metrics.watch(&sink);
-            self.sink = sink;
+            std::mem::replace(&mut self.sink, sink).retire();
         }
         if old.rate_limit != new.rate_limit {
             self.limit = new.rate_limit.map(Limit::new);

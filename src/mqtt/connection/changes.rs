@@ -8,6 +8,9 @@
 //! subscription: see [`Copies`]. One that leaves gives up everything, and ends its session when the broker has
 //! nothing left in it.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -15,14 +18,21 @@ use tracing::{info, warn};
 use super::{Connection, End};
 use crate::ack::Ledger;
 use crate::mqtt::copies::Copies;
-use crate::mqtt::link::{Link, Persistence};
+use crate::mqtt::link::{Link, Persistence, Subscription};
 use crate::mqtt::orders::Waiters;
 use crate::mqtt::pauses::Pauses;
 use crate::mqtt::subscriptions::{Request, Subscriptions, Verdict};
-use crate::mqtt::{Listener, Protocol, Status};
+use crate::mqtt::{Listener, Protocol, Replays, Status};
 
 /// The largest identifier of a subscription (MQTT 5, 3.8.2.1.2).
 const MOST_IDENTIFIERS: usize = 268_435_455;
+
+/// The identifier of subscriptions that got one when their place was to be taken. What is subscribed to at first has none,
+/// as each message would carry it.
+const FIRST: usize = 1;
+
+/// How long a first message over new subscriptions is waited for before old ones are given up.
+const REST: Duration = Duration::from_millis(250);
 
 /// A topic filter that nobody subscribes to.
 const NOTHING: &str = "mqhook/nothing";
@@ -30,8 +40,12 @@ const NOTHING: &str = "mqhook/nothing";
 /// While subscriptions take the place of others: how they are told apart, and what comes over both.
 #[derive(Debug, Default)]
 pub struct Overlap {
-    /// The identifier of the latest.
+    /// The identifier of the latest, 0 before anything has changed.
     identifier: usize,
+    /// Those of the topic filters that were subscribed to with one.
+    identifiers: HashMap<String, usize>,
+    /// What was asked for last, and what of it is only overheard.
+    asked: Option<(Vec<String>, Vec<String>)>,
     pub(super) copies: Copies,
 }
 
@@ -101,16 +115,47 @@ impl Overlap {
         Some(self.identifier).filter(|it| *it > 0)
     }
 
-    /// Notes that the broker has answered a SUBSCRIBE.
-    pub(super) fn answered(&mut self) {
-        let identifier = self.identifier();
-        self.copies.answered(identifier);
+    /// Notes what is subscribed to now.
+    fn subscribed(&mut self, filters: &[String]) {
+        if let Some(identifier) = self.identifier() {
+            let named = filters.iter().map(|filter| (filter.clone(), identifier));
+            self.identifiers.extend(named);
+        }
     }
 
-    /// Has what is subscribed to from now on be told apart from what was before.
-    fn begin(&mut self) {
-        self.identifier = self.identifier % MOST_IDENTIFIERS + 1;
-        self.copies.expect(Instant::now());
+    /// Notes that the broker knows of no subscription any more.
+    pub(super) fn forget(&mut self) {
+        self.identifiers.clear();
+        self.copies = Copies::default();
+    }
+
+    /// Notes that the broker has ended a subscription.
+    pub(super) fn unsubscribed(&mut self, filter: &str) {
+        self.identifiers.remove(filter);
+        self.copies.unsubscribed(filter);
+    }
+
+    /// Has what is left of the first subscriptions have an identifier: only then does a broker that sends one message
+    /// for all subscriptions say so, and cannot be taken for one that sends copies.
+    fn name(&mut self, left: &[String], subscriptions: &mut Subscriptions) {
+        if self.identifier == 0 {
+            self.identifier = FIRST;
+            self.subscribed(left);
+            subscriptions.name(left);
+        }
+    }
+
+    /// Has what is subscribed to from now on be told apart from those whose place it takes.
+    fn begin(&mut self, left: Vec<String>) {
+        self.identifier = (self.identifier % MOST_IDENTIFIERS + 1).max(FIRST + 1);
+        let identifiers = &self.identifiers;
+        // Copies without an identifier cannot be told from what is the only message for all subscriptions.
+        let old = left.into_iter().filter_map(|filter| {
+            let identifier = identifiers.get(&filter)?;
+            Some((filter, Subscription::Named(*identifier)))
+        });
+        let new = Subscription::Named(self.identifier);
+        self.copies.expect(new, old, Instant::now());
     }
 }
 
@@ -121,31 +166,45 @@ impl<L: Listener> Connection<L> {
         let is_left = |filter: &&String| !filters.contains(filter);
         let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
         if !left.is_empty() {
-            self.overlap.begin();
+            self.overlap.begin(left.clone());
         }
-        subscriptions.ask(&filters, self.listener.passing_filters(), left);
+        let passing = self.listener.passing_filters();
+        self.overlap.asked = Some((filters.clone(), passing.clone()));
+        subscriptions.ask(&filters, passing, left);
         self.holds.extend(filters);
     }
 
     /// Asks for what has changed; returns whether there is anything.
-    pub(super) fn change(&mut self, subscriptions: &mut Subscriptions) -> bool {
+    pub(super) fn change(&mut self, subscriptions: &mut Subscriptions, protocol: Protocol) -> bool {
         let filters = self.listener.topic_filters();
         let passing = self.listener.passing_filters();
+        let asked = Some((filters.clone(), passing.clone()));
+        if self.overlap.asked == asked {
+            return !subscriptions.are_done();
+        }
+        self.overlap.asked = asked;
         let is_any = subscriptions.change(&filters, passing, &self.holds);
         if is_any {
-            self.overlap.begin();
+            let is_left = |filter: &&String| !filters.contains(filter);
+            let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
+            if protocol == Protocol::V5 && !filters.is_empty() {
+                self.overlap.name(&left, subscriptions);
+            }
+            self.overlap.begin(left);
+            let rest_until = Some(Instant::now() + REST).filter(|_| !filters.is_empty());
+            subscriptions.rest(rest_until);
         }
         self.holds.extend(filters);
         is_any
     }
 
     /// Does what it is told.
-    pub(super) fn heed(&mut self, progress: &mut Progress) {
+    pub(super) fn heed(&mut self, progress: &mut Progress, protocol: Protocol) {
         let (leaves, waiters) = self.orders.take();
         progress.leaving = if leaves { Leaving::Drains } else { Leaving::No };
         // Who is not connected yet asks for everything when it is.
         let is_connected = !matches!(*self.status.borrow(), Status::Connecting);
-        if is_connected && self.change(&mut progress.subscriptions) {
+        if is_connected && self.change(&mut progress.subscriptions, protocol) {
             progress.waiters.add(waiters);
             if !progress.full {
                 self.status.send_replace(Status::Subscribing);
@@ -173,9 +232,15 @@ impl<L: Listener> Connection<L> {
             return;
         }
         let (now, protocol) = (Instant::now(), link.protocol());
+        if !self.overlap.copies.are_to_come() {
+            subscriptions.rest(None);
+        }
         match subscriptions.send(now) {
             None => {}
+            Some(Request::Name(filters)) => link.subscribe(filters, Replays::Never, Some(FIRST)),
             Some(Request::Subscribe(filters)) => {
+                self.overlap.subscribed(filters);
+                self.overlap.copies.subscribe();
                 let identifier = self.overlap.identifier();
                 link.subscribe(filters, self.listener.replays(), identifier);
             }

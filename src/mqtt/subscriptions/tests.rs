@@ -17,7 +17,9 @@ fn send(subscriptions: &mut Subscriptions, packet_id: u16) -> usize {
     match request {
         None => 0,
         Some(Request::Unsubscribe(_)) => 1,
-        Some(Request::Subscribe(filters) | Request::Overhear(filters)) => filters.len(),
+        Some(Request::Name(filters) | Request::Subscribe(filters) | Request::Overhear(filters)) => {
+            filters.len()
+        }
     }
 }
 
@@ -49,7 +51,7 @@ fn the_verdict_waits_for_every_suback() {
         Some(refusal("`f/3`: not_authorized"))
     );
     assert!(subscriptions.wake_at().is_some());
-    assert_eq!(subscriptions.wake(), Ok(()));
+    assert_eq!(subscriptions.wake(), Ok(true));
     assert_eq!(verdict(&mut subscriptions), None);
 }
 
@@ -116,7 +118,9 @@ fn settle(subscriptions: &mut Subscriptions, holds: &mut BTreeSet<String>) -> Ve
     while let Some(request) = subscriptions.send(Instant::now()).cloned() {
         subscriptions.sent(9);
         match &request {
-            Request::Overhear(_) => subscriptions.subscribed(answer(9, Vec::new())),
+            Request::Name(_) | Request::Overhear(_) => {
+                subscriptions.subscribed(answer(9, Vec::new()));
+            }
             Request::Subscribe(filters) => {
                 holds.extend(filters.iter().cloned());
                 subscriptions.subscribed(answer(9, vec![None; filters.len()]));
@@ -170,6 +174,50 @@ fn what_was_to_be_replaced_stays_if_its_successor_is_refused() {
     assert!(!subscriptions.change(&names(&["a/b"]), Vec::new(), &holds));
 }
 
+#[test]
+fn what_has_nothing_to_do_with_a_refusal_is_given_up() {
+    let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+    let mut holds = BTreeSet::new();
+    subscriptions.change(&names(&["a/b", "b", "c"]), Vec::new(), &holds);
+    holds.extend(names(&["a/b", "b", "c"]));
+    settle(&mut subscriptions, &mut holds);
+    subscriptions.change(&names(&["a/#", "b/+"]), Vec::new(), &holds);
+    send(&mut subscriptions, 3);
+    subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized), None]));
+    let asked = settle(&mut subscriptions, &mut holds);
+    let given_up = ["b", "c"].map(|filter| Request::Unsubscribe(filter.to_owned()));
+    assert_eq!(asked, given_up);
+    assert_eq!(
+        verdict(&mut subscriptions),
+        Some(refusal("`a/#`: not_authorized"))
+    );
+}
+
+#[test]
+fn what_is_to_be_told_apart_is_named_before_anything_takes_its_place() {
+    let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+    let mut holds = BTreeSet::new();
+    subscriptions.change(&names(&["a"]), Vec::new(), &holds);
+    holds.extend(names(&["a"]));
+    settle(&mut subscriptions, &mut holds);
+    subscriptions.change(&names(&["+"]), Vec::new(), &holds);
+    subscriptions.name(&names(&["a"]));
+    assert_eq!(
+        subscriptions.send(Instant::now()),
+        Some(&Request::Name(names(&["a"])))
+    );
+    subscriptions.sent(3);
+    // It does not matter if the broker refuses that.
+    subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized)]));
+    let asked = settle(&mut subscriptions, &mut holds);
+    let last = [
+        Request::Subscribe(names(&["+"])),
+        Request::Unsubscribe("a".to_owned()),
+    ];
+    assert_eq!(asked, last);
+    assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
+}
+
 proptest::proptest! {
     #[test]
     fn whatever_changes_in_between_the_broker_has_what_is_wanted_last(
@@ -185,7 +233,7 @@ proptest::proptest! {
         let answered = |subscriptions: &mut Subscriptions,
                         holds: &mut BTreeSet<String>,
                         (packet_id, request): (u16, Request)| match request {
-            Request::Subscribe(filters) | Request::Overhear(filters) => {
+            Request::Name(filters) | Request::Subscribe(filters) | Request::Overhear(filters) => {
                 subscriptions.subscribed(answer(packet_id, vec![None; filters.len()]));
             }
             Request::Unsubscribe(_) => {
@@ -206,7 +254,7 @@ proptest::proptest! {
                     packet_id += 1;
                     subscriptions.sent(packet_id);
                     match &request {
-                        Request::Overhear(_) => {}
+                        Request::Name(_) | Request::Overhear(_) => {}
                         Request::Subscribe(filters) => at_broker.extend(filters.iter().cloned()),
                         Request::Unsubscribe(filter) => drop(at_broker.remove(filter)),
                     }

@@ -12,6 +12,7 @@
 
 mod builder;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -155,6 +156,21 @@ impl Mosquitto {
         bounded(&format!("{part:?} in the broker's log"), search).await;
     }
 
+    /// Waits until a client has acknowledged all that was sent to it, and a kill makes nothing come again. Needs
+    /// `log_type debug`.
+    pub async fn wait_acknowledged(&self, client_id: &str) {
+        let acknowledged = async {
+            while has_unacknowledged(&self.log(), client_id) {
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        bounded(
+            &format!("{client_id} to acknowledge everything"),
+            acknowledged,
+        )
+        .await;
+    }
+
     fn first_start(builder: Builder) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         builder.write_access_files(directory.path());
@@ -231,6 +247,25 @@ fn launch(directory: &Path) -> Result<Process, String> {
 fn identity(file: &Path) -> Option<(u64, SystemTime)> {
     let metadata = fs::metadata(file).ok()?;
     Some((metadata.ino(), metadata.modified().ok()?))
+}
+
+/// Returns whether a message of QoS 1 has not been acknowledged since it was sent last.
+fn has_unacknowledged(log: &str, client_id: &str) -> bool {
+    let sent = format!("Sending PUBLISH to {client_id} (");
+    let answered = format!("Received PUBACK from {client_id} (Mid: ");
+    let mut open = HashSet::new();
+    for line in log.lines() {
+        if let Some((_, message)) = line.split_once(&sent) {
+            let mut parts = message.split(", ");
+            if parts.any(|part| part == "q1") {
+                // `d0, q1, r0, m7, 'topic', ...`
+                open.extend(parts.nth(1).and_then(|part| part.strip_prefix('m')));
+            }
+        } else if let Some((_, message)) = line.split_once(&answered) {
+            open.remove(message.split(',').next().unwrap_or_default());
+        }
+    }
+    !open.is_empty()
 }
 
 fn read_log(directory: &Path) -> String {
