@@ -196,6 +196,7 @@ mod tests {
             version: 1,
             created_at: Timestamp::from_millis(0),
             last_modified_at: Timestamp::from_millis(0),
+            overlaps_until: None,
         }
     }
 

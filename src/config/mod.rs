@@ -59,6 +59,7 @@ use hocon::Outside;
 use parsed::Parsed;
 use problem::{Problem, Severity};
 use source::{Sources, Span};
+pub use units::read_duration;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]

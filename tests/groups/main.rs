@@ -5,6 +5,7 @@ mod hostile;
 mod life;
 mod limits;
 mod publishing;
+mod rotation;
 mod scopes;
 mod trial;
 

@@ -117,6 +117,7 @@ async fn make(
         version: 1,
         created_at: now,
         last_modified_at: now,
+        overlaps_until: None,
     });
     let change = Change::new(&turn, step).await?;
     carried_out(api, turn, change).await?;
@@ -191,11 +192,16 @@ async fn put(
     let definition = masked::unmask(&wanted.definition, &earlier).map_err(|lost| masks(&lost))?;
     let (name, group) = (old.name.as_str(), wanted.group.as_deref());
     let warnings = check(&view, name, group, &definition)?;
+    // Secrets that somebody has written stay until somebody takes them away.
+    let overlaps_until = old
+        .overlaps_until
+        .filter(|_| definition.get("sign") == earlier.get("sign"));
     let new = Definition {
         group: wanted.group.clone(),
         json: definition.to_string(),
         version: old.version + 1,
         last_modified_at: Timestamp::now(),
+        overlaps_until,
         ..old.clone()
     };
     let change = Change::new(&turn, Step::Set { old, new }).await?;

@@ -2,6 +2,7 @@
 
 mod change;
 mod counts;
+mod overlap;
 mod rotate;
 mod trial;
 
@@ -24,6 +25,7 @@ use crate::spool::store::{Activity, Backlog, Defines, Definition, Status};
 
 pub(super) use change::{create, remove, replace};
 pub(super) use counts::keep;
+pub(super) use overlap::end_all;
 pub(super) use rotate::rotate;
 pub(super) use trial::trial;
 
@@ -200,6 +202,7 @@ pub(super) struct Shown<'a> {
     created_at: Option<String>,
     last_modified_at: Option<String>,
     last_triggered_at: Option<String>,
+    secret_overlaps_until: Option<String>,
     attempt_count: u64,
     failure_limit: Option<&'a Value>,
     waiting: u64,
@@ -228,6 +231,7 @@ pub(super) fn show<'a>(webhook: &'a Known, states: &States) -> Shown<'a> {
         created_at: definition.map(|it| it.created_at.rfc3339()),
         last_modified_at: definition.map(|it| it.last_modified_at.rfc3339()),
         last_triggered_at: activity.and_then(|it| it.last_triggered.map(Timestamp::rfc3339)),
+        secret_overlaps_until: definition.and_then(|it| it.overlaps_until.map(Timestamp::rfc3339)),
         attempt_count: activity.map_or(0, |activity| activity.attempts),
         failure_limit: webhook.json.get("failure_limit"),
         waiting: backlog.map_or(0, Backlog::waiting),
