@@ -1,6 +1,7 @@
 //! Webhooks over the API, groups, and publishing over HTTP, with a real broker and a real receiver.
 
 mod api;
+mod commands;
 mod hostile;
 mod life;
 mod limits;
