@@ -166,15 +166,20 @@ fn refusal(refused: Refused) -> Problem {
 pub(super) fn flaws_of(mistakes: &[Mistake]) -> Vec<Flaw> {
     let errors = mistakes.iter().filter(|it| it.severity == Severity::Error);
     let flaw = |mistake: &Mistake| Flaw {
-        pointer: Some(match mistake.pointer.as_str() {
-            "/group" => "/group".to_owned(),
-            pointer => format!("/definition{pointer}"),
-        }),
+        pointer: Some(pointer_of(mistake)),
         detail: mistake.detail.clone(),
         help: mistake.help.clone(),
         ..Flaw::default()
     };
     errors.map(flaw).collect()
+}
+
+/// Returns where a mistake is in a body that has the definition under `definition`.
+fn pointer_of(mistake: &Mistake) -> String {
+    match mistake.pointer.as_str() {
+        "/group" => "/group".to_owned(),
+        pointer => format!("/definition{pointer}"),
+    }
 }
 
 /// Returns what is odd about a definition, and no error.
@@ -184,7 +189,7 @@ pub(super) fn warnings_of(mistakes: &[Mistake]) -> Vec<Value> {
         .filter(|it| it.severity == Severity::Warning);
     let warning = |mistake: &Mistake| {
         json!({
-            "pointer": format!("/definition{}", mistake.pointer),
+            "pointer": pointer_of(mistake),
             "detail": mistake.detail,
             "help": mistake.help,
         })
