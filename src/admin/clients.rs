@@ -25,7 +25,10 @@ pub(super) async fn webhooks(
     let sight = api.sight(&caller).await?;
     let tells_publishers = view.config.plugin_key.is_some();
     let mut items = Vec::new();
-    for known in all(&view, &sight) {
+    for known in all(&view, &sight)
+        .into_iter()
+        .filter(|it| it.why_off.is_none())
+    {
         let webhooks = &view.config.webhooks;
         let Some(webhook) = webhooks.iter().find(|webhook| webhook.name == known.name) else {
             continue;

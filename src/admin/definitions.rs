@@ -219,11 +219,10 @@ pub(super) fn refuse_taken(
         }
         Defines::Group => view.config.groups.iter().any(|group| group.name == name),
     };
-    let is_id = view
-        .definitions
-        .iter()
-        .any(|definition| definition.id == name);
-    if is_taken || is_id {
+    let mut definitions = view.definitions.iter();
+    let is_defined =
+        definitions.any(|it| it.id == name || it.defines == defines && it.name == name);
+    if is_taken || is_defined {
         let what = defines.name();
         return Err(Problem::conflict(format!(
             "there is a {what} `{name}` already"

@@ -51,8 +51,8 @@ pub(super) struct Known {
     pub(super) json: Value,
     /// `None` for one of the file.
     pub(super) definition: Option<Definition>,
-    /// Whether it is there at all: the file may switch one off.
-    is_on: bool,
+    /// Why it is not there at all: the file switches it off, or it does not fit.
+    pub(super) why_off: Option<String>,
 }
 
 impl Known {
@@ -65,7 +65,9 @@ impl Known {
             name: definition.name.clone(),
             group: definition.group.clone(),
             definition: Some(definition.clone()),
-            is_on: true,
+            why_off: view
+                .clash(Defines::Webhook, &definition.name)
+                .map(ToString::to_string),
         }
     }
 
@@ -78,7 +80,9 @@ impl Known {
             group: running.and_then(|webhook| webhook.group.clone()),
             json,
             definition: None,
-            is_on: running.is_some(),
+            why_off: running
+                .is_none()
+                .then(|| "`enable` is false in the configuration file".to_owned()),
         }
     }
 
@@ -184,7 +188,7 @@ impl States {
     fn status(&self, webhook: &Known) -> Status {
         let known = self.backlog.get(&webhook.name);
         match known.map(|known| known.state.status) {
-            _ if !webhook.is_on => Status::Disabled,
+            _ if webhook.why_off.is_some() => Status::Disabled,
             status => status.unwrap_or_default(),
         }
     }
@@ -223,10 +227,9 @@ pub(super) fn show<'a>(webhook: &'a Known, states: &States) -> Shown<'a> {
         group: webhook.group.as_deref(),
         url: &webhook.url,
         status: states.status(webhook).name(),
-        disabled_reason: if webhook.is_on {
-            reason.filter(|reason| !reason.is_empty())
-        } else {
-            Some("`enable` is false in the configuration file".to_owned())
+        disabled_reason: match &webhook.why_off {
+            Some(why) => Some(why.clone()),
+            None => reason.filter(|reason| !reason.is_empty()),
         },
         created_at: definition.map(|it| it.created_at.rfc3339()),
         last_modified_at: definition.map(|it| it.last_modified_at.rfc3339()),
