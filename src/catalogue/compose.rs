@@ -292,6 +292,42 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_says_no_secret() {
+        let definitions = [
+            r#"{"url":"http://user:SESAME@h:port/"}"#,
+            r#"{"url":"http://user:SESAME@/"}"#,
+            r#"{"url":"user:SESAME@h/x"}"#,
+            r#"{"url":"h/x?key=SESAME"}"#,
+            r#"{"url":"http://h/{{ x }}?key=SESAME"}"#,
+            r#"{"url":"http://h/ ?key=SESAME"}"#,
+            r#"{"url":["http://h/?SESAME"]}"#,
+            r#"{"url":"http://h/","auth":{"type":"oauth2","client_id":"c","client_secret":"SESAME","token_url":"http://u:SESAME@/"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"basic","username":"u:v","password":"SESAME\u0000"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"bearer","token":"SESAME\n"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"header","name":"host","value":"SESAME\n"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"bearer","token":["SESAME"]}}"#,
+            r#"{"url":"http://h/","auth":{"typ":"bearer","tokn":"SESAME"}}"#,
+            r#"{"url":"http://h/","auth":"SESAME"}"#,
+            r#"{"url":"http://h/","sign":{"secret":"SESAME"}}"#,
+            r#"{"url":"http://h/","sign":{"secrets":["SESAME","whsec_SESAME"]}}"#,
+            r#"{"url":"http://h/","sign":{"scheme":"mender","secret":"SESAME"}}"#,
+            r#"{"url":"http://h/","sign":"SESAME"}"#,
+            r#"{"url":"http://h/","headers":{"x":"SESAME\n"}}"#,
+            r#"{"url":"http://h/","headers":{"content-length":"SESAME"}}"#,
+            r#"{"url":"http://h/","headers":{"x":"{{ SESAME }"}}"#,
+            r#"{"url":"http://h/","headers":"SESAME"}"#,
+            r#"{"url":"http://h/","passwort":"SESAME"}"#,
+        ];
+        for definition in definitions {
+            let json = serde_json::from_str(definition).expect("JSON");
+            let (webhook, mistakes) = json::webhook(&file(), "a", None, &json);
+            assert!(webhook.is_none(), "{definition}");
+            let said = format!("{mistakes:?}");
+            assert!(!said.contains("SESAME"), "{definition}: {said}");
+        }
+    }
+
+    #[test]
     fn a_definition_reaches_no_file_and_changes_no_policy() {
         let check = |json: &str, pointer: &str| {
             let json = serde_json::from_str(json).expect("JSON");

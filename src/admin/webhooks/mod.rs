@@ -185,6 +185,11 @@ impl States {
         })
     }
 
+    /// Returns whether there was ever a webhook of this name.
+    fn is_known(&self, name: &str) -> bool {
+        self.backlog.contains_key(name)
+    }
+
     fn status(&self, webhook: &Known) -> Status {
         let known = self.backlog.get(&webhook.name);
         match known.map(|known| known.state.status) {
