@@ -29,7 +29,7 @@ export function render(data, context) {
     data.refused ? problemBox(data.refused) : null,
     field("Name", name),
     field("Topic filters", lines("topics", data.topics, "#"), "One a line; empty: all."),
-    field("Clients", lines("clients", data.clients, "*"), "Patterns of client identifiers, one a line; empty: all."),
+    field("Clients", lines("clients", data.clients, "*"), "Patterns of client identifiers, one a line; empty: all. Messages are in it only where it is known who published them."),
     h("fieldset", {}, h("legend", {}, "Events"), h("div", { class: "ticks" }, kinds)),
     h("div", { class: "actions" },
       h("button", { type: "submit", class: "main" }, data.id ? "Save" : "Create"),

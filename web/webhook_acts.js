@@ -63,7 +63,7 @@ async function remove(pressed, webhook, context) {
 }
 
 async function rotate(pressed, webhook, context) {
-  const text = "Requests are signed with both secrets for a while, so that the receiver can go over to the new one.";
+  const text = "Requests are signed with both secrets for 24 hours, so that the receiver can go over to the new one.";
   if (!(await confirm(`Make a new signing secret for ${webhook.name}?`, text, "Make", "main"))) return;
   const answer = await context.act(pressed, () => post(["webhooks", webhook.id, "rotate-secret"]), "The secret is changed");
   if (answer?.secret) await reveal("The new signing secret", answer.secret, "It is shown this once. Give it to the receiver now.");

@@ -166,15 +166,20 @@ fn refusal(refused: Refused) -> Problem {
 pub(super) fn flaws_of(mistakes: &[Mistake]) -> Vec<Flaw> {
     let errors = mistakes.iter().filter(|it| it.severity == Severity::Error);
     let flaw = |mistake: &Mistake| Flaw {
-        pointer: Some(match mistake.pointer.as_str() {
-            "/group" => "/group".to_owned(),
-            pointer => format!("/definition{pointer}"),
-        }),
+        pointer: Some(pointer_of(mistake)),
         detail: mistake.detail.clone(),
         help: mistake.help.clone(),
         ..Flaw::default()
     };
     errors.map(flaw).collect()
+}
+
+/// Returns where a mistake is in a body that has the definition under `definition`.
+fn pointer_of(mistake: &Mistake) -> String {
+    match mistake.pointer.as_str() {
+        "/group" => "/group".to_owned(),
+        pointer => format!("/definition{pointer}"),
+    }
 }
 
 /// Returns what is odd about a definition, and no error.
@@ -184,7 +189,7 @@ pub(super) fn warnings_of(mistakes: &[Mistake]) -> Vec<Value> {
         .filter(|it| it.severity == Severity::Warning);
     let warning = |mistake: &Mistake| {
         json!({
-            "pointer": format!("/definition{}", mistake.pointer),
+            "pointer": pointer_of(mistake),
             "detail": mistake.detail,
             "help": mistake.help,
         })
@@ -214,11 +219,10 @@ pub(super) fn refuse_taken(
         }
         Defines::Group => view.config.groups.iter().any(|group| group.name == name),
     };
-    let is_id = view
-        .definitions
-        .iter()
-        .any(|definition| definition.id == name);
-    if is_taken || is_id {
+    let mut definitions = view.definitions.iter();
+    let is_defined =
+        definitions.any(|it| it.id == name || it.defines == defines && it.name == name);
+    if is_taken || is_defined {
         let what = defines.name();
         return Err(Problem::conflict(format!(
             "there is a {what} `{name}` already"

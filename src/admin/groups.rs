@@ -29,6 +29,8 @@ struct Known {
     definition: Option<Definition>,
     /// The patterns of clients, as they are written.
     clients: Value,
+    /// Why it does not fit.
+    problem: Option<String>,
 }
 
 impl Known {
@@ -77,6 +79,7 @@ struct Shown<'a> {
     clients: &'a Value,
     events: Vec<&'static str>,
     webhooks: Vec<String>,
+    problem: Option<&'a str>,
     created_at: Option<String>,
     last_modified_at: Option<String>,
 }
@@ -84,14 +87,15 @@ struct Shown<'a> {
 fn show<'a>(group: &'a Known, view: &View) -> Shown<'a> {
     let definition = group.definition.as_ref();
     let name = &group.group.name;
-    let id = |webhook: &crate::config::Webhook| {
-        let mut definitions = view.definitions.iter();
-        let definition =
-            definitions.find(|it| it.defines == Defines::Webhook && it.name == webhook.name);
-        definition.map_or_else(|| webhook.name.clone(), |definition| definition.id.clone())
-    };
-    let webhooks = view.config.webhooks.iter();
-    let of_group = webhooks.filter(|webhook| webhook.group.as_ref() == Some(name));
+    // What does not fit is of it all the same.
+    let defined = view.definitions.iter();
+    let defined = defined
+        .filter(|it| it.defines == Defines::Webhook && it.group.as_ref() == Some(name))
+        .map(|definition| definition.id.clone());
+    let in_file = view.file.webhooks.iter();
+    let in_file = in_file
+        .filter(|webhook| webhook.group.as_ref() == Some(name))
+        .map(|webhook| webhook.name.clone());
     Shown {
         id: group.id(),
         name,
@@ -99,7 +103,8 @@ fn show<'a>(group: &'a Known, view: &View) -> Shown<'a> {
         topics: group.topics(),
         clients: &group.clients,
         events: group.events(),
-        webhooks: of_group.map(id).collect(),
+        webhooks: in_file.chain(defined).collect(),
+        problem: group.problem.as_deref(),
         created_at: definition.map(|it| it.created_at.rfc3339()),
         last_modified_at: definition.map(|it| it.last_modified_at.rfc3339()),
     }
@@ -112,24 +117,36 @@ fn all(view: &View, caller: &Caller) -> Vec<Known> {
         Some(Limit::Group(group)) => group == name,
         Some(Limit::Webhook(_)) => false,
     };
-    let groups = view.config.groups.iter();
-    let known = |group: &Group| {
-        let mut definitions = view.definitions.iter();
-        let definition =
-            definitions.find(|it| it.defines == Defines::Group && it.name == group.name);
-        let written = match definition {
-            Some(definition) => serde_json::from_str(&definition.json).ok(),
-            None => view.file.written.groups.get(&group.name).cloned(),
-        };
+    let clients = |written: Option<Value>| {
         let clients = written.and_then(|written| written.get("clients").cloned());
+        clients.unwrap_or_else(|| Value::Array(Vec::new()))
+    };
+    let of_file = view.file.groups.iter().map(|group| Known {
+        group: group.clone(),
+        definition: None,
+        clients: clients(view.file.written.groups.get(&group.name).cloned()),
+        problem: None,
+    });
+    let of_api = |definition: &Definition| {
+        let clash = view.clash(Defines::Group, &definition.name);
+        let mut groups = view.config.groups.iter();
+        let group = groups.find(|group| clash.is_none() && group.name == definition.name);
         Known {
-            group: group.clone(),
-            definition: definition.cloned(),
-            clients: clients.unwrap_or_else(|| Value::Array(Vec::new())),
+            // What cannot be read is shown as if it said nothing.
+            group: group.map_or_else(|| Group::new(&definition.name), Clone::clone),
+            definition: Some(definition.clone()),
+            clients: clients(serde_json::from_str(&definition.json).ok()),
+            problem: clash.map(ToString::to_string),
         }
     };
-    let seen = groups.filter(|group| is_seen(&group.name));
-    let mut all: Vec<Known> = seen.map(known).collect();
+    let definitions = view.definitions.iter();
+    let of_api = definitions
+        .filter(|it| it.defines == Defines::Group)
+        .map(of_api);
+    let seen = of_file
+        .chain(of_api)
+        .filter(|known| is_seen(&known.group.name));
+    let mut all: Vec<Known> = seen.collect();
     all.sort_by(|a, b| a.group.name.cmp(&b.group.name));
     all
 }

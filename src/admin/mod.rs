@@ -258,8 +258,10 @@ impl Admin {
             .spawn(move || {
                 runtime.block_on(async {
                     let counts = tokio::spawn(webhooks::keep(Arc::clone(&api)));
+                    let overlaps = tokio::spawn(webhooks::end_all(Arc::clone(&api)));
                     self.run(&api, stopped).await;
                     counts.abort();
+                    overlaps.abort();
                 });
             })
             .map_err(Error::Thread)?;

@@ -31,8 +31,10 @@ pub struct Publication {
 pub struct Accepted {
     /// How many webhooks each event goes to.
     pub webhooks: Vec<usize>,
-    /// Waits until all are on disk or delivered; `None` if they are in memory only.
+    /// Waits until all are on disk or delivered, where they come there; `None` if none does.
     pub durable: Option<crate::ack::Ledger>,
+    /// Whether all survive a crash then, at each webhook that they go to.
+    pub is_durable: bool,
 }
 
 /// What became of events.
@@ -50,8 +52,8 @@ pub enum Unpublished {
     /// None was taken: there is no room.
     #[error("there is no room for it: receivers are behind, and the spool is full")]
     NoRoom,
-    /// None was taken: the data path did not get at it.
-    #[error("mqhook does not get at it in time")]
+    /// The data path did not get at it, or its answer came too late.
+    #[error("mqhook does not get at it in time; if it is sent again, it may come twice")]
     Busy,
     /// They are on their way, and it is not known when they will survive a crash.
     #[error("it was taken, and is not on disk yet; if it is sent again, it may come twice")]
@@ -94,14 +96,18 @@ impl Publisher {
             answer.await.map_err(|_| Unpublished::Closing)?
         };
         let accepted = timeout(DEADLINE, taking).await;
-        let Accepted { webhooks, durable } = accepted.map_err(|_| Unpublished::Busy)??;
+        let Accepted {
+            webhooks,
+            durable,
+            is_durable,
+        } = accepted.map_err(|_| Unpublished::Busy)??;
         if let Some(ledger) = &durable {
             let on_disk = timeout(DEADLINE, ledger.paid()).await;
             on_disk.map_err(|_| Unpublished::NotOnDisk)?;
         }
         Ok(Published {
             webhooks,
-            is_durable: durable.is_some(),
+            is_durable,
         })
     }
 }

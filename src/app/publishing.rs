@@ -94,6 +94,7 @@ impl Publishing {
         Ok(Accepted {
             webhooks,
             durable: self.is_durable.then_some(ledger),
+            is_durable: self.is_durable && takers.iter().all(|it| self.spool.is_durable(*it)),
         })
     }
 }

@@ -25,12 +25,9 @@ pub enum Why {
     NameTaken,
     /// What it says does not hold beside the file.
     Mistakes(Vec<Mistake>),
+    /// The group that it is of does not fit.
+    Group(String),
 }
-
-/// All definitions that do not fit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct Clashes(pub Vec<Clash>);
 
 impl fmt::Display for Clash {
     /// Says what is wrong, and how to mend it.
@@ -45,6 +42,12 @@ impl fmt::Display for Clash {
                 )?;
                 self.say_how_to_delete(f)
             }
+            Why::Group(group) => write!(
+                f,
+                "the {what} `{name}`, which was made over the API, is of the group `{}`, which does not fit; \
+                 mend that, or give it another group",
+                group.escape_debug()
+            ),
             Why::Mistakes(mistakes) => {
                 write!(f, "the {what} `{name}`, which was made over the API, ")?;
                 for (index, mistake) in mistakes.iter().enumerate() {
@@ -76,16 +79,14 @@ impl Clash {
     }
 }
 
-/// Returns the configuration that a file and definitions make together.
-///
-/// # Errors
-/// All that does not fit.
-pub fn compose(file: &Config, definitions: &[Definition]) -> Result<Config, Vec<Clash>> {
+/// Returns the configuration that a file and those definitions make together that fit, and those that do not.
+#[must_use]
+pub fn compose(file: &Config, definitions: &[Definition]) -> (Config, Vec<Clash>) {
     let mut config = file.clone();
-    let mut clashes = Vec::new();
+    let mut clashes: Vec<Clash> = Vec::new();
     for defines in [Defines::Group, Defines::Webhook] {
         for definition in definitions.iter().filter(|it| it.defines == defines) {
-            if let Err(why) = add(&mut config, definition) {
+            if let Err(why) = add(&mut config, definition, &clashes) {
                 clashes.push(Clash {
                     defines,
                     name: definition.name.clone(),
@@ -94,14 +95,10 @@ pub fn compose(file: &Config, definitions: &[Definition]) -> Result<Config, Vec<
             }
         }
     }
-    if clashes.is_empty() {
-        Ok(config)
-    } else {
-        Err(clashes)
-    }
+    (config, clashes)
 }
 
-fn add(config: &mut Config, definition: &Definition) -> Result<(), Why> {
+fn add(config: &mut Config, definition: &Definition, clashes: &[Clash]) -> Result<(), Why> {
     let name = definition.name.as_str();
     if is_taken(config, definition.defines, name) {
         return Err(Why::NameTaken);
@@ -114,6 +111,13 @@ fn add(config: &mut Config, definition: &Definition) -> Result<(), Why> {
         }
         Defines::Webhook => {
             let group = definition.group.as_deref();
+            // The file may have a group of the same name, whose scope is another.
+            let is_of = |clash: &&Clash| {
+                clash.defines == Defines::Group && Some(clash.name.as_str()) == group
+            };
+            if let Some(clash) = clashes.iter().find(is_of) {
+                return Err(Why::Group(clash.name.clone()));
+            }
             let webhook = json::webhook(config, name, group, &json);
             config.webhooks.push(usable(webhook)?);
         }
@@ -196,6 +200,7 @@ mod tests {
             version: 1,
             created_at: Timestamp::from_millis(0),
             last_modified_at: Timestamp::from_millis(0),
+            overlaps_until: None,
         }
     }
 
@@ -221,7 +226,8 @@ mod tests {
                 r#"{"topics":["m/+"],"events":["on_client_connected"]}"#,
             ),
         ];
-        let config = compose(&file(), &definitions).expect("all fit");
+        let (config, clashes) = compose(&file(), &definitions);
+        assert_eq!(clashes, [], "all fit");
         let names: Vec<&str> = config.webhooks.iter().map(|it| it.name.as_str()).collect();
         assert_eq!(names, ["of_file", "a", "b"]);
         let kinds: Vec<Kind> = config.webhooks[1]
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told_all_at_once() {
+    fn what_does_not_fit_is_left_out_and_told_all_at_once() {
         let definitions = [
             defined(
                 Defines::Webhook,
@@ -263,16 +269,62 @@ mod tests {
                 r#"{"url":"http://10.1.2.3/","events":[]}"#,
             ),
             defined(Defines::Webhook, "torn", None, "{"),
+            defined(
+                Defines::Webhook,
+                "of_another",
+                Some("plant"),
+                r#"{"url":"http://h/"}"#,
+            ),
+            defined(Defines::Webhook, "good", None, r#"{"url":"http://h/"}"#),
         ];
-        let clashes = compose(&file(), &definitions).expect_err("none fits");
+        let (config, clashes) = compose(&file(), &definitions);
+        let names: Vec<&str> = config.webhooks.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["of_file", "good"]);
         let said: Vec<String> = clashes.iter().map(ToString::to_string).collect();
-        assert_eq!(clashes.len(), definitions.len(), "{said:#?}");
+        assert_eq!(clashes.len(), definitions.len() - 1, "{said:#?}");
         assert!(
             said[0].contains("the group `plant` is in the configuration file"),
             "{said:#?}"
         );
         assert!(said[3].contains("unknown group `gone`"), "{said:#?}");
         assert!(said[4].contains("never connects"), "{said:#?}");
+        assert!(said[6].contains("of the group `plant`"), "{said:#?}");
+    }
+
+    #[test]
+    fn what_is_wrong_says_no_secret() {
+        let definitions = [
+            r#"{"url":"http://user:SESAME@h:port/"}"#,
+            r#"{"url":"http://user:SESAME@/"}"#,
+            r#"{"url":"user:SESAME@h/x"}"#,
+            r#"{"url":"h/x?key=SESAME"}"#,
+            r#"{"url":"http://h/{{ x }}?key=SESAME"}"#,
+            r#"{"url":"http://h/ ?key=SESAME"}"#,
+            r#"{"url":["http://h/?SESAME"]}"#,
+            r#"{"url":"http://h/","auth":{"type":"oauth2","client_id":"c","client_secret":"SESAME","token_url":"http://u:SESAME@/"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"basic","username":"u:v","password":"SESAME\u0000"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"bearer","token":"SESAME\n"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"header","name":"host","value":"SESAME\n"}}"#,
+            r#"{"url":"http://h/","auth":{"type":"bearer","token":["SESAME"]}}"#,
+            r#"{"url":"http://h/","auth":{"typ":"bearer","tokn":"SESAME"}}"#,
+            r#"{"url":"http://h/","auth":"SESAME"}"#,
+            r#"{"url":"http://h/","sign":{"secret":"SESAME"}}"#,
+            r#"{"url":"http://h/","sign":{"secrets":["SESAME","whsec_SESAME"]}}"#,
+            r#"{"url":"http://h/","sign":{"scheme":"mender","secret":"SESAME"}}"#,
+            r#"{"url":"http://h/","sign":"SESAME"}"#,
+            r#"{"url":"http://h/","headers":{"x":"SESAME\n"}}"#,
+            r#"{"url":"http://h/","headers":{"content-length":"SESAME"}}"#,
+            r#"{"url":"http://h/","headers":{"x":"{{ SESAME }"}}"#,
+            r#"{"url":"http://h/","headers":"SESAME"}"#,
+            r#"{"url":"http://h/","passwort":"SESAME"}"#,
+        ];
+        for definition in definitions {
+            let json = serde_json::from_str(definition).expect("JSON");
+            let (webhook, mistakes) = json::webhook(&file(), "a", None, &json);
+            assert!(webhook.is_none(), "{definition}");
+            let said = format!("{mistakes:?}");
+            assert!(!said.contains("SESAME"), "{definition}: {said}");
+        }
     }
 
     #[test]

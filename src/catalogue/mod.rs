@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Definitions of the API are read like the file, each beside all that is in it. Names are unique over
-//! both: nothing hides anything. What does not fit is a [`Clash`], and then nothing is composed.
+//! both: nothing hides anything. What does not fit is a [`Clash`]. A change that brings one is refused; what is
+//! there at the start, after the file was changed meanwhile or mqhook replaced by another version, is left out,
+//! so that all others run.
 //!
 //! [`Catalogue`] is the one place through which what is configured changes while mqhook runs: changes of the API and
 //! of the file come one after the other, so that each is made of what the last one left.
@@ -20,9 +22,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::config::Config;
-use crate::spool::store::Definition;
+use crate::spool::store::{Defines, Definition};
 
-pub use compose::{Clash, Clashes, compose};
+pub use compose::{Clash, compose};
 pub use start::Error;
 
 /// What is configured now.
@@ -34,6 +36,8 @@ pub struct View {
     pub definitions: Arc<[Definition]>,
     /// What both make together.
     pub config: Arc<Config>,
+    /// What of the definitions does not fit, and is left out.
+    pub clashes: Arc<[Clash]>,
 }
 
 /// What is configured, and the right to change that.
@@ -52,15 +56,12 @@ pub struct Turn {
 
 impl Catalogue {
     /// Returns the catalogue of what a file and a store say.
-    ///
-    /// # Errors
-    /// All that does not fit.
-    pub fn new(file: Config, definitions: Vec<Definition>) -> Result<Self, Vec<Clash>> {
-        let view = View::new(file.into(), definitions.into())?;
-        Ok(Self {
-            view: RwLock::new(view),
+    #[must_use]
+    pub fn new(file: Config, definitions: Vec<Definition>) -> Self {
+        Self {
+            view: RwLock::new(View::new(file.into(), definitions.into())),
             turn: Arc::default(),
-        })
+        }
     }
 
     /// Returns what is configured now.
@@ -97,32 +98,44 @@ impl Turn {
 }
 
 impl View {
-    /// Returns what a file and definitions make together.
-    ///
-    /// # Errors
-    /// All that does not fit.
-    pub fn new(file: Arc<Config>, definitions: Arc<[Definition]>) -> Result<Self, Vec<Clash>> {
-        let config = compose(&file, &definitions)?.into();
-        Ok(Self {
+    /// Returns what a file makes together with those definitions that fit.
+    #[must_use]
+    pub fn new(file: Arc<Config>, definitions: Arc<[Definition]>) -> Self {
+        let (config, clashes) = compose(&file, &definitions);
+        Self {
             file,
             definitions,
-            config,
-        })
+            config: config.into(),
+            clashes: clashes.into(),
+        }
+    }
+
+    /// Returns what is wrong with a definition, if it does not fit.
+    #[must_use]
+    pub fn clash(&self, defines: Defines, name: &str) -> Option<&Clash> {
+        let mut clashes = self.clashes.iter();
+        clashes.find(|clash| clash.defines == defines && clash.name == name)
     }
 
     /// Returns what another file makes with the same definitions.
     ///
     /// # Errors
-    /// All that does not fit.
+    /// All that does not fit, and did before.
     pub fn with_file(&self, file: Config) -> Result<Self, Vec<Clash>> {
-        Self::new(file.into(), Arc::clone(&self.definitions))
+        self.followed_by(Self::new(file.into(), Arc::clone(&self.definitions)))
     }
 
     /// Returns what the file makes with other definitions.
     ///
     /// # Errors
-    /// All that does not fit.
+    /// All that does not fit, and did before.
     pub fn with_definitions(&self, definitions: Vec<Definition>) -> Result<Self, Vec<Clash>> {
-        Self::new(Arc::clone(&self.file), definitions.into())
+        self.followed_by(Self::new(Arc::clone(&self.file), definitions.into()))
+    }
+
+    fn followed_by(&self, next: Self) -> Result<Self, Vec<Clash>> {
+        let is_new = |clash: &&Clash| self.clash(clash.defines, &clash.name).is_none();
+        let new: Vec<Clash> = next.clashes.iter().filter(is_new).cloned().collect();
+        if new.is_empty() { Ok(next) } else { Err(new) }
     }
 }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use tracing::error;
 
-use super::{Catalogue, Clashes};
+use super::Catalogue;
 use crate::config::Config;
 use crate::spool::Backend;
 use crate::spool::store::{self, Definition, OpenError, Store};
@@ -11,9 +11,6 @@ use crate::spool::store::{self, Definition, OpenError, Store};
 /// Why it is not known what is configured. Nothing was changed; the operator must act.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// What was made over the API does not fit the file.
-    #[error("use what was configured over the API beside the configuration file")]
-    Clashes(#[from] Clashes),
     /// The spool cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -23,7 +20,7 @@ pub enum Error {
 }
 
 impl Catalogue {
-    /// Returns the catalogue of a file and of the spool that it names.
+    /// Returns the catalogue of a file and of the spool that it names; what does not fit is left out, and logged.
     ///
     /// # Errors
     /// All variants.
@@ -32,7 +29,11 @@ impl Catalogue {
             Backend::Memory => Vec::new(),
             Backend::Sqlite { dir } => stored(dir)?,
         };
-        Ok(Self::new(file, definitions).map_err(Clashes)?)
+        let catalogue = Self::new(file, definitions);
+        for clash in catalogue.view().clashes.iter() {
+            error!(%clash, "left out until it is mended: something that was configured over the API");
+        }
+        Ok(catalogue)
     }
 }
 

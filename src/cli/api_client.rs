@@ -94,6 +94,14 @@ pub(super) struct Refusal {
 }
 
 impl Access {
+    pub(super) const fn new(api: Target, token_file: Option<PathBuf>) -> Self {
+        Self {
+            api: Some(api),
+            config: None,
+            token_file,
+        }
+    }
+
     /// Does something with the API, and returns the exit status.
     ///
     /// `act` answers the status itself, where there is no error; one that it has no words for is written to

@@ -7,7 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 78 | the configuration is wrong (`EX_CONFIG`) |
 //!
-//! `dead-letters`, `deliveries`, `devices`, `replay`, `spool`, `tokens` and `webhooks` open the database of a spool beside the mqhook that runs on
+//! `dead-letters`, `deliveries`, `devices`, `replay`, `spool`, `tokens` and most of `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
 //! `--help` names. When nobody reads what they write any more, they end with status 0.
 
@@ -106,7 +106,7 @@ enum Command {
     Tail(tail::Arguments),
     /// Make, list or remove tokens of the admin API.
     Tokens(tokens::Arguments),
-    /// List, enable, disable or delete webhooks.
+    /// List, show, create, update, test, enable, disable or delete webhooks.
     Webhooks(webhooks::Arguments),
 }
 

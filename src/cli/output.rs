@@ -64,18 +64,7 @@ impl Record {
     pub(super) fn to_json(&self) -> String {
         let json = serde_json::to_string(self)
             .expect("keys are text, and writing to memory does not fail");
-        // What serde_json does not escape stands in strings only.
-        let mut safe = String::with_capacity(json.len());
-        for character in json.chars() {
-            if is_hostile(character) {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    write!(safe, "\\u{unit:04x}").expect("memory takes it");
-                }
-            } else {
-                safe.push(character);
-            }
-        }
-        safe
+        safe(&json)
     }
 
     /// Returns a line per key that has a value.
@@ -120,6 +109,30 @@ impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
+}
+
+/// Returns JSON in lines, for people.
+pub(super) fn pretty(value: &Value) -> String {
+    let json = serde_json::to_string_pretty(value)
+        .expect("keys are text, and writing to memory does not fail");
+    let lines: Vec<String> = json.lines().map(safe).collect();
+    lines.join("\n")
+}
+
+/// Returns JSON, in one line, without what a terminal may obey.
+fn safe(json: &str) -> String {
+    // What serde_json does not escape stands in strings only.
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_hostile(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(safe, "\\u{unit:04x}").expect("memory takes it");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
 }
 
 /// Aligned columns. Rows may come in portions: a column widens where it must, and is aligned from

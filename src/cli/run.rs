@@ -17,7 +17,6 @@ use tracing_subscriber::EnvFilter;
 
 use super::reload::Files;
 use crate::app::App;
-use crate::catalogue;
 use crate::config::{Config, Webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, TopicFilter};
@@ -137,10 +136,7 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
-            let is_clash = error
-                .chain()
-                .any(<dyn std::error::Error>::is::<catalogue::Clashes>);
-            ExitCode::from(if is_clash { super::EXIT_CONFIG } else { 1 })
+            ExitCode::FAILURE
         }
     }
 }

@@ -1,14 +1,19 @@
-//! `mqhook webhooks`.
+//! `mqhook webhooks`: some commands work on the store, others ask the mqhook that runs.
 
+mod over_api;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 
+use super::api_client::Access;
 use super::output::{Output, Record, Table, escape};
 use super::place::{Place, Spool};
 use super::time;
 use crate::event::Timestamp;
+use crate::http::Target;
 use crate::spool::store::{Backlog, Change, Defines, Definition, Status, WebhookState};
 
 #[derive(Debug, Args)]
@@ -21,6 +26,16 @@ pub(super) struct Arguments {
 enum Command {
     /// Say which webhooks are enabled, and since when and why not.
     List(List),
+    /// Show a webhook as the mqhook that runs has it, without its secrets.
+    Show(over_api::Show),
+    /// Make a webhook of what a file says, in the mqhook that runs.
+    Create(over_api::Write),
+    /// Have a webhook that was made over the API be what a file says, in the mqhook that runs.
+    ///
+    /// `{"secret": true}` keeps a secret that is there, as long as requests go to the same place.
+    Update(over_api::Write),
+    /// Send an example of what a webhook gets, now, and show what comes of it.
+    Test(over_api::Test),
     /// Have a webhook attempted again; what waits for it is delivered.
     ///
     /// It is remembered over restarts. A running mqhook follows within a second.
@@ -29,9 +44,9 @@ enum Command {
     ///
     /// It is remembered over restarts. A running mqhook follows within a second.
     Disable(Disable),
-    /// Take away a webhook that was made over the API, while no mqhook runs.
+    /// Take away a webhook that was made over the API: while no mqhook runs, or with --api.
     ///
-    /// What waits for it stays on disk under its name, until it is too old. While mqhook runs, the API does this.
+    /// What waits for it stays on disk under its name, until it is too old.
     Delete(Delete),
 }
 
@@ -86,6 +101,14 @@ struct Delete {
 
     #[command(flatten)]
     place: Place,
+
+    /// Have the mqhook do it that runs, whose admin API is there.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["config", "dir"])]
+    api: Option<Target>,
+
+    /// File that holds a token of the API. Default: `MQHOOK_TOKEN`, if it is set.
+    #[arg(long, value_name = "FILE", requires = "api")]
+    token_file: Option<PathBuf>,
 }
 
 pub(super) fn main(arguments: &Arguments) -> ExitCode {
@@ -106,9 +129,19 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
             let reason = &disable.reason;
             set(spool, output, &disable.name, Status::Disabled, reason)
         }),
-        Command::Delete(delete) => delete
-            .place
-            .with_spool(|spool, output| remove(spool, output, &delete.name)),
+        Command::Delete(delete) => match &delete.api {
+            Some(api) => {
+                let access = Access::new(api.clone(), delete.token_file.clone());
+                over_api::delete(&access, &delete.name)
+            }
+            None => delete
+                .place
+                .with_spool(|spool, output| remove(spool, output, &delete.name)),
+        },
+        Command::Show(show) => over_api::show(show),
+        Command::Create(create) => over_api::create(create),
+        Command::Update(update) => over_api::update(update),
+        Command::Test(test) => over_api::test(test),
     }
 }
 
@@ -144,7 +177,7 @@ fn show(backlog: &[Backlog], output: &mut Output) -> Result<()> {
 /// Removes what defines a webhook.
 fn remove(spool: &mut Spool, output: &mut Output, name: &str) -> Result<()> {
     if spool.is_running()? {
-        bail!("delete a webhook beside an mqhook that runs; send it DELETE /webhooks/{{id}}");
+        bail!("delete a webhook beside an mqhook that runs; say where its API is: --api URL");
     }
     let definitions = spool.store.definitions()?;
     let is_it = |it: &&Definition| it.defines == Defines::Webhook && it.name == name;

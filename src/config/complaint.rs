@@ -52,6 +52,16 @@ impl Complaint {
     }
 }
 
+impl std::fmt::Display for Complaint {
+    /// Says what is wrong and how to mend it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.help {
+            Some(help) => write!(f, "{}: {help}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
 impl From<&str> for Complaint {
     fn from(what: &str) -> Self {
         Self::new(what)

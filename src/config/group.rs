@@ -15,7 +15,7 @@ use super::source::Span;
 use super::value::{Node, Value};
 use crate::event::{Kind, KindSet, TopicFilter};
 use crate::pattern::{Pattern, PatternError};
-use crate::rule::{Guard, Rule, Scope};
+use crate::rule::{Guard, Rule};
 use crate::template::Publisher;
 
 /// The most characters of a group's name, which stands in URLs and tokens.
@@ -31,8 +31,9 @@ pub struct Group {
     pub name: String,
     /// Which topics messages must have that come to its webhooks; none of them shared. Default all.
     pub topics: Vec<TopicFilter>,
-    /// Patterns of which the client of an event must match one; empty for any, the default. A message whose
-    /// publisher is not known is not narrowed by them, and a notice is about no client.
+    /// Patterns of which the client of an event must match one; empty for any, the default. An event whose client
+    /// is not known is not in the group then, be it a message that nobody can tell the publisher of. What
+    /// applications publish, and notices, have no client.
     pub clients: Arc<[Pattern]>,
     /// The kinds of events that a webhook gets that names none; default `on_message_publish`.
     pub events: KindSet,
@@ -59,17 +60,17 @@ impl Group {
     }
 
     /// Returns the rules of a webhook that names no events: the group's kinds, and what applications publish.
-    pub(super) fn rules(&self, publisher: Publisher) -> Vec<Rule> {
+    pub(super) fn rules(&self) -> Vec<Rule> {
         let mut kinds = self.events;
         kinds.insert(Kind::ApplicationEvent);
-        let rule = |kind| self.narrow(&Rule::new(kind, TopicFilter::all()), publisher, true);
+        let rule = |kind| self.narrow(&Rule::new(kind, TopicFilter::all()), true);
         kinds.iter().flat_map(rule).collect()
     }
 
     /// Returns what is left of a rule within the group: one for each topic filter of the group that has
     /// something in common with the rule's. `is_anything`: the rule is for all topics, reserved ones included.
-    fn narrow(&self, rule: &Rule, publisher: Publisher, is_anything: bool) -> Vec<Rule> {
-        let guard = self.guard(rule, publisher);
+    fn narrow(&self, rule: &Rule, is_anything: bool) -> Vec<Rule> {
+        let guard = self.guard(rule);
         if !rule.kind.is_message() {
             let guard = guard.into_some();
             return vec![Rule {
@@ -102,19 +103,14 @@ impl Group {
     }
 
     /// Returns what a rule asks of an event within the group.
-    fn guard(&self, rule: &Rule, publisher: Publisher) -> Guard {
-        let is_unknown = rule.kind.is_of_application()
-            || rule.kind.is_notice()
-            || rule.kind == Kind::MessagePublish && publisher == Publisher::Untold;
+    fn guard(&self, rule: &Rule) -> Guard {
+        let has_client = !rule.kind.is_of_application() && !rule.kind.is_notice();
         let mut guard = rule.guard.as_deref().cloned().unwrap_or_default();
         if rule.kind.is_of_application() {
             guard.group = Some(self.name.as_str().into());
         }
-        if !self.clients.is_empty() && !is_unknown {
-            guard.scope = Some(Scope {
-                clients: Arc::clone(&self.clients),
-                takes_unknown: rule.kind.is_message(),
-            });
+        if !self.clients.is_empty() && has_client {
+            guard.scope = Some(Arc::clone(&self.clients));
         }
         guard
     }
@@ -159,7 +155,6 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
             context.wanted.borrow_mut().push((kind, span));
         }
     }
-    report_unknown_publisher(&section, &group, context.publisher);
     section.finish();
     group
 }
@@ -210,13 +205,24 @@ fn kind(node: &Node) -> Result<Kind, Complaint> {
     text.parse().map_err(|()| unknown("event", text, known()))
 }
 
-fn report_unknown_publisher(section: &Section<'_>, group: &Group, publisher: Publisher) {
-    let is_narrowed = !group.clients.is_empty() && group.events.contains(Kind::MessagePublish);
-    if is_narrowed && publisher == Publisher::Untold {
-        let message = format!("`{}` does not narrow messages", section.path("clients"));
-        let problem = Problem::warning(section.span_of("clients"), message);
-        section.report(problem.help("brokers do not tell who published a message, but Mosquitto with mqhook's plugin does: set `broker.plugin_key_file`, or narrow `topics`"));
+/// Warns of a webhook that gets no message, since nobody can tell whether one is in its group.
+pub(super) fn report_unknown_publisher(
+    section: &Section<'_>,
+    group: &Group,
+    rules: &[Rule],
+    publisher: Publisher,
+) {
+    let takes_messages = rules.iter().any(|rule| rule.kind == Kind::MessagePublish);
+    if publisher == Publisher::Told || group.clients.is_empty() || !takes_messages {
+        return;
     }
+    let message = format!(
+        "`{}`: no message is in the group `{}`, which is for some `clients` only",
+        section.path("group"),
+        group.name
+    );
+    let problem = Problem::warning(section.span_of("group"), message);
+    section.report(problem.help("brokers do not tell who published a message, but Mosquitto with mqhook's plugin does: set `broker.plugin_key_file`, or have a group without `clients` and with `topics` of its own"));
 }
 
 /// Reads which group a webhook is of.
@@ -240,13 +246,12 @@ pub(super) fn narrow_all(
     group: &Group,
     rules: &[(Rule, Span)],
     section: &Section<'_>,
-    publisher: Publisher,
 ) -> Vec<Rule> {
     let mut all = Vec::new();
     for (rule, span) in rules {
         // Without a filter, a rule is for what is in the group.
         let is_anything = rule.topic == TopicFilter::all();
-        let narrowed = group.narrow(rule, publisher, is_anything);
+        let narrowed = group.narrow(rule, is_anything);
         if narrowed.is_empty() {
             let topics: Vec<&str> = group.topics.iter().map(TopicFilter::as_str).collect();
             let message = format!(

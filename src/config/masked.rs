@@ -57,7 +57,7 @@ fn tables(root: &Table, key: &str) -> BTreeMap<String, Json> {
     }
 }
 
-fn json_of(node: &Node) -> Json {
+pub(super) fn json_of(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Bool(value) => Json::Bool(*value),

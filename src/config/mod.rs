@@ -17,6 +17,7 @@ mod credential;
 mod debounce;
 mod delivery_log;
 mod devices;
+pub mod draft;
 pub mod group;
 mod guard;
 pub mod hocon;
@@ -58,7 +59,8 @@ pub use group::Group;
 use hocon::Outside;
 use parsed::Parsed;
 use problem::{Problem, Severity};
-use source::{Sources, Span};
+use source::{SourceId, Sources, Span};
+pub use units::read_duration;
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -292,14 +294,7 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
         }
     };
     let root = sources.add(path.display().to_string(), text);
-    let is_toml = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    let mut parsed = if is_toml {
-        toml::read(&sources, root, outside)
-    } else {
-        hocon::read(&mut sources, root, outside)
-    };
+    let mut parsed = parse(&mut sources, root, path, outside);
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut secrets = secret::credentials(&parsed.table);
     for problem in &mut parsed.syntax {
@@ -323,6 +318,16 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
         problems,
         sources,
         secrets,
+    }
+}
+
+/// Returns what a text says, in the format that its file's name tells.
+fn parse(sources: &mut Sources, root: SourceId, path: &Path, outside: &dyn Outside) -> Parsed {
+    let extension = path.extension();
+    if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+        toml::read(sources, root, outside)
+    } else {
+        hocon::read(sources, root, outside)
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn read(
     own(&mut root, &context, &mut config);
     if !is_nanomq && !root.has("webhooks") {
         let problem = Problem::error(None, "no webhook is configured");
-        root.report(problem.help("add a table `webhooks.<name>` with `url` and `events`"));
+        root.report(problem.help("add a table `webhooks.<name>` with `url` and `events`; or an empty table `webhooks`, if all come over the API"));
     }
     spool::report_small_share(&root, &config);
     retry::report_outlasted(&root, &config);

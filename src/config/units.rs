@@ -24,6 +24,14 @@ const SIZE_UNITS: [(&str, f64); 7] = [
 
 const GIB: f64 = 1_073_741_824.0;
 
+/// Reads a duration as it stands in a configuration.
+///
+/// # Errors
+/// It is none; says why.
+pub fn read_duration(text: &str) -> Result<Duration, String> {
+    duration(text).map_err(|complaint| complaint.to_string())
+}
+
 /// Reads a duration such as `500ms`, `1.5m` or `7d`.
 pub(super) fn duration(text: &str) -> Result<Duration, Complaint> {
     let (number, unit) = split(text);

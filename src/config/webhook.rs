@@ -88,6 +88,9 @@ pub(super) fn read(mut section: Section<'_>, name: &str, context: &Context<'_>) 
     let wanted = context.wanted.borrow().len();
     let group = group::of_webhook(&mut section, context);
     webhook.rules = events(&mut section, group.as_ref(), context);
+    if let Some(group) = &group {
+        group::report_unknown_publisher(&section, group, &webhook.rules, context.publisher);
+    }
     webhook.group = group.map(|group| group.name);
     if !is_enabled {
         context.wanted.borrow_mut().truncate(wanted);
@@ -224,7 +227,7 @@ fn events(section: &mut Section<'_>, group: Option<&Group>, context: &Context<'_
     let path = section.path("events");
     let Some(entry) = section.entry("events") else {
         if section.has("group") {
-            return group.map_or_else(Vec::new, |group| group.rules(context.publisher));
+            return group.map_or_else(Vec::new, Group::rules);
         }
         let problem = Problem::warning(section.span(), format!("`{path}` is missing"));
         section.report(problem.help(NO_RULES));
@@ -251,7 +254,7 @@ fn events(section: &mut Section<'_>, group: Option<&Group>, context: &Context<'_
     let rules: Vec<(Rule, Span)> = rules.into_iter().map(place).collect();
     group::report_ungrouped(section, &rules);
     match group {
-        Some(group) => group::narrow_all(group, &rules, section, context.publisher),
+        Some(group) => group::narrow_all(group, &rules, section),
         None => rules.into_iter().map(|(rule, _)| rule).collect(),
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::{Metrics, OwnClients};
+use super::{Hearsay, Metrics, OwnClients};
 use crate::ack::Ticket;
 use crate::debounce::{self, Debouncer, Split};
 use crate::devices;
@@ -28,21 +28,6 @@ const UNREADABLE_LOG_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Happenings that there is always room for; a message that tells more makes more.
 const TOLD_KEPT: usize = 64;
-
-/// What is known of how the broker tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hearsay {
-    /// Its dialect: configured, or found out.
-    pub dialect: Option<Name>,
-    /// Whether anything arrived where this dialect tells.
-    pub heard: bool,
-    /// The client that was heard to connect last, if it was a probe of ours.
-    pub probe: Option<String>,
-    /// Whether a probe has ended: what can be known is known.
-    pub is_settled: bool,
-    /// What the operator must mend for the broker to tell; `None` if it tells.
-    pub advice: Option<String>,
-}
 
 /// Listens to what the broker tells of its clients.
 pub struct Lifecycle {

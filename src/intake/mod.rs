@@ -6,6 +6,7 @@
 //! [`Publishers`] learns who published a message, if the broker has mqhook's plugin.
 //! What mqhook's own connections cause makes no events.
 
+mod hearsay;
 mod lifecycle;
 mod messages;
 mod metrics;
@@ -13,7 +14,8 @@ mod own;
 mod probe;
 mod publishers;
 
-pub use lifecycle::{Hearsay, Lifecycle};
+pub use hearsay::Hearsay;
+pub use lifecycle::Lifecycle;
 pub use messages::Messages;
 pub use metrics::Metrics;
 pub use own::OwnClients;

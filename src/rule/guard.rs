@@ -31,30 +31,11 @@ pub struct Guard {
     pub topic: Option<TopicFilter>,
     /// The group to which an application must have published it.
     pub group: Option<Arc<str>>,
-    /// Whose client it must be, besides.
-    pub scope: Option<Scope>,
+    /// Patterns of which one must match the client identifier, besides; an event whose client is not known
+    /// does not match.
+    pub scope: Option<Arc<[Pattern]>>,
     /// Anything else.
     pub condition: Option<Condition>,
-}
-
-/// Clients by patterns, of which one must match.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scope {
-    /// Of client identifiers.
-    pub clients: Arc<[Pattern]>,
-    /// Whether an event whose client is not known passes.
-    pub takes_unknown: bool,
-}
-
-impl Scope {
-    /// Returns whether a client is among them.
-    #[must_use]
-    pub fn holds(&self, client_id: Option<&str>) -> bool {
-        match client_id {
-            Some(id) => self.clients.iter().any(|pattern| pattern.matches(id)),
-            None => self.takes_unknown,
-        }
-    }
 }
 
 impl Guard {
@@ -79,7 +60,12 @@ impl Guard {
         {
             return Ok(false);
         }
-        let is_in_scope = |scope: &Scope| scope.holds(client.id.as_deref());
+        let is_in_scope = |scope: &Arc<[Pattern]>| {
+            client
+                .id
+                .as_deref()
+                .is_some_and(|id| any_matches(scope, id))
+        };
         let has_topic = |filter: &TopicFilter| subject.topic().is_some_and(|it| filter.matches(it));
         if !self.scope.as_ref().is_none_or(is_in_scope)
             || !self.topic.as_ref().is_none_or(has_topic)
@@ -91,6 +77,12 @@ impl Guard {
             None => Ok(true),
         }
     }
+}
+
+/// Returns whether one of some patterns matches a client identifier.
+#[must_use]
+pub fn any_matches(scope: &[Pattern], client_id: &str) -> bool {
+    scope.iter().any(|pattern| pattern.matches(client_id))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]

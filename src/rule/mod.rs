@@ -24,7 +24,7 @@ use crate::event::{Detail, Happening, Kind, KindSet, TopicFilter};
 use condition::Subject;
 pub use cover::disjoint_cover;
 pub use current::{Current, Follower};
-pub use guard::{Guard, Reports, ReportsFamily, Scope};
+pub use guard::{Guard, Reports, ReportsFamily, any_matches};
 use trie::{End, Trie};
 
 /// The number of a webhook, from 0: its own for as long as it is there.

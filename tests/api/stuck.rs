@@ -136,5 +136,8 @@ async fn a_change_is_made_and_told_though_its_client_goes_away() {
     drop(client);
     tokio::time::sleep(Duration::from_millis(100)).await;
     holder.end();
-    setup.sidecar.wait_for_log("what=\"disable a webhook\"").await;
+    setup
+        .sidecar
+        .wait_for_log("what=\"disable a webhook\"")
+        .await;
 }

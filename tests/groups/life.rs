@@ -7,8 +7,10 @@ use support::wait;
 use super::api::Asker;
 use super::{FILE, PATIENCE, count, restart, start, wait_for};
 
+pub(super) const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
 /// A webhook of a group, with a secret of each kind.
-fn webhook(setup: &Setup, path: &str) -> Value {
+pub(super) fn webhook(setup: &Setup, path: &str) -> Value {
     json!({
         "name": "mine",
         "group": "plant",
@@ -16,7 +18,7 @@ fn webhook(setup: &Setup, path: &str) -> Value {
             "url": format!("{}{path}", setup.receiver.url()),
             "body": {"format": "json"},
             "headers": {"x-api-key": "sesame-1"},
-            "sign": {"secret": "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="},
+            "sign": {"secret": SECRET},
         },
     })
 }
@@ -189,37 +191,6 @@ async fn secrets_go_in_and_never_come_out() {
 }
 
 #[tokio::test]
-async fn a_secret_is_replaced_and_the_old_one_signs_beside_it() {
-    let setup = start(FILE).await;
-    let api = Asker::local(&setup);
-    api.post("/webhooks", &webhook(&setup, "/mine"))
-        .await
-        .expect(201);
-    let signatures = async |payload: &str| {
-        setup.publish("plant/1", payload).await;
-        let requests = wait_for(&setup, "/mine", payload).await;
-        let requests = requests.iter().filter(|it| it.target() == "/mine");
-        let signed = requests
-            .last()
-            .and_then(|it| it.header("webhook-signature"));
-        signed.expect("a signature").split(' ').count()
-    };
-    assert_eq!(signatures("one").await, 1);
-    api.post("/webhooks/mine/rotate-secret", &json!({}))
-        .await
-        .expect(200);
-    assert_eq!(signatures("two").await, 2);
-    api.post("/webhooks/mine/rotate-secret", &json!({"keep": false}))
-        .await
-        .expect(200);
-    assert_eq!(signatures("three").await, 1);
-    let wrong = api
-        .post("/webhooks/mine/rotate-secret", &json!({"secret": "short"}))
-        .await;
-    wrong.expect_problem(422, "/definition/sign");
-}
-
-#[tokio::test]
 async fn a_group_is_made_changed_and_taken_away() {
     let setup = start(FILE).await;
     let api = Asker::local(&setup);
@@ -305,22 +276,64 @@ async fn a_file_that_hides_a_webhook_is_refused_and_says_how_to_mend_it() {
     setup.publish("plant/1", "still").await;
     wait_for(&setup, "/mine", "still").await;
 
+    // A start leaves it out, and the file's own runs.
     setup.sidecar.write_config(&hiding);
-    setup.sidecar.terminate();
-    setup.sidecar.wait().await;
-    setup.sidecar.start_again();
-    assert_eq!(setup.sidecar.wait().await.code(), Some(78));
-    setup
+    restart(&mut setup).await;
+    let log = setup
         .sidecar
-        .wait_for_log("rename the one in the file")
+        .wait_for_log("left out until it is mended")
         .await;
-    let arguments = ["webhooks", "delete", "mine", "--dir", "mqhook-spool"];
-    let deleted = setup.sidecar.command(&arguments);
-    assert!(deleted.status.success(), "{deleted:?}");
-    setup.sidecar.start_again();
-    setup.wait_ready().await;
-    let shown = Asker::local(&setup).get("/webhooks/mine").await.expect(200);
+    assert!(log.contains("rename the one in the file"), "{log}");
+    let api = Asker::local(&setup);
+    setup.publish("plant/1", "others").await;
+    wait_for(&setup, "/file", "others").await;
+    let id = made.json()["id"].as_str().expect("an id").to_owned();
+    let path = format!("/webhooks/{id}");
+    let shown = api.get(&path).await;
+    assert_eq!(shown.expect(200)["status"], "disabled");
+    let reason = shown.json()["disabled_reason"].to_string();
+    assert!(reason.contains("is in the configuration file"), "{reason}");
+    api.ask("POST", &format!("{path}/test"), &[], "")
+        .await
+        .expect_problem(409, "is in the configuration file");
+    // What is wrong already keeps nothing else from being changed.
+    let other = json!({"name": "other", "definition": {"url": "http://127.0.0.1:1/"}});
+    api.post("/webhooks", &other).await.expect(201);
+    api.ask("POST", "/reload", &[], "").await.expect(200);
+    api.delete(&path, &shown.tag()).await.expect(204);
+    let shown = api.get("/webhooks/mine").await.expect(200);
     assert_eq!(shown["origin"], "file");
+}
+
+#[tokio::test]
+async fn a_group_that_does_not_fit_any_more_is_shown_and_mended() {
+    let mut setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let office = json!({"name": "office", "topics": ["office/#"]});
+    api.post("/groups", &office).await.expect(201);
+    let mut body = webhook(&setup, "/mine");
+    body["group"] = "office".into();
+    api.post("/webhooks", &body).await.expect(201);
+    let file = setup.sidecar.directory().join("mqhook.toml");
+    let before = std::fs::read_to_string(&file).expect("the file is there");
+    let taken = format!("{before}\n[groups.office]\ntopics = [\"#\"]\n");
+    setup.sidecar.write_config(&taken);
+    restart(&mut setup).await;
+    let api = Asker::local(&setup);
+    let groups = api.get("/groups").await.expect(200);
+    let origins: Vec<&Value> = groups["items"].as_array().expect("a list").iter().collect();
+    let office: Vec<_> = origins.iter().filter(|it| it["name"] == "office").collect();
+    assert_eq!(office.len(), 2, "{groups}");
+    assert_eq!(office[1]["origin"], "api");
+    assert!(office[1]["problem"].is_string(), "{groups}");
+    // It does not come into another scope by that.
+    setup.publish("plant/1", "of all").await;
+    let requests = wait_for(&setup, "/file", "of all").await;
+    assert_eq!(count(&requests, "/mine", "of all"), 0);
+    setup.sidecar.write_config(&before);
+    api.ask("POST", "/reload", &[], "").await.expect(200);
+    setup.publish("office/1", "again").await;
+    wait_for(&setup, "/mine", "again").await;
 }
 
 #[tokio::test]

@@ -62,6 +62,31 @@ async fn a_token_of_a_group_sees_that_group_only() {
 }
 
 #[tokio::test]
+async fn a_token_of_a_group_makes_nothing_that_has_what_is_of_others() {
+    let setup = start(TWO_GROUPS).await;
+    let [one, two] =
+        ["one", "two"].map(|group| token(&setup, &[group, "--role", "admin", "--group", group]));
+    let (one, two) = (Asker::with(&setup, &one), Asker::with(&setup, &two));
+    let url = "http://127.0.0.1:1/";
+    let made = json!({"name": "mine", "group": "one", "definition": {"url": url}});
+    let made = one.post("/webhooks", &made).await;
+    made.expect(201);
+    // What waits for it, its dead letters and its log go by the name.
+    let event = json!({"topic": "one/1", "payload": "x"});
+    one.post("/groups/one/events", &event).await.expect(202);
+    one.delete("/webhooks/mine", &made.tag()).await.expect(204);
+    let again = json!({"name": "mine", "group": "two", "definition": {"url": url}});
+    let again = two.post("/webhooks", &again).await;
+    again.expect_problem(409, "left events behind");
+    // Notices are about the webhooks of all groups.
+    let events = json!([{"event": "on_delivery_failed"}]);
+    let definition = json!({"url": url, "events": events});
+    let notices = json!({"name": "new", "group": "two", "definition": definition});
+    let notices = two.post("/webhooks", &notices).await;
+    notices.expect_problem(403, "notices are about all webhooks");
+}
+
+#[tokio::test]
 async fn a_token_of_a_webhook_sees_that_webhook_only() {
     let setup = start(TWO_GROUPS).await;
     let of_a = token(&setup, &["of-a", "--role", "admin", "--webhook", "a"]);

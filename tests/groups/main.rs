@@ -1,10 +1,12 @@
 //! Webhooks over the API, groups, and publishing over HTTP, with a real broker and a real receiver.
 
 mod api;
+mod commands;
 mod hostile;
 mod life;
 mod limits;
 mod publishing;
+mod rotation;
 mod scopes;
 mod trial;
 

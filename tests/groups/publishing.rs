@@ -174,6 +174,17 @@ async fn with_a_spool_in_memory_it_is_said_that_nothing_is_durable() {
 }
 
 #[tokio::test]
+async fn what_a_webhook_keeps_in_memory_only_is_not_called_durable() {
+    let config = format!("{FILE}durable = false\n");
+    let setup = start(&config).await;
+    let api = Asker::local(&setup);
+    let event = json!({"topic": "plant/1", "payload": "hello"});
+    let answer = api.post("/groups/plant/events", &event).await.expect(202);
+    assert_eq!(answer["durable"], false);
+    wait_for(&setup, "/file", "hello").await;
+}
+
+#[tokio::test]
 async fn a_full_spool_takes_nothing_and_says_so() {
     let config = format!("[spool]\nmax_memory = \"64KiB\"\nmax_bytes = \"1MiB\"\n{FILE}");
     let setup = start(&config).await;

@@ -52,6 +52,39 @@ async fn a_webhook_gets_each_event_of_its_scope_once() {
 }
 
 #[tokio::test]
+async fn a_message_of_nobody_does_not_reach_a_group_of_some_clients() {
+    let config = "
+        [groups.sensors]
+        clients = [\"*\"]
+        [webhooks.narrowed]
+        url = \"{receiver}/narrowed\"
+        group = \"sensors\"
+        body.format = \"json\"
+        [webhooks.all]
+        url = \"{receiver}/all\"
+        body.format = \"json\"
+        events = [{ event = \"on_message_publish\" }]
+    ";
+    let setup = start(config).await;
+    let api = Asker::local(&setup);
+    let body =
+        json!({"name": "made", "group": "sensors", "definition": {"url": "http://127.0.0.1:1/"}});
+    let made = api.post("/webhooks", &body).await.expect(201);
+    assert_eq!(made["warnings"][0]["pointer"], "/group", "{made}");
+    setup.publish("t", "one").await;
+    wait_for(&setup, "/all", "one").await;
+    let events = json!([{"topic": "t", "payload": "of an application"}]);
+    api.post("/groups/sensors/events", &events)
+        .await
+        .expect(202);
+    let requests = wait_for(&setup, "/narrowed", "of an application").await;
+    assert_eq!(count(&requests, "/narrowed", "one"), 0);
+    let reached = api.get("/clients/a/webhooks").await.expect(200);
+    let items = reached["items"].as_array().expect("a list");
+    assert_eq!(items.len(), 1, "{reached}");
+}
+
+#[tokio::test]
 async fn events_of_other_clients_do_not_reach_it() {
     let config = "
         [groups.sensors]

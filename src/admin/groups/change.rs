@@ -107,6 +107,7 @@ async fn make(api: &Arc<Api>, name: &str, definition: &Value) -> Result<(), Prob
         version: 1,
         created_at: now,
         last_modified_at: now,
+        overlaps_until: None,
     });
     let change = Change::new(&turn, step).await?;
     carried_out(api, turn, change).await

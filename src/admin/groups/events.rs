@@ -46,7 +46,11 @@ pub(in crate::admin) async fn publish(
     request: Request,
 ) -> Result<Response<Bytes>, Problem> {
     let view = api.configured.catalogue.view();
-    let group = find(&view, &caller, &id)?.group;
+    let known = find(&view, &caller, &id)?;
+    if let Some(problem) = known.problem {
+        return Err(Problem::conflict(problem));
+    }
+    let group = known.group;
     refuse_other_types(request.headers())?;
     let body = whole_body(request).await?;
     let events = read(&body, &group)?;

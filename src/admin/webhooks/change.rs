@@ -16,7 +16,7 @@ use crate::admin::{Api, Body, Caller, Fields, Flaw, Problem, Query, Segment, ans
 use crate::catalogue::View;
 use crate::config::json;
 use crate::config::masked::{self, Unmaskable, Why};
-use crate::event::{Id, Timestamp};
+use crate::event::{Id, Kind, Timestamp};
 use crate::spool::store::{Defines, Definition, Limit};
 
 /// The largest definition, in bytes of JSON.
@@ -64,11 +64,25 @@ impl Wanted {
                 None => return Err(Problem::forbidden("the token is limited to one webhook")),
             },
         };
-        if self.group == allowed {
-            return Ok(());
+        if self.group != allowed {
+            let detail = "the token is limited: the webhook must be, and stay, in its group";
+            return Err(Problem::forbidden(detail));
         }
-        let detail = "the token is limited: the webhook must be, and stay, in its group";
-        Err(Problem::forbidden(detail))
+        if self.takes_notices() {
+            let detail = "the token is limited, and notices are about all webhooks";
+            return Err(Problem::forbidden(detail));
+        }
+        Ok(())
+    }
+
+    fn takes_notices(&self) -> bool {
+        let rules = self.definition.get("events").and_then(Value::as_array);
+        let is_notice = |rule: &Value| {
+            let kind = rule.get("event").and_then(Value::as_str);
+            let kind: Option<Kind> = kind.and_then(|kind| kind.parse().ok());
+            kind.is_some_and(Kind::is_notice)
+        };
+        rules.is_some_and(|rules| rules.iter().any(is_notice))
     }
 }
 
@@ -103,6 +117,9 @@ async fn make(
     if !api.store.is_on_disk() {
         return Err(Problem::not_on_disk());
     }
+    if caller.limit.is_some() {
+        refuse_inheritance(api, name).await?;
+    }
     let turn = turn(api).await?;
     let view = turn.view();
     refuse_taken(api, &view, Defines::Webhook, name)?;
@@ -117,10 +134,20 @@ async fn make(
         version: 1,
         created_at: now,
         last_modified_at: now,
+        overlaps_until: None,
     });
     let change = Change::new(&turn, step).await?;
     carried_out(api, turn, change).await?;
     Ok(warnings)
+}
+
+/// Refuses a name under which events of somebody else's may wait, or are in the log.
+async fn refuse_inheritance(api: &Api, name: &str) -> Result<(), Problem> {
+    if States::read(api).await?.is_known(name) {
+        let detail = "there was a webhook of this name, which left events behind; a token without a limit can make it";
+        return Err(Problem::conflict(detail));
+    }
+    Ok(())
 }
 
 /// Returns what is odd about a definition, and no error.
@@ -191,11 +218,16 @@ async fn put(
     let definition = masked::unmask(&wanted.definition, &earlier).map_err(|lost| masks(&lost))?;
     let (name, group) = (old.name.as_str(), wanted.group.as_deref());
     let warnings = check(&view, name, group, &definition)?;
+    // Secrets that somebody has written stay until somebody takes them away.
+    let overlaps_until = old
+        .overlaps_until
+        .filter(|_| definition.get("sign") == earlier.get("sign"));
     let new = Definition {
         group: wanted.group.clone(),
         json: definition.to_string(),
         version: old.version + 1,
         last_modified_at: Timestamp::now(),
+        overlaps_until,
         ..old.clone()
     };
     let change = Change::new(&turn, Step::Set { old, new }).await?;

@@ -2,6 +2,7 @@
 
 mod change;
 mod counts;
+mod overlap;
 mod rotate;
 mod trial;
 
@@ -24,6 +25,7 @@ use crate::spool::store::{Activity, Backlog, Defines, Definition, Status};
 
 pub(super) use change::{create, remove, replace};
 pub(super) use counts::keep;
+pub(super) use overlap::end_all;
 pub(super) use rotate::rotate;
 pub(super) use trial::trial;
 
@@ -49,8 +51,8 @@ pub(super) struct Known {
     pub(super) json: Value,
     /// `None` for one of the file.
     pub(super) definition: Option<Definition>,
-    /// Whether it is there at all: the file may switch one off.
-    is_on: bool,
+    /// Why it is not there at all: the file switches it off, or it does not fit.
+    pub(super) why_off: Option<String>,
 }
 
 impl Known {
@@ -63,7 +65,9 @@ impl Known {
             name: definition.name.clone(),
             group: definition.group.clone(),
             definition: Some(definition.clone()),
-            is_on: true,
+            why_off: view
+                .clash(Defines::Webhook, &definition.name)
+                .map(ToString::to_string),
         }
     }
 
@@ -76,7 +80,9 @@ impl Known {
             group: running.and_then(|webhook| webhook.group.clone()),
             json,
             definition: None,
-            is_on: running.is_some(),
+            why_off: running
+                .is_none()
+                .then(|| "`enable` is false in the configuration file".to_owned()),
         }
     }
 
@@ -179,10 +185,15 @@ impl States {
         })
     }
 
+    /// Returns whether there was ever a webhook of this name.
+    fn is_known(&self, name: &str) -> bool {
+        self.backlog.contains_key(name)
+    }
+
     fn status(&self, webhook: &Known) -> Status {
         let known = self.backlog.get(&webhook.name);
         match known.map(|known| known.state.status) {
-            _ if !webhook.is_on => Status::Disabled,
+            _ if webhook.why_off.is_some() => Status::Disabled,
             status => status.unwrap_or_default(),
         }
     }
@@ -200,6 +211,7 @@ pub(super) struct Shown<'a> {
     created_at: Option<String>,
     last_modified_at: Option<String>,
     last_triggered_at: Option<String>,
+    secret_overlaps_until: Option<String>,
     attempt_count: u64,
     failure_limit: Option<&'a Value>,
     waiting: u64,
@@ -220,14 +232,14 @@ pub(super) fn show<'a>(webhook: &'a Known, states: &States) -> Shown<'a> {
         group: webhook.group.as_deref(),
         url: &webhook.url,
         status: states.status(webhook).name(),
-        disabled_reason: if webhook.is_on {
-            reason.filter(|reason| !reason.is_empty())
-        } else {
-            Some("`enable` is false in the configuration file".to_owned())
+        disabled_reason: match &webhook.why_off {
+            Some(why) => Some(why.clone()),
+            None => reason.filter(|reason| !reason.is_empty()),
         },
         created_at: definition.map(|it| it.created_at.rfc3339()),
         last_modified_at: definition.map(|it| it.last_modified_at.rfc3339()),
         last_triggered_at: activity.and_then(|it| it.last_triggered.map(Timestamp::rfc3339)),
+        secret_overlaps_until: definition.and_then(|it| it.overlaps_until.map(Timestamp::rfc3339)),
         attempt_count: activity.map_or(0, |activity| activity.attempts),
         failure_limit: webhook.json.get("failure_limit"),
         waiting: backlog.map_or(0, Backlog::waiting),

@@ -1,6 +1,7 @@
 //! `POST /webhooks/{id}/rotate-secret`: another secret to sign with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body as Bytes;
 use axum::extract::State;
@@ -10,10 +11,11 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::{Value, json};
 
-use super::{change, find};
+use super::{change, find, overlap};
 use crate::admin::access::{Sight, audit};
 use crate::admin::definitions::{Change, Step, carried_out, turn};
 use crate::admin::{Api, Caller, OptionalBody, Problem, Query, Segment, answer};
+use crate::config::read_duration;
 use crate::event::Timestamp;
 use crate::spool::store::Definition;
 
@@ -26,8 +28,20 @@ const MOST_SECRET_BYTES: usize = 1_024;
 /// The scheme whose signatures stand side by side.
 const SEVERAL: &str = "standard-webhooks";
 
-/// Answers with the new secret, once. With `"keep": true`, the default where the scheme has it, the one that
-/// signed until now signs beside it until the next rotation.
+/// How long two secrets sign side by side, if nobody says otherwise, and at most.
+const OVERLAP: Duration = Duration::from_hours(24);
+const LONGEST_OVERLAP: Duration = Duration::from_hours(24 * 90);
+
+/// What a rotation has come to.
+struct Rotated {
+    secret: String,
+    /// How many sign from now on.
+    signing: usize,
+    overlaps_until: Option<Timestamp>,
+}
+
+/// Answers with the new secret, once. For `overlap` the one that signed until now signs beside it, where the
+/// scheme has several.
 pub(in crate::admin) async fn rotate(
     State(api): State<Arc<Api>>,
     caller: Caller,
@@ -37,24 +51,33 @@ pub(in crate::admin) async fn rotate(
 ) -> Result<Response<Bytes>, Problem> {
     query.end(|| Some(()))?;
     let secret = fields.text("secret", MOST_SECRET_BYTES);
-    let keep = fields.bool("keep");
+    let overlap = fields.parse("overlap", |text| {
+        let overlap = read_duration(text)?;
+        let is_short = overlap <= LONGEST_OVERLAP;
+        is_short
+            .then_some(overlap)
+            .ok_or_else(|| "it must be at most 90d".to_owned())
+    });
     fields.end(|| Some(()))?;
     let sight = api.sight(&caller).await?;
-    let rotated = rotated(&api, (&sight, &id), secret, keep).await;
+    let rotated = rotated(&api, (&sight, &id), secret, overlap).await;
     audit(&caller, "rotate the secret of a webhook", &id, &rotated);
-    let (secret, signing) = rotated?;
+    let rotated = rotated?;
     let webhook = find(&api.configured.catalogue.view(), &Sight::All, &id)?;
-    let shown = json!({"secret": secret, "signing": signing});
+    let shown = json!({
+        "secret": rotated.secret,
+        "signing": rotated.signing,
+        "overlaps_until": rotated.overlaps_until.map(Timestamp::rfc3339),
+    });
     Ok(webhook.tag().on(answer::json(StatusCode::OK, &shown)))
 }
 
-/// Returns the new secret, and how many sign from now on.
 async fn rotated(
     api: &Arc<Api>,
     (sight, id): (&Sight, &str),
     secret: Option<String>,
-    keep: Option<bool>,
-) -> Result<(String, usize), Problem> {
+    overlap: Option<Duration>,
+) -> Result<Rotated, Problem> {
     let turn = turn(api).await?;
     let view = turn.view();
     let webhook = find(&view, sight, id)?;
@@ -63,41 +86,44 @@ async fn rotated(
     let Some(sign) = definition.get_mut("sign").and_then(Value::as_object_mut) else {
         return Err(Problem::conflict("the webhook does not sign its requests"));
     };
-    let scheme = sign
-        .get("scheme")
-        .and_then(Value::as_str)
-        .unwrap_or(SEVERAL);
-    if keep == Some(true) && scheme != SEVERAL {
-        let detail = format!("with the scheme {scheme}, one secret signs and not two");
-        return Err(Problem::conflict(detail));
-    }
-    let (scheme, keeps) = (scheme.to_owned(), keep.unwrap_or(scheme == SEVERAL));
+    let scheme = sign.get("scheme").and_then(Value::as_str);
+    let scheme = scheme.unwrap_or(SEVERAL).to_owned();
+    let overlap = match overlap {
+        None if scheme == SEVERAL => OVERLAP,
+        None => Duration::ZERO,
+        Some(overlap) if scheme != SEVERAL && !overlap.is_zero() => {
+            let detail = format!("with the scheme {scheme}, one secret signs and not two");
+            return Err(Problem::conflict(detail));
+        }
+        Some(overlap) => overlap,
+    };
     let secret = match secret {
         Some(secret) => secret,
         None => new_secret(&scheme)?,
     };
-    let before = sign.remove("secret").or_else(|| {
-        let secrets = sign.remove("secrets")?;
-        secrets.as_array()?.first().cloned()
-    });
-    let mut secrets = vec![Value::from(secret.clone())];
-    secrets.extend(before.filter(|_| keeps));
+    let before = overlap::first(sign).filter(|_| !overlap.is_zero());
+    let secrets: Vec<Value> = std::iter::once(secret.clone().into())
+        .chain(before)
+        .collect();
     let signing = secrets.len();
-    if signing == 1 {
-        sign.insert("secret".to_owned(), secret.clone().into());
-    } else {
-        sign.insert("secrets".to_owned(), secrets.into());
-    }
+    overlap::set(sign, secrets);
     change::check(&view, &old.name, old.group.as_deref(), &definition)?;
+    let now = Timestamp::now();
+    let overlaps_until = (signing > 1).then(|| now.after(overlap));
     let new = Definition {
         json: definition.to_string(),
         version: old.version + 1,
-        last_modified_at: Timestamp::now(),
+        last_modified_at: now,
+        overlaps_until,
         ..old.clone()
     };
     let change = Change::new(&turn, Step::Set { old, new }).await?;
     carried_out(api, turn, change).await?;
-    Ok((secret, signing))
+    Ok(Rotated {
+        secret,
+        signing,
+        overlaps_until,
+    })
 }
 
 /// Makes a secret in the form of a scheme.

@@ -41,11 +41,9 @@ pub(in crate::admin) async fn trial(
     let known = find(&view, &api.sight(&caller).await?, &id)?;
     let webhooks = &view.config.webhooks;
     let webhook = webhooks.iter().find(|webhook| webhook.name == known.name);
-    let tried = match webhook {
-        Some(webhook) => tried(webhook).await,
-        None => Err(Problem::conflict(
-            "the configuration file has switched it off",
-        )),
+    let tried = match (&known.why_off, webhook) {
+        (None, Some(webhook)) => tried(webhook).await,
+        (why, _) => Err(Problem::conflict(why.clone().unwrap_or_default())),
     };
     audit(&caller, "test a webhook", &id, &tried);
     Ok(answer::json(StatusCode::OK, &tried?))

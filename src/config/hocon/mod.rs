@@ -40,7 +40,7 @@ pub use outside::{Outside, System};
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// Most bytes of all files of one configuration together.
-pub(super) const MAX_BYTES: usize = 4 << 20;
+pub(crate) const MAX_BYTES: usize = 4 << 20;
 
 /// Most values that one configuration may hold, substitutions replaced.
 pub(super) const MAX_VALUES: usize = 1 << 18;

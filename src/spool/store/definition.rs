@@ -62,6 +62,8 @@ pub struct Definition {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub last_modified_at: Timestamp,
+    /// When all secrets that sign but the first are to be dropped; `None`: never.
+    pub overlaps_until: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Definition {
@@ -109,7 +111,8 @@ impl Store {
     /// # Errors
     /// Nothing was changed.
     pub fn set_definition(&mut self, new: &Definition) -> Result<bool, Error> {
-        let sql = "UPDATE definitions SET in_group = ?, definition = ?, version = ?, last_modified_at = ? WHERE id = ?";
+        let sql = "UPDATE definitions SET in_group = ?, definition = ?, version = ?, last_modified_at = ?,
+                     overlaps_until = ? WHERE id = ?";
         let set = |connection: &mut Connection| {
             let transaction = begin(connection)?;
             let changed = transaction.execute(
@@ -119,6 +122,7 @@ impl Store {
                     &new.json,
                     new.version.cast_signed(),
                     time_as_sql(new.last_modified_at),
+                    new.overlaps_until.map(time_as_sql),
                     &new.id,
                 ),
             )?;
@@ -180,7 +184,8 @@ impl Store {
 
 fn definitions(connection: &Connection) -> Result<Vec<Definition>, Error> {
     let mut statement = connection.prepare_cached(
-        "SELECT id, kind, name, in_group, definition, version, created_at, last_modified_at
+        "SELECT id, kind, name, in_group, definition, version, created_at, last_modified_at,
+                overlaps_until
          FROM definitions ORDER BY number",
     )?;
     let mut rows = statement.query([])?;
@@ -205,14 +210,18 @@ fn read(row: &Row<'_>) -> Result<Definition, Unreadable> {
         version: column(5, "version").unsigned(row)?,
         created_at: time(6, "created_at")?,
         last_modified_at: time(7, "last_modified_at")?,
+        overlaps_until: column(8, "overlaps_until")
+            .unsigned_or_null(row)?
+            .map(Timestamp::from_millis),
     })
 }
 
 fn add(connection: &mut Connection, new: &Definition) -> rusqlite::Result<()> {
     let transaction = begin(connection)?;
     transaction.execute(
-        "INSERT INTO definitions (id, kind, name, in_group, definition, version, created_at, last_modified_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO definitions (id, kind, name, in_group, definition, version, created_at, last_modified_at,
+                                  overlaps_until)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             &new.id,
             new.defines.name(),
@@ -222,6 +231,7 @@ fn add(connection: &mut Connection, new: &Definition) -> rusqlite::Result<()> {
             new.version.cast_signed(),
             time_as_sql(new.created_at),
             time_as_sql(new.last_modified_at),
+            new.overlaps_until.map(time_as_sql),
         ),
     )?;
     transaction.commit()

@@ -1,7 +1,8 @@
 -- Version 5: what is configured over the admin API, and how often webhooks were attempted.
 
 -- Webhooks and groups; `kind` says which. `definition` is JSON, secrets included; `version` grows with each
--- change. Names are unique by kind; a row keeps its id and its name.
+-- change. Names are unique by kind; a row keeps its id and its name. At `overlaps_until` all secrets that sign but
+-- the first are dropped.
 CREATE TABLE definitions (
   number INTEGER PRIMARY KEY,
   id TEXT NOT NULL UNIQUE,
@@ -12,6 +13,7 @@ CREATE TABLE definitions (
   version INTEGER NOT NULL,
   created_at INTEGER NOT NULL,
   last_modified_at INTEGER NOT NULL,
+  overlaps_until INTEGER,
   UNIQUE (kind, name)
 );
 

@@ -12,6 +12,7 @@ fn definition(id: &str, name: &str) -> Definition {
         version: 1,
         created_at: at(5),
         last_modified_at: at(5),
+        overlaps_until: None,
     }
 }
 
@@ -32,6 +33,7 @@ fn what_is_defined_is_there_after_a_restart() {
     two.json = "{}".to_owned();
     two.version = 2;
     two.last_modified_at = at(9);
+    two.overlaps_until = Some(at(99));
     assert!(fixture.store.set_definition(&two).expect("writable"));
     assert!(fixture.store.remove_definition("1").expect("writable"));
     assert!(!fixture.store.remove_definition("1").expect("writable"));
