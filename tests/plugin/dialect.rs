@@ -43,8 +43,9 @@ async fn settle(peer: &mut Peer) -> Option<String> {
         let id = &asked.body[..2];
         match asked.kind() {
             SUBSCRIBE => {
-                // Behind the identifier, no properties, and the length of the one filter.
-                let filter = &asked.body[5..asked.body.len() - 1];
+                // Behind the identifier, the properties with their length, and the length of the one filter.
+                let properties = usize::from(asked.body[2]);
+                let filter = &asked.body[5 + properties..asked.body.len() - 1];
                 last = Some(String::from_utf8_lossy(filter).into_owned());
                 peer.send(&packet(0x90, &[id[0], id[1], 0, 1])).await;
             }
