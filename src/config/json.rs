@@ -1,6 +1,6 @@
 //! Definitions in JSON, as the API takes them: the same keys, the same schema, the same problems.
 //!
-//! [`webhook`] and [`group`] read one table of a configuration. What a problem is about is told by a
+//! [`webhook()`] and [`group()`] read one table of a configuration. What a problem is about is told by a
 //! JSON pointer (RFC 6901), as there is no file to point into.
 //!
 //! Who may define a webhook over the API need not be who may read this host's files, or say

@@ -48,8 +48,9 @@ async fn no_request_is_answered_otherwise_than_the_document_says() {
                 &seconds,
                 "--request-timeout",
                 "20",
+                // With two, some versions of Python fail within themselves (cpython#106905).
                 "--workers",
-                "2",
+                "1",
             ])
             .args(seed)
             .args([
