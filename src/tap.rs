@@ -2,16 +2,20 @@
 //!
 //! Whoever it passes by asks [`has_listeners`](Tap::has_listeners) first, which is one relaxed load, and tells
 //! only then. A listener that falls behind is told how many it has missed; it holds nobody up, and no
-//! more than [`BEHIND`] are kept for it.
+//! more than [`BEHIND`] are kept for it. Nor does listening cost much where much passes by: of a second no more than
+//! [`PER_SECOND`] are told, and the others count as missed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
 /// How many a listener may be behind before it misses some.
 pub const BEHIND: usize = 256;
+
+/// The most that are told of one second.
+pub const PER_SECOND: usize = 500;
 
 /// The most listeners of one tap.
 pub const LISTENERS: usize = 32;
@@ -21,6 +25,11 @@ pub struct Tap<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     listeners: AtomicUsize,
+    /// The second of the last that passed by, by the system's clock, and how many of it were to be told.
+    second: AtomicU64,
+    of_second: AtomicUsize,
+    /// How many were not told, as there were too many.
+    passed_over: AtomicU64,
     /// Made for the first listener: most taps never have one.
     sender: OnceLock<broadcast::Sender<Arc<T>>>,
 }
@@ -28,6 +37,8 @@ struct Shared<T> {
 /// One who listens; dropping it ends that.
 pub struct Listening<T> {
     receiver: broadcast::Receiver<Arc<T>>,
+    /// How many had been passed over when that was told last.
+    passed_over: u64,
     shared: Arc<Shared<T>>,
 }
 
@@ -45,6 +56,26 @@ impl<T> Tap<T> {
     #[must_use]
     pub fn has_listeners(&self) -> bool {
         self.0.listeners.load(Ordering::Relaxed) > 0
+    }
+
+    /// Returns whether somebody listens who is to be told of what passes by in this second, counted from any time. If there
+    /// were enough of it, this counts as missed.
+    #[must_use]
+    pub fn takes(&self, second: u64) -> bool {
+        self.has_listeners() && self.has_room(second)
+    }
+
+    #[cold]
+    fn has_room(&self, second: u64) -> bool {
+        let shared = &self.0;
+        if shared.second.swap(second, Ordering::Relaxed) != second {
+            shared.of_second.store(0, Ordering::Relaxed);
+        }
+        let has_room = shared.of_second.fetch_add(1, Ordering::Relaxed) < PER_SECOND;
+        if !has_room {
+            shared.passed_over.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
     }
 
     /// Tells those who listen.
@@ -66,6 +97,7 @@ impl<T> Tap<T> {
         let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(BEHIND));
         Some(Listening {
             receiver: sender.subscribe(),
+            passed_over: self.0.passed_over.load(Ordering::Relaxed),
             shared: Arc::clone(&self.0),
         })
     }
@@ -77,6 +109,11 @@ impl<T> Listening<T> {
     /// # Cancel safety
     /// Nothing is missed when the future is dropped.
     pub async fn next(&mut self) -> Option<Heard<T>> {
+        let passed_over = self.shared.passed_over.load(Ordering::Relaxed);
+        if passed_over > self.passed_over {
+            let missed = passed_over - std::mem::replace(&mut self.passed_over, passed_over);
+            return Some(Heard::Missed(missed));
+        }
         match self.receiver.recv().await {
             Ok(one) => Some(Heard::One(one)),
             Err(RecvError::Lagged(missed)) => Some(Heard::Missed(missed)),
@@ -95,6 +132,9 @@ impl<T> Default for Tap<T> {
     fn default() -> Self {
         Self(Arc::new(Shared {
             listeners: AtomicUsize::new(0),
+            second: AtomicU64::new(0),
+            of_second: AtomicUsize::new(0),
+            passed_over: AtomicU64::new(0),
             sender: OnceLock::new(),
         }))
     }
@@ -138,6 +178,19 @@ mod tests {
         assert_eq!(listening.next().await, Some(Heard::One(Arc::new(3))));
         drop(listening);
         assert!(!tap.has_listeners());
+    }
+
+    #[tokio::test]
+    async fn of_one_second_only_so_many_are_told_and_the_others_are_missed() {
+        let tap = Tap::default();
+        assert!(!tap.takes(1), "nobody listens");
+        let mut listening = tap.listen().expect("nobody else listens");
+        let taken = (0..PER_SECOND + 3).filter(|_| tap.takes(1)).count();
+        assert_eq!(taken, PER_SECOND);
+        assert!(tap.takes(2));
+        tap.tell(7);
+        assert_eq!(listening.next().await, Some(Heard::Missed(3)));
+        assert_eq!(listening.next().await, Some(Heard::One(Arc::new(7))));
     }
 
     #[tokio::test]

@@ -132,8 +132,9 @@ impl Recorder {
             ring.push(&entry);
         }
         drop(pages);
-        if place == Place::Disk || self.log.0.tap.has_listeners() {
-            self.pass_on(&entry, event, place);
+        let is_heard = self.log.0.tap.takes(at.as_secs());
+        if place == Place::Disk || is_heard {
+            self.pass_on(&entry, event, (place, is_heard));
         }
     }
 
@@ -156,10 +157,10 @@ impl Recorder {
 
     /// Hands an attempt to the log's thread, and to those who listen.
     #[cold]
-    fn pass_on(&mut self, entry: &Entry<'_>, event: &Event, place: Place) {
+    fn pass_on(&mut self, entry: &Entry<'_>, event: &Event, (place, is_heard): (Place, bool)) {
         let shared = &self.log.0;
         let attempt = entry.to_attempt(&self.book.webhook);
-        if shared.tap.has_listeners() {
+        if is_heard {
             shared.tap.tell(attempt.clone());
         }
         let Some(queue) = shared.queue.as_ref().filter(|_| place == Place::Disk) else {

@@ -71,7 +71,7 @@ impl Spool {
     /// Tells of an event that is accepted for these webhooks, if anybody listens.
     #[inline]
     pub(super) fn pass_by(&self, event: &Event, webhooks: impl Iterator<Item = WebhookIndex>) {
-        if self.0.tap.has_listeners() {
+        if self.0.tap.takes(event.time.as_secs()) {
             self.tell(event, &webhooks.collect::<Vec<_>>());
         }
     }
