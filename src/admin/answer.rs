@@ -49,6 +49,18 @@ impl<T: FromStr> Window<T> {
     }
 }
 
+impl Window<String> {
+    /// Leaves of a list that is in the order of names what is asked for; returns the name that the next page begins behind, if
+    /// there is one.
+    pub fn cut<T>(&self, found: &mut Vec<T>, name: impl Fn(&T) -> &str) -> Option<String> {
+        let is_behind = |it: &T| self.after.as_deref().is_none_or(|after| name(it) > after);
+        found.retain(is_behind);
+        let next = (found.len() > self.limit).then(|| name(&found[self.limit - 1]).to_owned());
+        found.truncate(self.limit);
+        next
+    }
+}
+
 #[derive(Serialize)]
 struct Page<I> {
     items: Vec<I>,

@@ -170,15 +170,7 @@ pub(super) async fn list(
     query.end(|| Some(()))?;
     let view = api.configured.catalogue.view();
     let mut found = all(&view, &caller);
-    let is_behind = |group: &Known| {
-        window
-            .after
-            .as_ref()
-            .is_none_or(|after| group.group.name > *after)
-    };
-    found.retain(is_behind);
-    let next = (found.len() > window.limit).then(|| found[window.limit - 1].group.name.clone());
-    found.truncate(window.limit);
+    let next = window.cut(&mut found, |group| &group.group.name);
     let items: Vec<_> = found.iter().map(|group| show(group, &view)).collect();
     Ok(answer::page(items, next))
 }

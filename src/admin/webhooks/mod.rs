@@ -268,20 +268,15 @@ pub(super) async fn list(
         let has = |text: &str| {
             webhook.name.to_lowercase().contains(text) || webhook.url.to_lowercase().contains(text)
         };
-        window
-            .after
+        group
             .as_ref()
-            .is_none_or(|after| webhook.name > *after)
-            && group
-                .as_ref()
-                .is_none_or(|group| webhook.group.as_ref() == Some(group))
+            .is_none_or(|group| webhook.group.as_ref() == Some(group))
             && status.is_none_or(|status| known.status(webhook) == status)
             && text.as_deref().is_none_or(has)
     };
     let mut found = all(&view, &sight);
     found.retain(is_meant);
-    let next = (found.len() > window.limit).then(|| found[window.limit - 1].name.clone());
-    found.truncate(window.limit);
+    let next = window.cut(&mut found, |webhook| &webhook.name);
     let items: Vec<_> = found.iter().map(|webhook| show(webhook, &known)).collect();
     Ok(answer::page(items, next))
 }
