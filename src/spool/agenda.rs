@@ -4,11 +4,14 @@
 //! [`Flow::TICKS`] of them, so that what is delivered by then is never written. Then it is handed over to
 //! the batch, which is committed with the tick or when it is large.
 
-use std::collections::VecDeque;
+mod unsaved;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
+
+use unsaved::{Queue, Unsaved};
 
 use super::Inner;
 use super::accepted::Accepted;
@@ -24,9 +27,6 @@ pub(super) const TICK: Duration = Duration::from_millis(4);
 
 /// How many ticks old an event is when it has been here for a whole tick.
 const OLD: u32 = 2;
-
-/// Bytes of unsaved events from which on those that are settled are looked for.
-const FORGET: usize = 4 << 20;
 
 /// Bytes that what is new of a device takes in memory, about.
 const DEVICE: usize = 512;
@@ -44,15 +44,11 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Agenda {
     pub(super) next_seq: Seq,
-    /// Accepted events that are nowhere but in memory, in order.
-    unsaved: VecDeque<Unsaved>,
+    unsaved: Queue,
     /// How many ticks there were.
     ticks: u32,
     /// How each webhook's lane gets on.
     pub(super) flows: Vec<Flow>,
-    /// Bytes of them, and from how many on those that are settled are looked for.
-    unsaved_bytes: usize,
-    forget_at: usize,
     pub(super) batch: Batch,
     /// When the next tick is; none while nothing waits for one.
     pub(super) tick: Option<Instant>,
@@ -71,14 +67,6 @@ pub(super) struct Agenda {
     pub(super) is_asleep: bool,
     /// Bytes of what was handed over and is not on disk.
     pending_bytes: usize,
-}
-
-#[derive(Debug)]
-struct Unsaved {
-    event: Arc<Event>,
-    accepted: Arc<Accepted>,
-    /// How many ticks there had been when it was accepted.
-    tick: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,11 +97,9 @@ impl Agenda {
     pub(super) fn new(next_seq: Seq, stocks: Vec<Stock>, now: Instant) -> Self {
         Self {
             next_seq,
-            unsaved: VecDeque::new(),
+            unsaved: Queue::default(),
             ticks: 0,
             flows: vec![Flow::default(); stocks.len()],
-            unsaved_bytes: 0,
-            forget_at: FORGET,
             batch: Batch::default(),
             tick: None,
             is_ripe: false,
@@ -162,37 +148,11 @@ impl Agenda {
             self.hand_over(spool, event, accepted);
             return;
         }
-        // Two for each that comes: it stays short without the thread, which has better to do.
-        self.forget_front();
-        self.forget_front();
-        self.unsaved.push_back(Unsaved {
+        self.unsaved.push(Unsaved {
             event: Arc::clone(event),
             accepted: Arc::clone(accepted),
             tick: self.ticks,
         });
-        self.unsaved_bytes += event.size();
-        if self.unsaved_bytes > self.forget_at {
-            self.forget_settled();
-        }
-    }
-
-    /// Lets go of the first event if it is settled or handed over; returns whether it was.
-    fn forget_front(&mut self) -> bool {
-        let first = self.unsaved.front();
-        let is_done = first.is_some_and(|first| !first.accepted.is_unsaved());
-        if is_done && let Some(first) = self.unsaved.pop_front() {
-            self.unsaved_bytes -= first.event.size();
-        }
-        is_done
-    }
-
-    /// Lets go of all events that are settled, which happens by itself with the tick unless the thread
-    /// is held up.
-    fn forget_settled(&mut self) {
-        self.unsaved.retain(|unsaved| unsaved.accepted.is_unsaved());
-        let sizes = self.unsaved.iter().map(|unsaved| unsaved.event.size());
-        self.unsaved_bytes = sizes.sum();
-        self.forget_at = (2 * self.unsaved_bytes).max(FORGET);
     }
 
     /// Hands an event over to be committed, unless it has been.
@@ -228,11 +188,18 @@ impl Agenda {
         spool.disk.set_pending(self.pending_bytes);
     }
 
+    /// Notes that the disk takes something. What has come while it did not has no tick of its own, and has waited.
+    pub(super) fn works(&mut self) {
+        if self.failing_until.take().is_some() {
+            self.is_ripe |= !self.batch.is_empty();
+        }
+    }
+
     /// Notes that a batch is on disk.
     pub(super) fn committed(&mut self, spool: &Inner, batch: &Batch) {
         self.pending_bytes -= batch.bytes;
         spool.disk.set_pending(self.pending_bytes);
-        self.failing_until = None;
+        self.works();
         for &Moved { webhook, seq, next } in &batch.moved {
             self.stocks[webhook].moved(seq, next);
         }
@@ -314,7 +281,7 @@ impl Agenda {
     /// what is delivered all the same shall not have to be written, so that nothing piles up.
     fn age(&mut self, spool: &Inner, now: Instant, all: bool) {
         if self.failing_until.is_some() {
-            self.forget_settled();
+            self.unsaved.forget_settled();
             self.tick = (!self.unsaved.is_empty()).then(|| now + LOOK);
             return;
         }
@@ -323,7 +290,7 @@ impl Agenda {
             self.flows[webhook].note(account.flow());
         }
         self.hand_over_old(spool, all);
-        while self.forget_front() {}
+        while self.unsaved.forget_front() {}
         self.is_ripe = true;
         self.tick = (!self.unsaved.is_empty()).then(|| now + TICK);
     }
@@ -331,7 +298,7 @@ impl Agenda {
     /// Hands over what waits for a webhook.
     pub(super) fn hand_over_of(&mut self, spool: &Inner, webhook: WebhookIndex) {
         let all = std::mem::take(&mut self.unsaved);
-        for unsaved in &all {
+        for unsaved in all.iter() {
             if unsaved.accepted.is_unsaved_for(|open| open == webhook) {
                 self.hand_over(spool, &unsaved.event, &unsaved.accepted);
             }
@@ -346,7 +313,7 @@ impl Agenda {
         } else {
             OLD
         };
-        for unsaved in &oldest_first {
+        for unsaved in oldest_first.iter() {
             let waited = self.ticks.wrapping_sub(unsaved.tick);
             if waited < age && !all {
                 break;

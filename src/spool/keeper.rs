@@ -85,7 +85,7 @@ impl Keeper {
         let Some(batch) = batch.or_else(|| self.failed.take()) else {
             // What failed was no commit. A small one shows whether that works.
             self.store.touch()?;
-            journal.lock().failing_until = None;
+            journal.lock().works();
             return Ok(());
         };
         match self.store.commit(&batch.changes) {

@@ -228,9 +228,9 @@ fn while_the_disk_fails_only_the_failed_batch_is_tried() {
     fixture.agenda.failing_until = Some(fixture.start + 10 * TICK);
     fixture.accept(&[0]);
     assert!(matches!(fixture.next(9, 0), Work::Sleep(_)));
+    assert_eq!(fixture.agenda.tick, None, "nothing is to be handed over");
     assert!(matches!(fixture.next(10, 0), Work::Commit(None)));
     fixture.agenda.committed(&fixture.spool, &failed);
-    fixture.agenda.is_ripe = true;
     assert!(matches!(fixture.next(10, 0), Work::LoadFresh(0)));
     assert!(matches!(fixture.next(10, 0), Work::Commit(Some(_))));
 }
