@@ -143,7 +143,7 @@ impl App {
         kinds.extend(more.iter().map(given));
         receivers.extend(more);
         let places = kinds.into_iter().enumerate();
-        let webhooks = places.map(|(index, kind)| Place { index, kind }).collect();
+        let mut webhooks: Vec<_> = places.map(|(index, kind)| Place { index, kind }).collect();
 
         let mut registry = Registry::with_prefix(METRICS_PREFIX);
         let families = Families::new(&mut registry);
@@ -155,6 +155,7 @@ impl App {
         let metrics = spool::MetricsFamily::new(&mut registry);
         let (spool, spool_thread, queues) = Spool::open(&config.spool, &places, metrics)?;
         let failure = spool.failure();
+        keep_durable(&spool, &mut webhooks);
         let (log, log_thread) = delivery_log(config, &mut registry);
         let (builder, announcer) =
             Builder::new(config, rules, (spool, log.clone()), families, &mut registry)?;
@@ -296,6 +297,15 @@ fn delivery_log(config: &Config, registry: &mut Registry) -> (DeliveryLog, deliv
     };
     let metrics = delivery_log::Metrics::new(registry);
     DeliveryLog::open(config.delivery_log.clone(), dir, metrics)
+}
+
+/// Notes which webhooks the spool keeps durable though they are configured otherwise.
+fn keep_durable(spool: &Spool, places: &mut [Place]) {
+    for Place { index, kind } in places {
+        if let Kind::Configured(webhook) = kind {
+            webhook.durable |= spool.is_durable(*index);
+        }
+    }
 }
 
 fn say_what_waits(spool: &Spool) {

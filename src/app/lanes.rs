@@ -5,6 +5,7 @@
 //! ```
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -20,8 +21,8 @@ pub(super) struct Lanes {
     orders: HashMap<WebhookIndex, Orders>,
     /// Webhooks that were admitted and whose lanes have not begun.
     waiting: HashMap<WebhookIndex, Waiting>,
-    /// Those that leave, and their names; of one name at most one is the last.
-    leaving: HashMap<WebhookIndex, String>,
+    /// Those that leave; of one name at most one is the last.
+    leaving: HashMap<WebhookIndex, Leaving>,
     last: HashMap<String, WebhookIndex>,
     /// What the spool does for them.
     chores: JoinSet<Chore>,
@@ -37,6 +38,13 @@ struct Waiting {
     /// Whose place it takes, if that has not been given up.
     after: Option<WebhookIndex>,
     leaves: bool,
+}
+
+/// A webhook whose place is given up.
+struct Leaving {
+    name: String,
+    /// Whether its lane ends all that it has before.
+    finishes: bool,
 }
 
 enum Chore {
@@ -81,16 +89,14 @@ impl Lanes {
         });
     }
 
-    /// Has the lane of a webhook run as soon as it can: behind one of the same name that leaves, if what both have is in
-    /// the store.
+    /// Has the lane of a webhook run as soon as it can: behind one of the same name that leaves.
     pub(super) fn begin(&mut self, spool: &Spool, admitted: Admitted, attempts: Attempts) {
         let Admitted {
             index,
             place,
             queue,
         } = admitted;
-        let is_durable = spool.is_durable(index);
-        let after = self.last.get(&place.name).copied().filter(|_| is_durable);
+        let after = self.last.get(&place.name).copied();
         let waiting = Waiting {
             attempts,
             place,
@@ -110,7 +116,9 @@ impl Lanes {
         };
         waiting.after = None;
         if waiting.leaves {
-            self.waiting.remove(&index);
+            if let Some(queue) = self.waiting.remove(&index).and_then(|it| it.queue) {
+                queue.discard();
+            }
             return self.close(spool, index);
         }
         if let Some(mut queue) = waiting.queue.take() {
@@ -122,29 +130,67 @@ impl Lanes {
         }
     }
 
-    /// Has a lane go by another configuration.
+    /// Has a lane go by another configuration, and the one whose place it waits for.
     pub(super) fn revise(&mut self, index: WebhookIndex, revision: Revision) {
         if let Some(waiting) = self.waiting.get_mut(&index) {
-            waiting.attempts.config = revision.config;
-            if let Some(sink) = revision.sink {
-                waiting.attempts.sink = sink;
+            waiting.attempts.config = revision.config.clone();
+            if let Some(sink) = &revision.sink {
+                waiting.attempts.sink = Arc::clone(sink);
+            }
+            let before = waiting.after.filter(|it| self.finishes(*it));
+            if let Some(before) = before {
+                self.revise(before, revision);
             }
         } else if let Some(orders) = self.orders.get(&index) {
             orders.revise(revision);
         }
     }
 
+    /// Has a webhook's place be given up when its lane has ended all that it has, as another configuration says.
+    pub(super) fn finish(
+        &mut self,
+        spool: &Spool,
+        index: WebhookIndex,
+        name: &str,
+        revision: Revision,
+    ) {
+        self.revise(index, revision);
+        self.give_up(spool, index, name, true);
+        if let Some(orders) = self.orders.get(&index) {
+            orders.finish();
+        }
+    }
+
+    /// Has a webhook leave that has gone, and those of its name that have not given up their places yet.
+    pub(super) fn remove(&mut self, spool: &Spool, index: WebhookIndex, name: &str) {
+        let mut before = self.waiting.get(&index).and_then(|it| it.after);
+        while let Some(index) = before {
+            before = self.waiting.get(&index).and_then(|it| it.after);
+            self.leave(spool, index, name);
+        }
+        self.leave(spool, index, name);
+    }
+
     /// Has a webhook leave: its lane ends what is under way, and then its place is given up.
     pub(super) fn leave(&mut self, spool: &Spool, index: WebhookIndex, name: &str) {
-        spool.leave(index);
-        self.leaving.insert(index, name.to_owned());
-        self.last.insert(name.to_owned(), index);
+        self.give_up(spool, index, name, false);
         if let Some(waiting) = self.waiting.get_mut(&index) {
             // It has the place until the one before it has given it up.
             waiting.leaves = true;
         } else if let Some(orders) = self.orders.get(&index) {
             orders.leave();
         }
+    }
+
+    fn give_up(&mut self, spool: &Spool, index: WebhookIndex, name: &str, finishes: bool) {
+        spool.leave(index);
+        let name = name.to_owned();
+        self.last.insert(name.clone(), index);
+        self.leaving.insert(index, Leaving { name, finishes });
+    }
+
+    fn finishes(&self, index: WebhookIndex) -> bool {
+        self.leaving.get(&index).is_some_and(|it| it.finishes)
     }
 
     fn close(&mut self, spool: &Spool, index: WebhookIndex) {
@@ -181,7 +227,7 @@ impl Lanes {
     }
 
     fn closed(&mut self, spool: &Spool, index: WebhookIndex) {
-        if let Some(name) = self.leaving.remove(&index)
+        if let Some(Leaving { name, .. }) = self.leaving.remove(&index)
             && self.last.get(&name) == Some(&index)
         {
             self.last.remove(&name);
@@ -198,10 +244,15 @@ impl Lanes {
             return;
         };
         if waiting.leaves {
-            drop(queue);
+            queue.discard();
             self.close(&builder.spool, index);
         } else {
             self.run(builder, index, waiting.attempts, queue);
+            if self.finishes(index)
+                && let Some(orders) = self.orders.get(&index)
+            {
+                orders.finish();
+            }
         }
     }
 

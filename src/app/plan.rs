@@ -25,8 +25,10 @@ pub(super) enum Change {
     Lane,
     /// That, and its requests are made otherwise.
     Requests,
-    /// Another lane takes its place, as its deliveries are kept or sequenced otherwise.
+    /// Another lane takes its place, as its deliveries are sequenced otherwise.
     Place,
+    /// Another lane takes its place when this one has nothing more, as its deliveries become durable.
+    Keeping,
 }
 
 impl Plan {
@@ -50,7 +52,21 @@ impl Plan {
     }
 }
 
-/// Returns how one webhook becomes the other; `None` if they mean the same.
+/// Has webhooks that run and are durable stay so, as what waits could not follow; returns their names.
+pub(super) fn keep_durable(running: &[&Webhook], wanted: &mut [Webhook]) -> Vec<String> {
+    let is_kept = |new: &&mut Webhook| {
+        let is_same = |old: &&&Webhook| old.name == new.name;
+        !new.durable && running.iter().find(is_same).is_some_and(|it| it.durable)
+    };
+    let mut kept = Vec::new();
+    for webhook in wanted.iter_mut().filter(is_kept) {
+        webhook.durable = true;
+        kept.push(webhook.name.clone());
+    }
+    kept
+}
+
+/// Returns how one webhook becomes the other, which is durable if it was; `None` if they mean the same.
 fn change(old: &Webhook, new: &Webhook, is_store: bool) -> Option<Change> {
     if old == new {
         return None;
@@ -62,7 +78,9 @@ fn change(old: &Webhook, new: &Webhook, is_store: bool) -> Option<Change> {
     };
     // A lane that has everything in memory can sequence it anew, and nobody else could get it.
     let is_stored = old.durable && is_store;
-    Some(if old.durable != new.durable || (!may_stay && is_stored) {
+    Some(if !old.durable && new.durable {
+        Change::Keeping
+    } else if !may_stay && is_stored {
         Change::Place
     } else if old.http != new.http {
         Change::Requests

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinError;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::builder::{Attempts, Builder};
 use super::connections::Connections;
@@ -117,7 +117,14 @@ impl Running {
         if !keys.is_empty() {
             return Err(Refused::Restart { keys });
         }
-        let wanted = std::mem::take(&mut config.webhooks);
+        let mut wanted = std::mem::take(&mut config.webhooks);
+        let running = self.configured();
+        for webhook in plan::keep_durable(&running, &mut wanted) {
+            warn!(
+                webhook,
+                "it stays durable until mqhook starts anew, as what waits for it is"
+            );
+        }
         self.check_devices(&wanted)?;
         let prepared = self.prepare(&wanted).await?;
         let applied = applied(&self.webhooks, &wanted, &prepared.plan);
@@ -141,6 +148,11 @@ impl Running {
         Ok(applied)
     }
 
+    fn configured(&self) -> Vec<&Webhook> {
+        let places = self.webhooks.iter();
+        places.filter_map(Place::configured).collect()
+    }
+
     /// Checks that devices are remembered if a webhook wants to know of them.
     fn check_devices(&self, wanted: &[Webhook]) -> Result<(), Refused> {
         let is_device = |rule: &Rule| rule.kind.is_device();
@@ -157,7 +169,7 @@ impl Running {
     }
 
     async fn prepare(&self, wanted: &[Webhook]) -> Result<Prepared, Refused> {
-        let running: Vec<&Webhook> = self.webhooks.iter().filter_map(Place::configured).collect();
+        let running = self.configured();
         let is_store = self.builder.config.spool.backend != Backend::Memory;
         let plan = Plan::of(&running, wanted, is_store);
         let changed = plan.changed.iter();
@@ -170,7 +182,8 @@ impl Running {
             .collect();
         let receivers = build(wanted, &is_built).await?;
         let changed = plan.changed.iter();
-        let replaced = changed.filter(|(.., change)| *change == Change::Place);
+        let replaced =
+            changed.filter(|(.., change)| matches!(change, Change::Place | Change::Keeping));
         let new = plan.added.iter().copied().chain(replaced.map(|it| it.1));
         let admitted = self.admit(&receivers, new).await?;
         Ok(Prepared {
@@ -264,7 +277,8 @@ impl Running {
             .collect();
         let spool = &self.builder.spool;
         for at in plan.removed {
-            self.lanes.leave(spool, before[at].index, before[at].name());
+            self.lanes
+                .remove(spool, before[at].index, before[at].name());
             self.builder.forget(before[at].name());
         }
         for (at, new, change) in plan.changed {
@@ -272,12 +286,18 @@ impl Running {
                 (Change::Place, _) => {
                     self.lanes.leave(spool, before[at].index, before[at].name());
                 }
+                (Change::Keeping, Some(Attempts { config, sink })) => {
+                    let sink = Some(sink);
+                    let revision = Revision { config, sink };
+                    self.lanes
+                        .finish(spool, before[at].index, before[at].name(), revision);
+                }
                 (Change::Lane | Change::Requests, Some(Attempts { config, sink })) => {
                     let sink = Some(sink).filter(|_| change == Change::Requests);
                     let revision = Revision { config, sink };
                     self.lanes.revise(before[at].index, revision);
                 }
-                (Change::Rules | Change::Lane | Change::Requests, _) => {}
+                (_, _) => {}
             }
         }
         for (receiver, admitted) in receivers.iter_mut().zip(&mut admitted) {

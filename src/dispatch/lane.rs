@@ -56,6 +56,8 @@ pub struct Lane {
     is_durable: bool,
     /// Whether deliveries are to be sequenced otherwise, when nothing is under way any more.
     is_changing: bool,
+    /// When it ends, if it has nothing by then; none if it does not end for lack of deliveries.
+    finishes_at: Option<Instant>,
     /// What others tell it.
     orders: Orders,
     notify: Notify,
@@ -138,6 +140,7 @@ impl Lane {
             is_enabled: state.is_enabled(),
             is_durable,
             is_changing: false,
+            finishes_at: None,
             orders: Orders::default(),
             notify,
             metrics,
@@ -153,7 +156,8 @@ impl Lane {
 
     /// Attempts deliveries, fresh ones before those that were put off, until `closing`; then finishes
     /// those that are under way and, of a webhook that is not durable, those that were not
-    /// attempted yet. Ends likewise when it is [told to leave](Orders::leave).
+    /// attempted yet. Ends likewise when it is [told to leave](Orders::leave), and when it is
+    /// [told to finish](Orders::finish) and has.
     ///
     /// # Cancel safety
     /// Dropping the future cuts off attempts. What is not settled stays so: the store or the broker
@@ -163,7 +167,7 @@ impl Lane {
         let called = self.orders.attention(&closing).cancelled_owned();
         tokio::pin!(called);
         let mut is_open = true;
-        while is_open || !attempts.is_empty() || self.has_more() {
+        while (is_open && !self.has_finished()) || !attempts.is_empty() || self.has_more() {
             if self.queue.state.has_changed().unwrap_or(false) {
                 self.follow_state();
             }
@@ -274,7 +278,15 @@ impl Lane {
     fn next_wake(&self, takes: bool) -> Option<Instant> {
         let gathered = self.gather.as_ref().and_then(Gather::due);
         let gathered = gathered.filter(|_| takes);
-        self.turns.next_wake().into_iter().chain(gathered).min()
+        let finish = self.finishes_at.filter(|at| *at > Instant::now());
+        let wakes = self.turns.next_wake().into_iter();
+        wakes.chain(gathered).chain(finish).min()
+    }
+
+    /// Returns whether it was told to finish, and has.
+    fn has_finished(&self) -> bool {
+        let may_end = self.finishes_at.is_some_and(|at| at <= Instant::now());
+        may_end && !self.spool.holds(self.webhook)
     }
 
     /// Begins an attempt with those deliveries that are still wanted.

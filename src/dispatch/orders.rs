@@ -1,4 +1,4 @@
-//! What a lane is told while it runs: to go by another configuration, or to leave.
+//! What a lane is told while it runs: to go by another configuration, to finish, or to leave.
 //!
 //! A token calls for its attention, the same one that tells of the end, so that a lane that nobody calls
 //! looks at nothing more than it did.
@@ -11,6 +11,7 @@ use super::Config;
 use crate::sink::Sink;
 
 /// Another configuration of a lane's webhook, whose deliveries are kept and sequenced as before.
+#[derive(Clone)]
 pub struct Revision {
     /// How they are attempted.
     pub config: Config,
@@ -25,6 +26,7 @@ pub struct Orders(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     revision: Option<Revision>,
+    finishes: bool,
     leaves: bool,
     attention: CancellationToken,
 }
@@ -37,6 +39,13 @@ impl Orders {
         let earlier = state.revision.take().and_then(|earlier| earlier.sink);
         let sink = revision.sink.or(earlier);
         state.revision = Some(Revision { sink, ..revision });
+        state.attention.cancel();
+    }
+
+    /// Has the lane end when it has nothing more, as another takes its place and cannot get what is in memory only.
+    pub fn finish(&self) {
+        let mut state = self.lock();
+        state.finishes = true;
         state.attention.cancel();
     }
 
@@ -61,6 +70,10 @@ impl Orders {
 
     pub(super) fn take_revision(&self) -> Option<Revision> {
         self.lock().revision.take()
+    }
+
+    pub(super) fn finishes(&self) -> bool {
+        self.lock().finishes
     }
 
     pub(super) fn leaves(&self) -> bool {

@@ -192,20 +192,30 @@ impl Account {
         self.fresh.is_closed()
     }
 
-    /// Hands a delivery to the lane. A lane that has ended leaves it unsettled, as it should be.
+    /// Hands a delivery to the lane. A lane that has ended leaves it unsettled, as it should be; but what nobody
+    /// will take any more must not hold back an acknowledgement.
     pub(super) fn send(&self, delivery: Delivery) {
         let queue = if delivery.is_retry() {
             &self.due
         } else {
             &self.fresh
         };
-        let _ = queue.send(delivery);
+        if let Err(mpsc::error::SendError(delivery)) = queue.send(delivery)
+            && self.is_leaving()
+            && !delivery.is_durable()
+        {
+            delivery.discard();
+        }
     }
 
     /// Answers what the lane has asked.
     pub(super) fn answer(&self, answer: Answer) {
         // A lane that has ended asks nothing more.
         let _ = self.answers.send(answer);
+    }
+
+    pub(super) fn holds_any(&self) -> bool {
+        self.deliveries() > 0
     }
 
     fn deliveries(&self) -> usize {

@@ -96,6 +96,13 @@ impl Spool {
         }
     }
 
+    /// Returns whether deliveries of a webhook are in memory.
+    #[must_use]
+    pub fn holds(&self, webhook: WebhookIndex) -> bool {
+        let accounts = self.0.accounts.load();
+        accounts.get(webhook).is_some_and(|it| it.holds_any())
+    }
+
     /// Shows nothing more of what waits for a webhook of this name, which has gone.
     pub fn forget(&self, webhook: &str) {
         self.0.metrics.forget(webhook);
@@ -144,6 +151,20 @@ impl Spool {
             agenda.make_place(index, stock);
         }
         Ok((index, queue))
+    }
+}
+
+impl Queue {
+    /// Drops what is in it and not durable, as nobody will take it.
+    pub fn discard(mut self) {
+        for queue in [&mut self.fresh, &mut self.due] {
+            queue.close();
+            while let Ok(delivery) = queue.try_recv() {
+                if !delivery.is_durable() {
+                    delivery.discard();
+                }
+            }
+        }
     }
 }
 

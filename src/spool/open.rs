@@ -178,12 +178,28 @@ fn begin_watch(store: &mut Store) -> Result<(), store::Error> {
     store.commit(&[Change::Watch(counts.watch + 1)])
 }
 
+/// Returns the keys of the webhooks that are durable, and of those that were and for which events wait: such one
+/// stays durable in this run.
 fn register(
     store: &mut Store,
     webhooks: &[Webhook],
 ) -> Result<Vec<Option<WebhookKey>>, store::Error> {
+    let backlog = store.backlog()?;
+    let waiting = |webhook: &Webhook| {
+        let backlog = backlog.iter().find(|it| it.name == webhook.name);
+        backlog.map_or(0, Backlog::waiting)
+    };
     let mut key = |webhook: &Webhook| {
-        let key = webhook.durable.then(|| store.register(&webhook.name));
+        let waiting = waiting(webhook);
+        if !webhook.durable && waiting > 0 {
+            let webhook = webhook.name.as_str();
+            warn!(
+                webhook,
+                waiting, "it stays durable in this run, as events of an earlier one wait on disk"
+            );
+        }
+        let is_kept = webhook.durable || waiting > 0;
+        let key = is_kept.then(|| store.register(&webhook.name));
         key.transpose()
     };
     webhooks.iter().map(&mut key).collect()

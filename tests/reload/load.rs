@@ -50,7 +50,7 @@ fn changes() -> Vec<String> {
 }
 
 async fn check(keys: &str) {
-    let first = keys.to_owned() + &steady() + &webhook("moves", &[TOPIC], "");
+    let first = keys.to_owned() + &steady() + &webhook("moves", &[TOPIC], "durable = false");
     let mut world = World::start(&first).await;
     let plan = Plan {
         topic: TOPIC.to_owned(),

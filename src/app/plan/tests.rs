@@ -35,9 +35,33 @@ fn a_change_is_as_small_as_it_can_be() {
         it.retry.retry_after_max *= 2;
     };
     assert_eq!(changed(both), Some(Change::Lane));
-    assert_eq!(changed(|it| it.durable = false), Some(Change::Place));
     let latest = |it: &mut Webhook| it.shaping.sequence = Sequence::Latest;
     assert_eq!(changed(latest), Some(Change::Place));
+}
+
+#[test]
+fn a_webhook_becomes_durable_when_its_lane_has_nothing_more() {
+    let loose = Webhook {
+        durable: false,
+        ..webhook("a")
+    };
+    for is_store in [true, false] {
+        let change = change(&loose, &webhook("a"), is_store);
+        assert_eq!(change, Some(Change::Keeping));
+    }
+}
+
+#[test]
+fn a_webhook_that_is_durable_stays_so_while_mqhook_runs() {
+    let loose = |name| Webhook {
+        durable: false,
+        ..webhook(name)
+    };
+    let (durable, other) = (webhook("a"), loose("b"));
+    let mut wanted = [loose("a"), loose("b"), loose("c")];
+    let kept = keep_durable(&[&durable, &other], &mut wanted);
+    assert_eq!(kept, ["a"]);
+    assert_eq!(wanted, [webhook("a"), loose("b"), loose("c")]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
-//! A lane goes by another configuration, or leaves.
+//! A lane goes by another configuration, finishes, or leaves.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Lane;
@@ -10,6 +13,10 @@ use crate::dispatch::schedule::Schedule;
 use crate::dispatch::turns::Turns;
 use crate::spool::Delivery;
 
+/// For how long a lane that is to finish waits for more: whoever routes by older rules may still name its
+/// webhook for a moment.
+const LINGER: Duration = Duration::from_millis(100);
+
 impl Lane {
     /// Does what it is told; returns whether it goes on.
     pub(super) fn heed(&mut self, closing: &CancellationToken) -> bool {
@@ -18,6 +25,10 @@ impl Lane {
         }
         if let Some(revision) = self.orders.take_revision() {
             self.revise(revision);
+        }
+        if self.orders.finishes() {
+            let at = Instant::now() + LINGER;
+            self.finishes_at.get_or_insert(at);
         }
         true
     }
@@ -101,14 +112,9 @@ impl Lane {
         self.parts
             .extend(self.gather.map(|mut gather| gather.take()));
         rest.extend(self.parts.into_iter().flatten().map(|turn| turn.delivery));
-        for queue in [&mut self.queue.fresh, &mut self.queue.due] {
-            queue.close();
-            while let Ok(delivery) = queue.try_recv() {
-                rest.push(delivery);
-            }
-        }
         for delivery in rest {
             delivery.discard();
         }
+        self.queue.discard();
     }
 }
