@@ -61,6 +61,10 @@ pub(super) struct Agenda {
     look: Instant,
     /// When a batch whose commit failed is tried again.
     pub(super) failing_until: Option<Instant>,
+    /// When something is read again after that has failed. What can be written is, meanwhile.
+    pub(super) unreadable_until: Option<Instant>,
+    /// For whom was read last: what cannot be read of one must not keep others from it.
+    last_read: WebhookIndex,
     pub(super) flushes: Vec<oneshot::Sender<()>>,
     pub(super) is_closing: bool,
     /// Whether the thread sleeps until a signal.
@@ -108,6 +112,8 @@ impl Agenda {
             sweep: now,
             look: now + LOOK,
             failing_until: None,
+            unreadable_until: None,
+            last_read: 0,
             flushes: Vec::new(),
             is_closing: false,
             is_asleep: false,
@@ -188,8 +194,14 @@ impl Agenda {
         spool.disk.set_pending(self.pending_bytes);
     }
 
-    /// Notes that the disk takes something. What has come while it did not has no tick of its own, and has waited.
-    pub(super) fn works(&mut self) {
+    /// Notes that the disk takes something, so that it is worth to read again.
+    pub(super) fn touched(&mut self) {
+        self.unreadable_until = None;
+        self.takes_again();
+    }
+
+    /// What has come while the disk did not take anything has no tick of its own, and has waited.
+    fn takes_again(&mut self) {
         if self.failing_until.take().is_some() {
             self.is_ripe |= !self.batch.is_empty();
         }
@@ -199,7 +211,7 @@ impl Agenda {
     pub(super) fn committed(&mut self, spool: &Inner, batch: &Batch) {
         self.pending_bytes -= batch.bytes;
         spool.disk.set_pending(self.pending_bytes);
-        self.works();
+        self.takes_again();
         for &Moved { webhook, seq, next } in &batch.moved {
             self.stocks[webhook].moved(seq, next);
         }
@@ -232,6 +244,9 @@ impl Agenda {
         }
         self.turn = Turn::Commit;
         if let Some(load) = load {
+            if let Work::LoadFresh(webhook) | Work::LoadDue(webhook) = load {
+                self.last_read = webhook;
+            }
             return load;
         }
         if is_pressed {
@@ -246,13 +261,18 @@ impl Agenda {
         self.sleep(spool, now, time)
     }
 
-    /// Decides whether to commit: the batch, or again (`false`) one that failed.
+    /// Decides whether to commit: the batch, or again (`false`) one that failed, or a small one to see whether
+    /// that works.
     fn commit(&self, now: Instant, is_pressed: bool) -> Option<bool> {
         if let Some(until) = self.failing_until {
             return (until <= now).then_some(false);
         }
         let is_ripe = self.is_ripe || is_pressed || self.batch.is_large();
-        (is_ripe && !self.batch.is_empty()).then_some(true)
+        if is_ripe && !self.batch.is_empty() {
+            return Some(true);
+        }
+        let is_tried = self.unreadable_until.is_some_and(|until| until <= now);
+        is_tried.then_some(false)
     }
 
     fn take_batch(&mut self) -> Batch {
@@ -266,15 +286,24 @@ impl Agenda {
     }
 
     fn chore(&mut self, now: Instant) -> Option<Work> {
-        if self.sweep <= now && self.failing_until.is_none() {
+        if self.sweep <= now && self.may_read() {
             self.sweep = now + SWEEP;
             return Some(Work::Sweep);
         }
-        if self.look <= now {
+        if self.look <= now && self.may_look() {
             self.look = now + LOOK;
             return Some(Work::Look);
         }
         None
+    }
+
+    fn may_read(&self) -> bool {
+        self.failing_until.is_none() && self.unreadable_until.is_none()
+    }
+
+    /// Returns whether it is worth to look at the disk: while it takes nothing, that may make space.
+    fn may_look(&self) -> bool {
+        self.failing_until.is_some() || self.unreadable_until.is_none()
     }
 
     /// Hands over what has been here for long enough; with `all`, everything. While the disk fails,
@@ -328,12 +357,13 @@ impl Agenda {
     }
 
     fn load(&self, spool: &Inner, time: Timestamp) -> Option<Work> {
-        if self.failing_until.is_some() {
+        if !self.may_read() {
             // What is delivered could not be taken away, and would be delivered again.
             return None;
         }
         let accounts = spool.accounts.load();
-        accounts.iter().find_map(|(webhook, account)| {
+        let later = accounts.iter().filter(|it| it.0 > self.last_read);
+        later.chain(accounts.iter()).find_map(|(webhook, account)| {
             let stock = &self.stocks[webhook];
             let is_due = stock.due(account).is_some_and(|due| due <= time);
             let wants_fresh = stock.wants_fresh(account);
@@ -346,8 +376,10 @@ impl Agenda {
     }
 
     fn sleep(&self, spool: &Inner, now: Instant, time: Timestamp) -> Work {
-        let sweep = Some(self.sweep).filter(|_| self.failing_until.is_none());
-        let times = [Some(self.look), sweep, self.tick, self.failing_until];
+        let sweep = Some(self.sweep).filter(|_| self.may_read());
+        let look = Some(self.look).filter(|_| self.may_look());
+        let tried = self.failing_until.or(self.unreadable_until);
+        let times = [look, sweep, self.tick, tried];
         let next = times.into_iter().flatten().min().unwrap_or(now);
         let wait = next.saturating_duration_since(now);
         let accounts = spool.accounts.load();
@@ -355,7 +387,7 @@ impl Agenda {
             .iter()
             .filter_map(|(webhook, account)| self.stocks[webhook].due(account))
             .min();
-        let due = due.filter(|_| self.failing_until.is_none());
+        let due = due.filter(|_| self.may_read());
         let until = |due: Timestamp| due.as_millis().saturating_sub(time.as_millis());
         Work::Sleep(due.map_or(wait, |due| wait.min(Duration::from_millis(until(due)))))
     }

@@ -53,6 +53,7 @@ impl Batch {
             && self.questions.is_empty()
             && self.of_devices.is_empty()
             && self.requests.is_empty()
+            && self.tickets.is_empty()
     }
 
     /// Returns whether it has a new state of a webhook.

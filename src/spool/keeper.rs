@@ -65,7 +65,9 @@ impl Keeper {
         };
         let _alarm = Alarm(&spool);
         loop {
-            let done = match journal.work(&spool) {
+            let work = journal.work(&spool);
+            let is_commit = matches!(work, Work::Commit(_));
+            let done = match work {
                 Work::Commit(batch) => self.commit(journal, batch),
                 Work::LoadFresh(webhook) => self.load_fresh(journal, webhook),
                 Work::LoadDue(webhook) => self.load_due(journal, webhook),
@@ -76,7 +78,16 @@ impl Keeper {
             };
             match done {
                 Ok(()) => self.worked(),
-                Err(error) => self.fail(journal, &error),
+                Err(error) => {
+                    self.fail(&error);
+                    let again = Some(Instant::now() + RETRY);
+                    let mut agenda = journal.lock();
+                    if is_commit {
+                        agenda.failing_until = again;
+                    } else {
+                        agenda.unreadable_until = again;
+                    }
+                }
             }
         }
     }
@@ -85,7 +96,7 @@ impl Keeper {
         let Some(batch) = batch.or_else(|| self.failed.take()) else {
             // What failed was no commit. A small one shows whether that works.
             self.store.touch()?;
-            journal.lock().works();
+            journal.lock().touched();
             return Ok(());
         };
         match self.store.commit(&batch.changes) {
@@ -119,7 +130,7 @@ impl Keeper {
     }
 
     /// Refuses further events until the store works again.
-    fn fail(&mut self, journal: &Journal, failure: &store::Error) {
+    fn fail(&mut self, failure: &store::Error) {
         if !std::mem::replace(&mut self.is_failing, true) {
             let failure = causes::describe(failure);
             error!(
@@ -129,7 +140,6 @@ impl Keeper {
             self.spool.disk.set_failure(Some(failure));
         }
         self.spool.metrics.failed();
-        journal.lock().failing_until = Some(Instant::now() + RETRY);
     }
 
     fn worked(&mut self) {
@@ -241,11 +251,14 @@ impl Keeper {
         if !self.has_foreign_changes {
             return Ok(());
         }
+        let mut result = Ok(());
         for (webhook, account) in self.spool.accounts.load().iter() {
             if let Some(key) = account.key() {
-                self.take_over(journal, (webhook, account), key)?;
+                let taken_over = self.take_over(journal, (webhook, account), key);
+                result = result.and(taken_over);
             }
         }
+        result?;
         self.has_foreign_changes = false;
         self.spool.foreign.notify_one();
         self.measure();

@@ -3,6 +3,7 @@
 mod coming;
 mod giving_up;
 mod parked;
+mod unreadable;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

@@ -236,6 +236,78 @@ fn while_the_disk_fails_only_the_failed_batch_is_tried() {
 }
 
 #[test]
+fn what_cannot_be_read_holds_up_nothing_that_can_be_written() {
+    for is_spilled in [true, false] {
+        let mut fixture = Fixture::new();
+        if is_spilled {
+            // It is to be read whenever nothing else is.
+            fixture.agenda.stocks[0].spill(Seq(7));
+        }
+        fixture.accept(&[]);
+        let mut ticks = 0;
+        loop {
+            match fixture.next(ticks, 0) {
+                Work::Commit(Some(_)) => break,
+                Work::Commit(None) => fixture.agenda.touched(),
+                Work::Sleep(_) => ticks += 250,
+                _fails => {
+                    let again = fixture.start + TICK * (ticks + 250);
+                    fixture.agenda.unreadable_until = Some(again);
+                }
+            }
+            assert!(ticks < 1_250, "nothing is written for five seconds");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_read_again_before_it_is_seen_that_something_can_be_written() {
+    let mut fixture = Fixture::new();
+    fixture.agenda.stocks[0].spill(Seq(7));
+    assert!(matches!(fixture.next(0, 0), Work::LoadFresh(0)));
+    fixture.agenda.unreadable_until = Some(fixture.start + 10 * TICK);
+    assert!(matches!(fixture.next(9, 0), Work::Sleep(wait) if wait == TICK));
+    assert!(matches!(fixture.next(10, 0), Work::Commit(None)));
+    fixture.agenda.touched();
+    assert!(matches!(fixture.next(10, 0), Work::LoadFresh(0)));
+}
+
+#[test]
+fn what_cannot_be_read_of_one_webhook_keeps_no_other_from_its_own() {
+    let mut fixture = Fixture::new();
+    let metrics = fixture.spool.metrics.of("other");
+    let keeping = Keeping::Durable(fixture.webhook);
+    let (account, _queue) = Account::new(keeping, 1_000_000, metrics);
+    assert_eq!(fixture.spool.accounts.add(account, fixture.start), Some(1));
+    fixture.agenda.flows.push(Flow::default());
+    fixture.agenda.stocks.push(Stock {
+        is_served: true,
+        ..Stock::default()
+    });
+    for stock in &mut fixture.agenda.stocks {
+        stock.spill(Seq(7));
+    }
+    for webhook in [1, 0, 1] {
+        let work = fixture.next(0, 0);
+        assert!(
+            matches!(work, Work::LoadFresh(of) if of == webhook),
+            "{work:?}"
+        );
+    }
+}
+
+#[test]
+fn a_ticket_alone_is_a_batch() {
+    let mut fixture = Fixture::new();
+    let spool = Arc::clone(&fixture.spool);
+    fixture.agenda.batch.tickets.push(Ticket::none());
+    fixture.agenda.tick = Some(fixture.start);
+    let batch = fixture.commit(0);
+    fixture.agenda.committed(&spool, &batch);
+    assert!(matches!(fixture.next(0, 0), Work::Sleep(_)));
+}
+
+#[test]
 fn a_flush_commits_everything_and_answers() {
     let mut fixture = Fixture::new();
     fixture.accept(&[]);
