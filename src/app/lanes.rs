@@ -130,15 +130,14 @@ impl Lanes {
         }
     }
 
-    /// Has a lane go by another configuration, and the one whose place it waits for.
+    /// Has a lane go by another configuration, and those whose places it waits for: they may have to finish first.
     pub(super) fn revise(&mut self, index: WebhookIndex, revision: Revision) {
         if let Some(waiting) = self.waiting.get_mut(&index) {
             waiting.attempts.config = revision.config.clone();
             if let Some(sink) = &revision.sink {
                 waiting.attempts.sink = Arc::clone(sink);
             }
-            let before = waiting.after.filter(|it| self.finishes(*it));
-            if let Some(before) = before {
+            if let Some(before) = waiting.after {
                 self.revise(before, revision);
             }
         } else if let Some(orders) = self.orders.get(&index) {
@@ -159,6 +158,21 @@ impl Lanes {
         if let Some(orders) = self.orders.get(&index) {
             orders.finish();
         }
+    }
+
+    /// Has a webhook leave whose place another takes, as another configuration says.
+    pub(super) fn replace(
+        &mut self,
+        spool: &Spool,
+        index: WebhookIndex,
+        name: &str,
+        revision: Revision,
+    ) {
+        if self.waiting.contains_key(&index) {
+            // What it waits for goes by that.
+            self.revise(index, revision);
+        }
+        self.leave(spool, index, name);
     }
 
     /// Has a webhook leave that has gone, and those of its name that have not given up their places yet.

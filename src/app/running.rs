@@ -282,22 +282,18 @@ impl Running {
             self.builder.forget(before[at].name());
         }
         for (at, new, change) in plan.changed {
-            match (change, receivers[new].as_ref().map(Receiver::attempts)) {
-                (Change::Place, _) => {
-                    self.lanes.leave(spool, before[at].index, before[at].name());
-                }
-                (Change::Keeping, Some(Attempts { config, sink })) => {
-                    let sink = Some(sink);
-                    let revision = Revision { config, sink };
-                    self.lanes
-                        .finish(spool, before[at].index, before[at].name(), revision);
-                }
-                (Change::Lane | Change::Requests, Some(Attempts { config, sink })) => {
-                    let sink = Some(sink).filter(|_| change == Change::Requests);
-                    let revision = Revision { config, sink };
-                    self.lanes.revise(before[at].index, revision);
-                }
-                (_, _) => {}
+            let Some(receiver) = &receivers[new] else {
+                continue;
+            };
+            let Attempts { config, sink } = receiver.attempts();
+            let sink = Some(sink).filter(|_| change != Change::Lane);
+            let revision = Revision { config, sink };
+            let (index, name) = (before[at].index, before[at].name());
+            match change {
+                Change::Rules => {}
+                Change::Lane | Change::Requests => self.lanes.revise(index, revision),
+                Change::Place => self.lanes.replace(spool, index, name, revision),
+                Change::Keeping => self.lanes.finish(spool, index, name, revision),
             }
         }
         for (receiver, admitted) in receivers.iter_mut().zip(&mut admitted) {

@@ -223,7 +223,8 @@ impl Lane {
             }
         }
         drop(attempts);
-        if self.orders.leaves() {
+        // One that ends while it is open has finished, and nobody takes what has come since.
+        if is_open || self.orders.leaves() {
             self.discard_rest();
         }
     }

@@ -61,7 +61,7 @@ impl Orders {
     pub(super) fn attention(&self, closing: &CancellationToken) -> CancellationToken {
         let mut state = self.lock();
         let attention = closing.child_token();
-        if state.revision.is_some() || state.leaves {
+        if state.revision.is_some() || state.finishes || state.leaves {
             attention.cancel();
         }
         state.attention = attention.clone();
@@ -72,8 +72,9 @@ impl Orders {
         self.lock().revision.take()
     }
 
-    pub(super) fn finishes(&self) -> bool {
-        self.lock().finishes
+    /// Returns whether it is to finish; the next call does not.
+    pub(super) fn take_finish(&self) -> bool {
+        std::mem::take(&mut self.lock().finishes)
     }
 
     pub(super) fn leaves(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A webhook becomes durable, or is to be so no more, while something waits for it.
 
-use support::receiver::Behaviour;
+use support::receiver::{Behaviour, Gate};
 
 use super::{World, webhook};
 
@@ -143,4 +143,62 @@ async fn what_waits_for_a_webhook_that_has_gone_before_it_was_durable_holds_noth
     world.setup.publish("b", "y").await;
     world.wait_for("/b", 2).await;
     assert!(world.of("/a").iter().all(|it| number_in(it.text()) < 5));
+}
+
+/// Asserts that these numbers come to a path, each once and in order.
+async fn assert_come(world: &World, path: &str, numbers: std::ops::Range<u64>) {
+    let count = usize::try_from(numbers.end - numbers.start).expect("a few");
+    let requests = world.wait_for(path, count).await;
+    let came: Vec<u64> = requests.iter().map(|it| number_in(it.text())).collect();
+    assert_eq!(came, numbers.collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn one_that_becomes_durable_before_its_lane_has_begun_begins() {
+    let other = webhook("b", &["b"], "");
+    let with = |more: &str| webhook("a", &["a"], &format!("pool_size = 1\n{more}")) + &other;
+    let mut world = World::start(&with(LOOSE)).await;
+    let gate = Gate::shut();
+    let held = gate.clone();
+    world.setup.receiver.set_script(move |request| {
+        let ok = Behaviour::Status(200);
+        match request.text().contains("<0>") {
+            true => Behaviour::Hold(held.clone(), Box::new(ok)),
+            false => ok,
+        }
+    });
+    publish(&world, 0..1).await;
+    world.wait_for("/a", 1).await;
+    // What is under way holds up the next one, which becomes durable meanwhile.
+    world.reload(&other).await;
+    world.reload(&with(LOOSE)).await;
+    publish(&world, 1..5).await;
+    world.reload(&with(DURABLE)).await;
+    publish(&world, 5..9).await;
+    gate.open();
+    assert_come(&world, "/a", 0..9).await;
+}
+
+#[tokio::test]
+async fn what_is_in_memory_goes_where_the_webhook_does_however_often_it_changes() {
+    let unordered = |more| config("", more).replace("order_by = \"topic\"\n", "");
+    let mut world = World::start(&unordered(LOOSE)).await;
+    world.setup.receiver.set_script(|request| {
+        let is_new = request.target() == "/new";
+        Behaviour::Status(if is_new { 200 } else { 503 })
+    });
+    publish(&world, 0..10).await;
+    world.wait_for("/a", 3).await;
+    world.reload(&unordered(DURABLE)).await;
+    publish(&world, 10..20).await;
+    // Another lane is to take the place of the one that has not begun.
+    let ordered = config("", DURABLE);
+    world.reload(&ordered).await;
+    publish(&world, 20..30).await;
+    world
+        .reload(&ordered.replace("{receiver}/a", "{receiver}/new"))
+        .await;
+    publish(&world, 30..40).await;
+    assert_come(&world, "/new", 0..40).await;
+    world.setup.wait_for_metric(WAITING, |left| left == 0).await;
 }

@@ -26,7 +26,7 @@ impl Lane {
         if let Some(revision) = self.orders.take_revision() {
             self.revise(revision);
         }
-        if self.orders.finishes() {
+        if self.orders.take_finish() {
             let at = Instant::now() + LINGER;
             self.finishes_at.get_or_insert(at);
         }
