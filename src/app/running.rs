@@ -240,8 +240,9 @@ impl Running {
             admitted.map_or_else(|| Some(known?.index), |it| Some(it.index))
         };
         let mut places = Vec::new();
-        for (at, webhook) in wanted.into_iter().enumerate() {
+        for (at, mut webhook) in wanted.into_iter().enumerate() {
             if let Some(index) = index_of(at, &webhook.name) {
+                webhook.durable |= self.builder.spool.is_durable(index);
                 let kind = Kind::Configured(Box::new(webhook));
                 places.push(Place { index, kind });
             }

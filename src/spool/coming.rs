@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tracing::warn;
 
 use super::account::{Account, Keeping};
 use super::agenda::Agenda;
@@ -50,8 +51,8 @@ pub(super) enum Request {
 }
 
 impl Spool {
-    /// Makes a place for a webhook. If it is durable, what is accepted for it waits on disk until it
-    /// [begins](Self::begin); otherwise it has begun.
+    /// Makes a place for a webhook. If it is durable, as it also is if events wait for it on disk, what is accepted
+    /// for it waits there until it [begins](Self::begin); otherwise it has begun.
     ///
     /// # Errors
     /// There are too many, or the spool has ended.
@@ -59,16 +60,17 @@ impl Spool {
     /// # Cancel safety
     /// A place that nobody waits for any more is given up.
     pub async fn admit(&self, webhook: &Webhook) -> Result<(WebhookIndex, Queue), AdmitError> {
-        let keeping = match &self.0.journal {
-            Some(journal) if webhook.durable => {
-                let (answer, answered) = oneshot::channel();
-                journal.request(Request::Admit(webhook.clone(), answer));
-                return answered.await.unwrap_or(Err(AdmitError::Ended));
-            }
-            None if webhook.durable => Keeping::Held,
-            _ => Keeping::Loose,
+        let Some(journal) = &self.0.journal else {
+            let keeping = if webhook.durable {
+                Keeping::Held
+            } else {
+                Keeping::Loose
+            };
+            return self.place_account(webhook, keeping);
         };
-        self.place_account(webhook, keeping)
+        let (answer, answered) = oneshot::channel();
+        journal.request(Request::Admit(webhook.clone(), answer));
+        answered.await.unwrap_or(Err(AdmitError::Ended))
     }
 
     /// Has a webhook that was admitted begin with what the disk has of it, as at a start. Nobody else may have
@@ -77,7 +79,8 @@ impl Spool {
     /// # Cancel safety
     /// It begins all the same; what its lane must be told of is lost.
     pub async fn begin(&self, webhook: WebhookIndex, config: &Webhook, queue: &mut Queue) {
-        let Some(journal) = self.0.journal.as_ref().filter(|_| config.durable) else {
+        let is_durable = self.is_durable(webhook);
+        let Some(journal) = self.0.journal.as_ref().filter(|_| is_durable) else {
             return;
         };
         let (answer, answered) = oneshot::channel();
@@ -221,10 +224,10 @@ impl Keeper {
     ) -> Result<(), Box<(Request, store::Error)>> {
         match request {
             Request::Admit(webhook, answer) => {
-                let admitted = match self.store.register(&webhook.name) {
-                    Ok(key) => {
+                let admitted = match self.keeping(&webhook) {
+                    Ok(keeping) => {
                         let spool = Spool(Arc::clone(&self.spool));
-                        spool.place_account(&webhook, Keeping::Durable(key))
+                        spool.place_account(&webhook, keeping)
                     }
                     Err(error) => return Err(Box::new((Request::Admit(webhook, answer), error))),
                 };
@@ -247,6 +250,26 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// Returns how a webhook's deliveries are kept: in the store also if there are some, or will be of the one whose
+    /// place it takes.
+    fn keeping(&mut self, webhook: &Webhook) -> Result<Keeping, store::Error> {
+        if webhook.durable {
+            return self.store.register(&webhook.name).map(Keeping::Durable);
+        }
+        let Some((key, waiting)) = self.store.waiting_of(&webhook.name)? else {
+            return Ok(Keeping::Loose);
+        };
+        if waiting == 0 && self.spool.accounts.load().with_key(key).is_none() {
+            return Ok(Keeping::Loose);
+        }
+        let webhook = webhook.name.as_str();
+        warn!(
+            webhook,
+            waiting, "it is durable until mqhook starts anew, as events wait for it on disk"
+        );
+        Ok(Keeping::Durable(key))
     }
 
     fn vacate(&self, journal: &Journal, webhook: WebhookIndex) {

@@ -202,3 +202,19 @@ async fn what_is_in_memory_goes_where_the_webhook_does_however_often_it_changes(
     assert_come(&world, "/new", 0..40).await;
     world.setup.wait_for_metric(WAITING, |left| left == 0).await;
 }
+
+#[tokio::test]
+async fn what_waits_on_disk_is_delivered_when_its_webhook_comes_back_not_durable() {
+    let other = webhook("b", &["b"], "");
+    let with = |more: &str| config("", more) + &other;
+    let mut world = World::start(&with(DURABLE)).await;
+    world.setup.receiver.set(Behaviour::Status(503));
+    publish(&world, 0..10).await;
+    world.wait_for("/a", 3).await;
+    for _ in 0..2 {
+        world.reload(&other).await;
+        world.reload(&with(LOOSE)).await;
+    }
+    publish(&world, 10..20).await;
+    assert_all_come(&mut world, 20).await;
+}

@@ -147,6 +147,21 @@ impl Store {
         self.noted(backlog(&self.connection))
     }
 
+    /// Returns the key of the webhook of this name, and how many deliveries wait for it; `None` if it is not known.
+    ///
+    /// # Errors
+    /// The database could not be read.
+    pub fn waiting_of(&self, name: &str) -> Result<Option<(WebhookKey, u64)>, Error> {
+        let read = || {
+            let Some(key) = key(&self.connection, name)? else {
+                return Ok(None);
+            };
+            let waiting = self.waiting()?;
+            Ok(waiting.into_iter().find(|(known, _)| *known == key))
+        };
+        self.noted(read())
+    }
+
     /// Returns how many deliveries wait for each webhook that was ever registered.
     ///
     /// # Errors

@@ -150,3 +150,23 @@ async fn one_that_has_not_begun_is_not_woken_by_another_process() {
     running.spool.flush().await;
     assert!(running.queues[index].fresh.is_empty());
 }
+
+#[tokio::test]
+async fn one_that_is_not_durable_is_so_while_events_wait_for_it() {
+    let fixture = Fixture::new();
+    let mut running = fixture.open(&[true]);
+    let loose = webhook("webhook-0", false);
+    running.accept(&event(1), &[0], fixture.ledger.open(1));
+    let index = running.admit(&loose).await;
+    assert!(running.spool.is_durable(index), "another has its place");
+    running.go(0).await;
+    running.begin(index, &loose).await;
+    let delivery = running.fresh(index).await;
+    assert_eq!(number(&delivery), 1);
+    delivery.settle();
+    running.go(index).await;
+    let index = running.admit(&loose).await;
+    assert!(!running.spool.is_durable(index), "nothing waits any more");
+    let other = running.admit(&webhook("other", false)).await;
+    assert!(!running.spool.is_durable(other), "nobody knows it");
+}
