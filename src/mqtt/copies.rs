@@ -25,8 +25,8 @@
 //! however far answers are ahead; and whatever is in doubt is taken. In doubt is the first N that comes behind an O
 //! after the UNSUBACK. So what is new gets another identifier before the old is given up: what comes over the first
 //! one was published while the old was there. Then in doubt are
-//! - the first N, if it is published after that, but still before the UNSUBSCRIBE;
-//! - copies of a message that says the same as the one before it, if that left some in doubt.
+//! - the first N of all, if it is published after that, but still before the UNSUBSCRIBE;
+//! - of equal messages one for each two subscriptions, as there may be one more of them: `ON ON` or `O NO N`.
 //!
 //! All that holds as messages of one `QoS` come in the order in which they were published. A broker that drops one of
 //! two copies, as its queue is full, may have the other left out beside an equal message.
