@@ -197,7 +197,9 @@ impl<L: Listener> Connection<L> {
                     return problem.into();
                 }
                 Ok(Next::Link(event)) => self.take(event, link.protocol(), ledger, &mut progress),
-                Ok(Next::SubscribeAgain) => self.subscribe(&mut progress.subscriptions),
+                Ok(Next::SubscribeAgain) => {
+                    self.subscribe(&mut progress.subscriptions, link.protocol());
+                }
                 Ok(Next::Rested) => {}
                 Ok(Next::Paid) => progress.probe(),
             }
@@ -227,7 +229,7 @@ impl<L: Listener> Connection<L> {
                     self.holds.clear();
                     self.overlap.forget();
                 }
-                self.subscribe(subscriptions);
+                self.subscribe(subscriptions, protocol);
             }
             LinkEvent::Publish(publish) if progress.full && publish.qos > 0 => {}
             LinkEvent::Publish(publish) if self.overlap.copies.is_copy(&publish, Instant::now) => {
@@ -255,13 +257,12 @@ impl<L: Listener> Connection<L> {
             }
             LinkEvent::Asked(packet_id) => subscriptions.sent(packet_id),
             LinkEvent::Subscribed(subscribed) => {
-                self.overlap.copies.part();
-                subscriptions.subscribed(subscribed);
+                let refused = subscriptions.subscribed(subscribed);
+                self.overlap.copies.subscribed(&refused);
             }
             LinkEvent::Unsubscribed(packet_id) => {
                 if let Some(filter) = subscriptions.unsubscribed(packet_id) {
-                    self.holds.remove(&filter);
-                    self.overlap.unsubscribed(&filter);
+                    self.unsubscribed(&filter, subscriptions);
                 }
             }
             LinkEvent::Acknowledged => ledger.sent(),

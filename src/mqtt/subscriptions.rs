@@ -4,7 +4,7 @@
 //! One goes out at a time. rumqttc begins again with packet identifier 1 after a few packets, and
 //! does not look whether an earlier SUBSCRIBE still uses it.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::iter::repeat;
 
 use tokio::time::{Duration, Instant};
@@ -23,6 +23,8 @@ pub(super) enum Request {
     /// Has what is subscribed to already have an identifier; refusals do not matter.
     Name(Vec<String>),
     Subscribe(Vec<String>),
+    /// Has what was just subscribed to have another identifier, before anything is given up; refusals do not matter.
+    Rename(Vec<String>),
     /// Refusals do not matter.
     Overhear(Vec<String>),
     Unsubscribe(String),
@@ -107,20 +109,31 @@ impl Subscriptions {
         }
     }
 
-    /// Asks for what is missing of these filters, and then to give up what else the session `holds`. Returns
-    /// whether there is anything to ask for.
+    /// Has these filters, which are new or about to be, have another identifier before anything is given up.
+    pub(super) fn rename(&mut self, filters: &[String]) {
+        let is_before = |request: &Request| !matches!(request, Request::Unsubscribe(_));
+        let at = self.waiting.partition_point(is_before);
+        for filters in filters.chunks(FILTERS_PER_SUBSCRIBE) {
+            self.waiting.insert(at, Request::Rename(filters.to_vec()));
+        }
+    }
+
+    /// Returns whether a filter was accepted over this connection, and not given up since.
+    pub(super) fn is_made(&self, filter: &str) -> bool {
+        self.made.contains(filter)
+    }
+
+    /// Asks for what is missing of these filters, and then to give up what is left. Returns whether there is anything
+    /// to ask for.
     pub(super) fn change(
         &mut self,
         filters: &[String],
         mut passing: Vec<String>,
-        holds: &BTreeSet<String>,
+        left: Vec<String>,
     ) -> bool {
         passing.retain(|filter| !self.overheard.contains(filter));
-        let is_new = |filter: &&String| !self.made.contains(*filter);
+        let is_new = |filter: &&String| !self.is_made(filter);
         let new: Vec<String> = filters.iter().filter(is_new).cloned().collect();
-        let wanted: HashSet<&String> = filters.iter().collect();
-        let is_left = |filter: &&String| !wanted.contains(*filter);
-        let left: Vec<String> = holds.iter().filter(is_left).cloned().collect();
         let is_any = !new.is_empty() || !passing.is_empty() || !left.is_empty();
         if !is_any && self.waiting.is_empty() {
             return self.sent.is_some();
@@ -146,11 +159,13 @@ impl Subscriptions {
             return None;
         }
         let is_resting = self.rest_until.is_some_and(|until| now < until);
+        let is_end =
+            |request: &Request| matches!(request, Request::Rename(_) | Request::Unsubscribe(_));
         let request = self
             .waiting
-            .pop_front_if(|request| !(is_resting && matches!(request, Request::Unsubscribe(_))))?;
+            .pop_front_if(|request| !(is_resting && is_end(request)))?;
         match &request {
-            Request::Name(_) | Request::Subscribe(_) => {}
+            Request::Name(_) | Request::Subscribe(_) | Request::Rename(_) => {}
             Request::Overhear(filters) => self.overheard.extend(filters.iter().cloned()),
             Request::Unsubscribe(filter) => drop(self.made.remove(filter)),
         }
@@ -174,19 +189,26 @@ impl Subscriptions {
         }
     }
 
-    /// Takes a SUBACK; a topic filter that it says nothing about counts as refused.
-    pub(super) fn subscribed(&mut self, answer: Subscribed) {
+    /// Takes a SUBACK; a topic filter that it says nothing about counts as refused. Returns what was refused.
+    pub(super) fn subscribed(&mut self, answer: Subscribed) -> Vec<String> {
         let answered = self.answered(answer.packet_id, |request| {
             !matches!(request, Request::Unsubscribe(_))
         });
-        let Some(Request::Subscribe(filters)) = answered else {
-            return;
+        let (filters, counts) = match answered {
+            Some(Request::Subscribe(filters)) => (filters, true),
+            Some(Request::Name(filters) | Request::Rename(filters)) => (filters, false),
+            Some(Request::Overhear(_) | Request::Unsubscribe(_)) | None => return Vec::new(),
         };
         let unsaid = repeat(Some(Reason::UnspecifiedError));
-        for (filter, refused) in filters
-            .into_iter()
-            .zip(answer.refused.into_iter().chain(unsaid))
-        {
+        let answers = answer.refused.into_iter().chain(unsaid);
+        let mut all_refused = Vec::new();
+        for (filter, refused) in filters.into_iter().zip(answers) {
+            if refused.is_some() {
+                all_refused.push(filter.clone());
+            }
+            if !counts {
+                continue;
+            }
             let Some(reason) = refused else {
                 self.made.insert(filter);
                 continue;
@@ -194,30 +216,35 @@ impl Subscriptions {
             let detail = format_args!("`{filter}`: {reason}");
             self.refused = Some(Problem::new(Cause::SubscribeRefused, detail));
             // What it was to take the place of is better than nothing.
-            self.waiting.retain(|request| match request {
+            self.waiting.retain_mut(|request| match request {
                 Request::Unsubscribe(left) => !may_overlap(left, &filter),
+                Request::Rename(filters) => {
+                    filters.retain(|it| *it != filter);
+                    !filters.is_empty()
+                }
                 _ => true,
             });
         }
+        all_refused
     }
 
-    /// Takes an UNSUBACK, whatever it says; returns what was given up, if it is not asked for again.
+    /// Takes an UNSUBACK, whatever it says; returns what was given up, even if it is [asked for](Self::is_asked_for)
+    /// again.
     pub(super) fn unsubscribed(&mut self, packet_id: u16) -> Option<String> {
         let answered = self.answered(packet_id, |request| {
             matches!(request, Request::Unsubscribe(_))
         });
         match answered? {
-            Request::Unsubscribe(filter) => {
-                Some(filter).filter(|filter| !self.is_asked_for(filter))
-            }
-            Request::Name(_) | Request::Subscribe(_) | Request::Overhear(_) => None,
+            Request::Unsubscribe(filter) => Some(filter),
+            _ => None,
         }
     }
 
-    fn is_asked_for(&self, filter: &String) -> bool {
+    /// Returns whether a filter is still to be subscribed to.
+    pub(super) fn is_asked_for(&self, filter: &str) -> bool {
         let asks = |request: &Request| match request {
-            Request::Subscribe(filters) => filters.contains(filter),
-            Request::Name(_) | Request::Overhear(_) | Request::Unsubscribe(_) => false,
+            Request::Subscribe(filters) => filters.iter().any(|it| it == filter),
+            _ => false,
         };
         self.waiting.iter().any(asks)
     }
@@ -262,9 +289,7 @@ impl Subscriptions {
         match self.sent.as_ref().map(|sent| &sent.request) {
             None => Ok(self.waiting.is_empty()),
             Some(Request::Unsubscribe(_)) => Err(Problem::new(Cause::Timeout, "no UNSUBACK")),
-            Some(Request::Name(_) | Request::Subscribe(_) | Request::Overhear(_)) => {
-                Err(Problem::new(Cause::Timeout, "no SUBACK"))
-            }
+            Some(_) => Err(Problem::new(Cause::Timeout, "no SUBACK")),
         }
     }
 }

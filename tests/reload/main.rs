@@ -1,6 +1,7 @@
 //! The configuration changes while mqhook runs: nothing is lost, nothing comes twice, and what has not changed
 //! goes on untouched.
 
+mod backlog;
 mod durable;
 mod load;
 mod order;

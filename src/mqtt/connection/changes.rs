@@ -1,14 +1,16 @@
 //! What a connection does when its topic filters change, and when it is to leave.
 //!
 //! ```text
-//! SUBSCRIBE to what is new --SUBACK--> UNSUBSCRIBE from what is not wanted any more --UNSUBACK--> done
+//! SUBSCRIBE to what is new --SUBACK, a first message or REST--> SUBSCRIBE to it by another identifier
+//!   --SUBACK--> UNSUBSCRIBE from what is not wanted any more --UNSUBACK--> done
 //! ```
 //!
 //! In between nothing is missed, and what matches both is heard twice, if the broker sends a copy for each
 //! subscription: see [`Copies`]. One that leaves gives up everything, and ends its session when the broker has
 //! nothing left in it.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -31,7 +33,8 @@ const MOST_IDENTIFIERS: usize = 268_435_455;
 /// as each message would carry it.
 const FIRST: usize = 1;
 
-/// How long a first message over new subscriptions is waited for before old ones are given up.
+/// How long a first message over new subscriptions is waited for before they get another identifier and old ones are
+/// given up. If the broker has others queued it does not come, and what matters is that it was published by then.
 const REST: Duration = Duration::from_millis(250);
 
 /// A topic filter that nobody subscribes to.
@@ -42,8 +45,6 @@ const NOTHING: &str = "mqhook/nothing";
 pub struct Overlap {
     /// The identifier of the latest, 0 before anything has changed.
     identifier: usize,
-    /// Those of the topic filters that were subscribed to with one.
-    identifiers: HashMap<String, usize>,
     /// What was asked for last, and what of it is only overheard.
     asked: Option<(Vec<String>, Vec<String>)>,
     pub(super) copies: Copies,
@@ -115,62 +116,84 @@ impl Overlap {
         Some(self.identifier).filter(|it| *it > 0)
     }
 
-    /// Notes what is subscribed to now.
-    fn subscribed(&mut self, filters: &[String]) {
-        if let Some(identifier) = self.identifier() {
-            let named = filters.iter().map(|filter| (filter.clone(), identifier));
-            self.identifiers.extend(named);
+    /// Returns another identifier, for what is subscribed to from now on.
+    fn next(&mut self) -> usize {
+        self.identifier = (self.identifier % MOST_IDENTIFIERS + 1).max(FIRST + 1);
+        self.identifier
+    }
+
+    /// Notes that filters are asked for.
+    fn subscribe(&mut self, filters: &[String], identifier: Option<usize>) {
+        if let Some(identifier) = identifier {
+            let subscription = Subscription::Named(identifier);
+            self.copies.subscribe(filters, subscription);
         }
     }
 
     /// Notes that the broker knows of no subscription any more.
     pub(super) fn forget(&mut self) {
-        self.identifiers.clear();
         self.copies = Copies::default();
     }
 
-    /// Notes that the broker has ended a subscription.
-    pub(super) fn unsubscribed(&mut self, filter: &str) {
-        self.identifiers.remove(filter);
-        self.copies.unsubscribed(filter);
-    }
-
-    /// Has what is left of the first subscriptions have an identifier: only then does a broker that sends one message
-    /// for all subscriptions say so, and cannot be taken for one that sends copies.
-    fn name(&mut self, left: &[String], subscriptions: &mut Subscriptions) {
-        if self.identifier == 0 {
-            self.identifier = FIRST;
-            self.subscribed(left);
-            subscriptions.name(left);
-        }
+    /// Returns what is held and not wanted any more, in the order in which it is best given up: that which came last
+    /// first, so that all that comes over one comes over those before it.
+    fn left(&self, holds: &BTreeSet<String>, filters: &[String]) -> Vec<String> {
+        let wanted: HashSet<&String> = filters.iter().collect();
+        let is_left = |filter: &&String| !wanted.contains(*filter);
+        let mut left: Vec<String> = holds.iter().filter(is_left).cloned().collect();
+        left.sort_by_cached_key(|filter| Reverse(self.copies.begun(filter)));
+        left
     }
 
     /// Has what is subscribed to from now on be told apart from those whose place it takes.
     fn begin(&mut self, left: Vec<String>) {
-        self.identifier = (self.identifier % MOST_IDENTIFIERS + 1).max(FIRST + 1);
-        let identifiers = &self.identifiers;
-        // Copies without an identifier cannot be told from what is the only message for all subscriptions.
-        let old = left.into_iter().filter_map(|filter| {
-            let identifier = identifiers.get(&filter)?;
-            Some((filter, Subscription::Named(*identifier)))
-        });
-        let new = Subscription::Named(self.identifier);
-        self.copies.expect(new, old, Instant::now());
+        let new = Subscription::Named(self.next());
+        self.copies.expect(new, left, Instant::now());
+    }
+
+    /// Has what is new have another identifier before anything is left. `is_made`: whether a filter is there already;
+    /// it counts as new, too, if it came behind something that is left.
+    fn rename(
+        &self,
+        filters: &[String],
+        left: &[String],
+        subscriptions: &mut Subscriptions,
+        is_made: impl Fn(&Subscriptions, &str) -> bool,
+    ) {
+        let begun = left.iter().map(|filter| self.copies.begun(filter));
+        let oldest = begun.map(Option::unwrap_or_default).min();
+        let is_new = |filter: &&String| {
+            !is_made(subscriptions, filter) || self.copies.begun(filter) > oldest
+        };
+        if oldest.is_some() {
+            let new: Vec<String> = filters.iter().filter(is_new).cloned().collect();
+            subscriptions.rename(&new);
+        }
     }
 }
 
 impl<L: Listener> Connection<L> {
     /// Asks for all that is wanted, and to give up the rest of what the session may have.
-    pub(super) fn subscribe(&mut self, subscriptions: &mut Subscriptions) {
+    pub(super) fn subscribe(&mut self, subscriptions: &mut Subscriptions, protocol: Protocol) {
         let filters = self.listener.topic_filters();
-        let is_left = |filter: &&String| !filters.contains(filter);
-        let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
-        if !left.is_empty() {
-            self.overlap.begin(left.clone());
-        }
+        let left = self.overlap.left(&self.holds, &filters);
         let passing = self.listener.passing_filters();
         self.overlap.asked = Some((filters.clone(), passing.clone()));
-        subscriptions.ask(&filters, passing, left);
+        subscriptions.ask(&filters, passing, left.clone());
+        if protocol == Protocol::V5 {
+            // What an earlier run has left is of no known identifier.
+            let is_named = |filter: &String| self.overlap.copies.begun(filter).is_some();
+            let named: Vec<String> = left.into_iter().filter(is_named).collect();
+            if !named.is_empty() {
+                let holds = &self.holds;
+                let is_made = |_: &Subscriptions, filter: &str| holds.contains(filter);
+                self.overlap
+                    .rename(&filters, &named, subscriptions, is_made);
+                self.overlap.begin(named);
+            } else if self.overlap.identifier().is_some() {
+                self.overlap.next();
+            }
+        }
         self.holds.extend(filters);
     }
 
@@ -183,19 +206,38 @@ impl<L: Listener> Connection<L> {
             return !subscriptions.are_done();
         }
         self.overlap.asked = asked;
-        let is_any = subscriptions.change(&filters, passing, &self.holds);
-        if is_any {
-            let is_left = |filter: &&String| !filters.contains(filter);
-            let left: Vec<String> = self.holds.iter().filter(is_left).cloned().collect();
-            if protocol == Protocol::V5 && !filters.is_empty() {
-                self.overlap.name(&left, subscriptions);
-            }
-            self.overlap.begin(left);
-            let rest_until = Some(Instant::now() + REST).filter(|_| !filters.is_empty());
-            subscriptions.rest(rest_until);
+        let left = self.overlap.left(&self.holds, &filters);
+        let is_any = subscriptions.change(&filters, passing, left.clone());
+        if is_any && protocol == Protocol::V5 && !filters.is_empty() {
+            self.tell_apart(subscriptions, &filters, left);
         }
         self.holds.extend(filters);
         is_any
+    }
+
+    /// Has what is to be given up have an identifier, as only then a broker that sends one message for all subscriptions
+    /// says so, and cannot be taken for one that sends copies; and what is new have one, and then another.
+    fn tell_apart(
+        &mut self,
+        subscriptions: &mut Subscriptions,
+        filters: &[String],
+        left: Vec<String>,
+    ) {
+        let overlap = &mut self.overlap;
+        let is_unnamed = |filter: &&String| overlap.copies.begun(filter).is_none();
+        let unnamed: Vec<String> = left.iter().filter(is_unnamed).cloned().collect();
+        subscriptions.name(&unnamed);
+        overlap.rename(filters, &left, subscriptions, Subscriptions::is_made);
+        overlap.begin(left);
+        subscriptions.rest(Some(Instant::now() + REST));
+    }
+
+    /// Notes that the broker has ended a subscription.
+    pub(super) fn unsubscribed(&mut self, filter: &str, subscriptions: &Subscriptions) {
+        self.overlap.copies.unsubscribed(filter);
+        if !subscriptions.is_asked_for(filter) {
+            self.holds.remove(filter);
+        }
     }
 
     /// Does what it is told.
@@ -237,15 +279,25 @@ impl<L: Listener> Connection<L> {
         }
         match subscriptions.send(now) {
             None => {}
-            Some(Request::Name(filters)) => link.subscribe(filters, Replays::Never, Some(FIRST)),
+            Some(Request::Name(filters)) => {
+                self.overlap.subscribe(filters, Some(FIRST));
+                link.subscribe(filters, Replays::Never, Some(FIRST));
+            }
             Some(Request::Subscribe(filters)) => {
-                self.overlap.subscribed(filters);
-                self.overlap.copies.subscribe();
                 let identifier = self.overlap.identifier();
+                self.overlap.subscribe(filters, identifier);
                 link.subscribe(filters, self.listener.replays(), identifier);
             }
+            Some(Request::Rename(filters)) => {
+                let identifier = Some(self.overlap.next());
+                self.overlap.subscribe(filters, identifier);
+                link.subscribe(filters, Replays::Never, identifier);
+            }
             Some(Request::Overhear(filters)) => link.overhear(filters),
-            Some(Request::Unsubscribe(filter)) => link.unsubscribe(filter),
+            Some(Request::Unsubscribe(filter)) => {
+                self.overlap.copies.unsubscribe(filter);
+                link.unsubscribe(filter);
+            }
         }
         let verdict = subscriptions.take_verdict(now, rand::random());
         if verdict.is_some() {

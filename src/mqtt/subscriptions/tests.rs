@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::*;
 
 fn asked(filters: usize, leftovers: &[&str]) -> Subscriptions {
@@ -17,9 +19,12 @@ fn send(subscriptions: &mut Subscriptions, packet_id: u16) -> usize {
     match request {
         None => 0,
         Some(Request::Unsubscribe(_)) => 1,
-        Some(Request::Name(filters) | Request::Subscribe(filters) | Request::Overhear(filters)) => {
-            filters.len()
-        }
+        Some(
+            Request::Name(filters)
+            | Request::Subscribe(filters)
+            | Request::Rename(filters)
+            | Request::Overhear(filters),
+        ) => filters.len(),
     }
 }
 
@@ -81,10 +86,9 @@ fn what_is_only_overheard_may_be_refused_and_is_asked_for_once() {
     assert_eq!(send(&mut subscriptions, 2), 1);
     subscriptions.subscribed(answer(2, vec![Some(Reason::NotAuthorized)]));
     assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
-    let holds = BTreeSet::from(["f".to_owned()]);
     let wanted = ["f".to_owned()];
-    assert!(!subscriptions.change(&wanted, vec!["g".to_owned()], &holds));
-    assert!(subscriptions.change(&wanted, vec!["h".to_owned()], &holds));
+    assert!(!subscriptions.change(&wanted, vec!["g".to_owned()], Vec::new()));
+    assert!(subscriptions.change(&wanted, vec!["h".to_owned()], Vec::new()));
 }
 
 #[test]
@@ -112,14 +116,22 @@ fn a_filter_without_a_code_is_refused() {
     );
 }
 
+/// Asks for the difference.
+fn change(subscriptions: &mut Subscriptions, filters: &[String], holds: &BTreeSet<String>) -> bool {
+    let is_left = |filter: &&String| !filters.contains(filter);
+    let left = holds.iter().filter(is_left).cloned().collect();
+    subscriptions.change(filters, Vec::new(), left)
+}
+
 /// A broker that answers all that is asked, and what it has then.
 fn settle(subscriptions: &mut Subscriptions, holds: &mut BTreeSet<String>) -> Vec<Request> {
     let mut asked = Vec::new();
     while let Some(request) = subscriptions.send(Instant::now()).cloned() {
         subscriptions.sent(9);
         match &request {
-            Request::Name(_) | Request::Overhear(_) => {
-                subscriptions.subscribed(answer(9, Vec::new()));
+            Request::Overhear(_) => drop(subscriptions.subscribed(answer(9, Vec::new()))),
+            Request::Name(filters) | Request::Rename(filters) => {
+                subscriptions.subscribed(answer(9, vec![None; filters.len()]));
             }
             Request::Subscribe(filters) => {
                 holds.extend(filters.iter().cloned());
@@ -143,10 +155,10 @@ fn names(filters: &[&str]) -> Vec<String> {
 fn a_change_asks_for_the_difference_and_gives_up_last() {
     let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
     let mut holds = BTreeSet::new();
-    assert!(subscriptions.change(&names(&["a", "b"]), Vec::new(), &holds));
+    assert!(change(&mut subscriptions, &names(&["a", "b"]), &holds));
     settle(&mut subscriptions, &mut holds);
-    assert!(!subscriptions.change(&names(&["b", "a"]), Vec::new(), &holds));
-    assert!(subscriptions.change(&names(&["b", "c"]), Vec::new(), &holds));
+    assert!(!change(&mut subscriptions, &names(&["b", "a"]), &holds));
+    assert!(change(&mut subscriptions, &names(&["b", "c"]), &holds));
     let asked = settle(&mut subscriptions, &mut holds);
     let expected = [
         Request::Subscribe(names(&["c"])),
@@ -160,9 +172,9 @@ fn a_change_asks_for_the_difference_and_gives_up_last() {
 fn what_was_to_be_replaced_stays_if_its_successor_is_refused() {
     let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
     let mut holds = BTreeSet::new();
-    subscriptions.change(&names(&["a/b"]), Vec::new(), &holds);
+    change(&mut subscriptions, &names(&["a/b"]), &holds);
     settle(&mut subscriptions, &mut holds);
-    subscriptions.change(&names(&["a/#"]), Vec::new(), &holds);
+    change(&mut subscriptions, &names(&["a/#"]), &holds);
     send(&mut subscriptions, 3);
     subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized)]));
     assert_eq!(subscriptions.send(Instant::now()), None);
@@ -171,17 +183,17 @@ fn what_was_to_be_replaced_stays_if_its_successor_is_refused() {
         Some(refusal("`a/#`: not_authorized"))
     );
     // As it was before, nothing is missing.
-    assert!(!subscriptions.change(&names(&["a/b"]), Vec::new(), &holds));
+    assert!(!change(&mut subscriptions, &names(&["a/b"]), &holds));
 }
 
 #[test]
 fn what_has_nothing_to_do_with_a_refusal_is_given_up() {
     let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
     let mut holds = BTreeSet::new();
-    subscriptions.change(&names(&["a/b", "b", "c"]), Vec::new(), &holds);
+    change(&mut subscriptions, &names(&["a/b", "b", "c"]), &holds);
     holds.extend(names(&["a/b", "b", "c"]));
     settle(&mut subscriptions, &mut holds);
-    subscriptions.change(&names(&["a/#", "b/+"]), Vec::new(), &holds);
+    change(&mut subscriptions, &names(&["a/#", "b/+"]), &holds);
     send(&mut subscriptions, 3);
     subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized), None]));
     let asked = settle(&mut subscriptions, &mut holds);
@@ -197,10 +209,10 @@ fn what_has_nothing_to_do_with_a_refusal_is_given_up() {
 fn what_is_to_be_told_apart_is_named_before_anything_takes_its_place() {
     let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
     let mut holds = BTreeSet::new();
-    subscriptions.change(&names(&["a"]), Vec::new(), &holds);
+    change(&mut subscriptions, &names(&["a"]), &holds);
     holds.extend(names(&["a"]));
     settle(&mut subscriptions, &mut holds);
-    subscriptions.change(&names(&["+"]), Vec::new(), &holds);
+    change(&mut subscriptions, &names(&["+"]), &holds);
     subscriptions.name(&names(&["a"]));
     assert_eq!(
         subscriptions.send(Instant::now()),
@@ -208,7 +220,8 @@ fn what_is_to_be_told_apart_is_named_before_anything_takes_its_place() {
     );
     subscriptions.sent(3);
     // It does not matter if the broker refuses that.
-    subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized)]));
+    let refused = subscriptions.subscribed(answer(3, vec![Some(Reason::NotAuthorized)]));
+    assert_eq!(refused, ["a"]);
     let asked = settle(&mut subscriptions, &mut holds);
     let last = [
         Request::Subscribe(names(&["+"])),
@@ -216,6 +229,24 @@ fn what_is_to_be_told_apart_is_named_before_anything_takes_its_place() {
     ];
     assert_eq!(asked, last);
     assert_eq!(verdict(&mut subscriptions), Some(Verdict::Accepted));
+}
+
+#[test]
+fn what_is_new_has_another_name_before_anything_is_given_up() {
+    let mut subscriptions = Subscriptions::new(Duration::from_secs(10));
+    let mut holds = BTreeSet::from(["a".to_owned()]);
+    let begun = Instant::now();
+    change(&mut subscriptions, &names(&["+", "b/+"]), &holds);
+    subscriptions.rename(&names(&["+", "b/+"]));
+    subscriptions.rest(Some(begun + Duration::from_mins(1)));
+    send(&mut subscriptions, 3);
+    subscriptions.subscribed(answer(3, vec![None, Some(Reason::NotAuthorized)]));
+    // That waits for a message, too.
+    assert_eq!(subscriptions.send(begun), None);
+    subscriptions.rest(None);
+    let asked = settle(&mut subscriptions, &mut holds);
+    assert_eq!(asked[0], Request::Rename(names(&["+"])));
+    assert_eq!(asked[1..], [Request::Unsubscribe("a".to_owned())]);
 }
 
 proptest::proptest! {
@@ -233,18 +264,23 @@ proptest::proptest! {
         let answered = |subscriptions: &mut Subscriptions,
                         holds: &mut BTreeSet<String>,
                         (packet_id, request): (u16, Request)| match request {
-            Request::Name(filters) | Request::Subscribe(filters) | Request::Overhear(filters) => {
+            Request::Name(filters)
+            | Request::Subscribe(filters)
+            | Request::Rename(filters)
+            | Request::Overhear(filters) => {
                 subscriptions.subscribed(answer(packet_id, vec![None; filters.len()]));
             }
             Request::Unsubscribe(_) => {
-                if let Some(filter) = subscriptions.unsubscribed(packet_id) {
+                let filter = subscriptions.unsubscribed(packet_id);
+                if let Some(filter) = filter.filter(|it| !subscriptions.is_asked_for(it)) {
                     holds.remove(&filter);
                 }
             }
         };
         for (filters, turns) in steps.into_iter().chain([(BTreeSet::new(), 0), (BTreeSet::from([1]), 99)]) {
             wanted = filters.iter().map(|number| format!("f/{number}")).collect::<Vec<_>>();
-            subscriptions.change(&wanted, Vec::new(), &holds);
+            change(&mut subscriptions, &wanted, &holds);
+            subscriptions.rename(&wanted);
             holds.extend(wanted.iter().cloned());
             for _ in 0..turns {
                 if let Some(asked) = unanswered.take() {
@@ -255,7 +291,7 @@ proptest::proptest! {
                     subscriptions.sent(packet_id);
                     match &request {
                         Request::Name(_) | Request::Overhear(_) => {}
-                        Request::Subscribe(filters) => at_broker.extend(filters.iter().cloned()),
+                        Request::Subscribe(filters) | Request::Rename(filters) => at_broker.extend(filters.iter().cloned()),
                         Request::Unsubscribe(filter) => drop(at_broker.remove(filter)),
                     }
                     unanswered = Some((packet_id, request));
