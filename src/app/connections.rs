@@ -49,6 +49,8 @@ struct FeedConnection {
     orders: Orders,
     watched: Watched,
     is_leaving: bool,
+    /// Whether it has left, and its task is to be joined only.
+    has_left: bool,
 }
 
 struct LifecycleConnection {
@@ -132,6 +134,7 @@ impl Connections {
             orders: connection.orders.clone(),
             watched,
             is_leaving: false,
+            has_left: false,
         });
         let run = connection.run(self.disconnect.clone());
         self.spawn(run, Ended::Feed(group));
@@ -154,6 +157,7 @@ impl Connections {
     /// Starts connections for feeds that rules have that will be the next to hold, and waits a while until
     /// they are subscribed: what moves from one feed to another is then missed by neither.
     pub(super) async fn prepare(&mut self, builder: &Builder, next: &Arc<Rules>) {
+        self.see_off(next).await;
         let mut statuses = Vec::new();
         for feed in next.feeds() {
             if self.feed(feed.group()).is_none() {
@@ -172,6 +176,22 @@ impl Connections {
             .iter_mut()
             .map(|it| async { drop(it.wait_for(Status::is_ready).await) });
         let _ = tokio::time::timeout(PATIENCE, join_all(subscribed)).await;
+    }
+
+    /// Waits a while until those have ended that are about to and are needed again: what takes over from others must
+    /// be there before these leave.
+    async fn see_off(&mut self, next: &Rules) {
+        let is_needed = |feed: &&mut FeedConnection| {
+            let is_wanted = next.feed(feed.group.as_deref()).is_some();
+            is_wanted && feed.is_leaving && !feed.has_left && !feed.orders.stay()
+        };
+        let leaving = self.feeds.iter_mut().filter(is_needed).map(|feed| async {
+            let is_over = |status: &Status| *status == Status::Stopped;
+            // One that tells nothing any more has ended, too.
+            let _ = feed.watched.status.wait_for(is_over).await;
+            feed.has_left = true;
+        });
+        let _ = tokio::time::timeout(PATIENCE, join_all(leaving)).await;
     }
 
     /// Has the connections follow the rules that hold now, and waits a while until the broker has answered.
@@ -234,7 +254,7 @@ impl Connections {
 
     fn feed(&mut self, group: Option<&str>) -> Option<&mut FeedConnection> {
         let mut feeds = self.feeds.iter_mut();
-        feeds.find(|feed| feed.group.as_deref() == group)
+        feeds.find(|feed| feed.group.as_deref() == group && !feed.has_left)
     }
 
     /// Waits until a task has ended that should not have; those that were told to leave are replaced if they
@@ -266,10 +286,10 @@ impl Connections {
             Ended::Probe(told) => told.is_cancelled(),
             Ended::Lifecycle => self.lifecycle.take_if(|it| it.is_leaving).is_some(),
             Ended::Feed(group) => {
-                let before = self.feeds.len();
-                self.feeds
-                    .retain(|feed| !(feed.is_leaving && feed.group == *group));
-                self.feeds.len() < before
+                // The one that began first, as another may have begun and leave, too.
+                let is_it = |feed: &FeedConnection| feed.is_leaving && feed.group == *group;
+                let left = self.feeds.iter().position(is_it);
+                left.map(|at| self.feeds.remove(at)).is_some()
             }
         }
     }

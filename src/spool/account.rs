@@ -1,7 +1,7 @@
 //! What one webhook holds: its share of the memory, and the queues to its lane.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -13,6 +13,7 @@ use super::metrics::Metrics;
 use super::parked::Answer;
 use super::store::{WebhookKey, WebhookState};
 use super::{Queue, WINDOW};
+use crate::rule::WebhookIndex;
 use crate::telemetry::Throttle;
 
 /// So many deliveries in memory are a queue that lasts, not just a burst. Less may keep the buffers of the
@@ -30,6 +31,8 @@ pub(super) struct Account {
     pub(super) is_ordered: bool,
     /// Whether the webhook has gone, and its lane is about to end.
     is_leaving: AtomicBool,
+    /// Who takes its place then.
+    heir: OnceLock<WebhookIndex>,
     pub(super) metrics: Metrics,
     /// Whether the webhook is enabled; the lane follows.
     pub(super) state: watch::Sender<WebhookState>,
@@ -69,6 +72,7 @@ impl Account {
             keeping,
             is_ordered: false,
             is_leaving: AtomicBool::new(false),
+            heir: OnceLock::new(),
             metrics,
             state,
             is_spilled: AtomicBool::new(false),
@@ -136,8 +140,17 @@ impl Account {
         self.is_leaving.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_leaving(&self) {
+    /// Notes that the webhook is about to leave, and who takes its place if somebody does.
+    pub(super) fn set_leaving(&self, heir: Option<WebhookIndex>) {
         self.is_leaving.store(true, Ordering::Release);
+        if let Some(heir) = heir {
+            self.heir.get_or_init(|| heir);
+        }
+    }
+
+    /// Returns who takes its place.
+    pub(super) fn heir(&self) -> Option<WebhookIndex> {
+        self.heir.get().copied()
     }
 
     /// Returns whether at least half of the share is free.

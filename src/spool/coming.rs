@@ -89,10 +89,12 @@ impl Spool {
         queue.put_off = answered.await.unwrap_or_default();
     }
 
-    /// Loads nothing more for a webhook, whose lane is to end.
+    /// Loads nothing more for a webhook, whose lane is to end. What is for it from now on is for the one of its name
+    /// that was admitted to take its place, if one was.
     pub fn leave(&self, webhook: WebhookIndex) {
-        if let Some(account) = self.0.accounts.of(webhook) {
-            account.set_leaving();
+        let accounts = self.0.accounts.load();
+        if let Some(account) = accounts.get(webhook) {
+            account.set_leaving(accounts.heir(webhook));
             if let Some(journal) = &self.0.journal {
                 journal.lock().stocks[webhook].is_idle = true;
             }

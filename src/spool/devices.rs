@@ -161,7 +161,7 @@ impl Spool {
             }
         }
         for webhook in told.now {
-            let Some(account) = accounts.get(webhook) else {
+            let Some((webhook, account)) = accounts.taker(webhook) else {
                 continue;
             };
             // Somebody has seen that there is room, and nobody would send it again.

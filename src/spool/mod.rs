@@ -155,8 +155,8 @@ impl Spool {
     #[must_use]
     pub fn has_room(&self, webhooks: &[WebhookIndex], size: usize) -> bool {
         let accounts = self.0.accounts.load();
-        let mut accounts = webhooks.iter().filter_map(|&webhook| accounts.get(webhook));
-        accounts.all(|account| self.0.has_room(account, size))
+        let mut accounts = webhooks.iter().filter_map(|&it| accounts.taker(it));
+        accounts.all(|(_, account)| self.0.has_room(account, size))
     }
 
     /// Takes charge of an event for these webhooks. The ticket is settled when all deliveries are
@@ -169,7 +169,7 @@ impl Spool {
         let is_awaited = ticket.is_awaited();
         let accounts = self.0.accounts.load();
         let place = |&webhook: &WebhookIndex| {
-            let account = accounts.get(webhook)?;
+            let (webhook, account) = accounts.taker(webhook)?;
             Some((webhook, account, self.0.place(account, size, is_awaited)))
         };
         let places: Places<'_> = webhooks.iter().filter_map(place).collect();
@@ -221,8 +221,8 @@ impl Spool {
 
     fn has_plenty(&self, webhooks: &[WebhookIndex]) -> bool {
         let accounts = self.0.accounts.load();
-        let mut accounts = webhooks.iter().filter_map(|&webhook| accounts.get(webhook));
-        accounts.all(|account| self.0.has_plenty(account))
+        let mut accounts = webhooks.iter().filter_map(|&it| accounts.taker(it));
+        accounts.all(|(_, account)| self.0.has_plenty(account))
     }
 
     /// Returns whether so much waits to be written that it is well to accept nothing for a moment:

@@ -79,8 +79,10 @@ impl Spool {
     #[cold]
     fn tell(&self, event: &Event, webhooks: &[WebhookIndex]) {
         let accounts = self.0.accounts.load();
-        let name =
-            |&webhook: &WebhookIndex| Some(accounts.get(webhook)?.metrics.webhook().to_owned());
+        let name = |&webhook: &WebhookIndex| {
+            let (_, account) = accounts.taker(webhook)?;
+            Some(account.metrics.webhook().to_owned())
+        };
         let webhooks = webhooks.iter().filter_map(name).collect();
         self.0.tap.tell(Passing::of(event, webhooks));
     }

@@ -2,7 +2,8 @@
 //!
 //! A webhook has its index for as long as it is there. One that has gone leaves its index free, but
 //! whoever routes by older rules may still name it for a moment, so it is not given away before
-//! [`QUARANTINE`] is over, and not at all while there are few.
+//! [`QUARANTINE`] is over, and not at all while there are few. Meanwhile what is for it is for the one of its name
+//! that has taken its place, if there is one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,26 @@ const KEPT: usize = 256;
 /// For how long an index is not given to another webhook.
 const QUARANTINE: Duration = Duration::from_mins(1);
 
-type Table = Vec<Option<Arc<Account>>>;
+type Table = Vec<Slot>;
+
+/// What is at an index.
+#[derive(Debug, Clone, Default)]
+enum Slot {
+    #[default]
+    Free,
+    Taken(Arc<Account>),
+    /// It is free, and what is for it is for another.
+    Left(WebhookIndex),
+}
+
+impl Slot {
+    fn account(&self) -> Option<&Arc<Account>> {
+        match self {
+            Self::Taken(account) => Some(account),
+            Self::Free | Self::Left(_) => None,
+        }
+    }
+}
 
 /// The accounts of all webhooks.
 #[derive(Debug)]
@@ -41,7 +61,7 @@ pub(super) struct Accounts(Guard<Arc<Table>>);
 impl Slots {
     /// Returns the slots of these accounts, in the order of their indexes.
     pub(super) fn new(accounts: Vec<Account>, max_memory: usize) -> Self {
-        let table = accounts.into_iter().map(|it| Some(Arc::new(it)));
+        let table = accounts.into_iter().map(|it| Slot::Taken(Arc::new(it)));
         Self {
             table: ArcSwap::from_pointee(table.collect()),
             free: Mutex::default(),
@@ -70,8 +90,8 @@ impl Slots {
             None if table.len() < MOST => table.len(),
             None => return None,
         };
-        table.resize_with(table.len().max(webhook + 1), || None);
-        table[webhook] = Some(Arc::new(account));
+        table.resize_with(table.len().max(webhook + 1), Slot::default);
+        table[webhook] = Slot::Taken(Arc::new(account));
         self.share_out(&table);
         self.table.store(Arc::new(table));
         Some(webhook)
@@ -81,7 +101,9 @@ impl Slots {
     pub(super) fn remove(&self, webhook: WebhookIndex, now: Instant) {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut table = Table::clone(&self.table.load());
-        if table.get_mut(webhook).and_then(Option::take).is_some() {
+        let account = table.get(webhook).and_then(Slot::account);
+        if let Some(heir) = account.map(|account| account.heir()) {
+            table[webhook] = heir.map_or(Slot::Free, Slot::Left);
             free.push_back((now, webhook));
             self.share_out(&table);
             self.table.store(Arc::new(table));
@@ -90,8 +112,8 @@ impl Slots {
 
     /// Gives each webhook an equal share of the memory.
     fn share_out(&self, table: &Table) {
-        let count = table.iter().flatten().count();
-        for account in table.iter().flatten() {
+        let count = table.iter().filter_map(Slot::account).count();
+        for account in table.iter().filter_map(Slot::account) {
             account.set_max_bytes(self.max_memory / count.max(1));
         }
     }
@@ -100,7 +122,31 @@ impl Slots {
 impl Accounts {
     /// Returns the account of a webhook, if it is there.
     pub(super) fn get(&self, webhook: WebhookIndex) -> Option<&Arc<Account>> {
-        self.0.get(webhook)?.as_ref()
+        self.0.get(webhook)?.account()
+    }
+
+    /// Returns for whom it is what is for a webhook: itself, or the one that takes its place.
+    pub(super) fn taker(&self, mut webhook: WebhookIndex) -> Option<(WebhookIndex, &Arc<Account>)> {
+        // It ends, as each has come later than the one before it.
+        loop {
+            webhook = match self.0.get(webhook)? {
+                Slot::Free => return None,
+                Slot::Left(heir) => *heir,
+                Slot::Taken(account) => match account.heir() {
+                    None => return Some((webhook, account)),
+                    Some(heir) => heir,
+                },
+            }
+        }
+    }
+
+    /// Returns who takes the place of a webhook that is about to leave: the one of its name that does not.
+    pub(super) fn heir(&self, webhook: WebhookIndex) -> Option<WebhookIndex> {
+        let name = self.get(webhook)?.metrics.webhook();
+        let is_heir = |&(other, account): &(WebhookIndex, &Arc<Account>)| {
+            other != webhook && account.metrics.webhook() == name && !account.is_leaving()
+        };
+        self.iter().find(is_heir).map(|(heir, _)| heir)
     }
 
     /// Returns the keys of these webhooks, as far as they are durable.
@@ -128,7 +174,7 @@ impl Accounts {
     /// Returns all that are there, with their indexes.
     pub(super) fn iter(&self) -> impl Iterator<Item = (WebhookIndex, &Arc<Account>)> {
         let all = self.0.iter().enumerate();
-        all.filter_map(|(webhook, account)| Some((webhook, account.as_ref()?)))
+        all.filter_map(|(webhook, slot)| Some((webhook, slot.account()?)))
     }
 }
 
@@ -140,8 +186,12 @@ mod tests {
     use crate::spool::MetricsFamily;
 
     fn account() -> Account {
+        named("webhook")
+    }
+
+    fn named(name: &str) -> Account {
         let metrics = MetricsFamily::new(&mut Registry::default());
-        Account::new(Keeping::Loose, 100, metrics.of("webhook")).0
+        Account::new(Keeping::Loose, 100, metrics.of(name)).0
     }
 
     fn add(slots: &Slots, now: Instant) -> Option<WebhookIndex> {
@@ -175,6 +225,33 @@ mod tests {
         assert_eq!(add(&slots, later), Some(KEPT + 1), "few are free");
         slots.remove(0, later);
         assert_eq!(add(&slots, later), Some(1), "the oldest comes first");
+    }
+
+    #[test]
+    fn what_is_for_one_that_leaves_is_for_the_one_that_takes_its_place() {
+        let now = Instant::now();
+        let slots = Slots::new(vec![named("a"), named("b")], 1_000);
+        let taker = |webhook| slots.load().taker(webhook).map(|(taker, _)| taker);
+        let leave = |webhook| {
+            let accounts = slots.load();
+            let account = accounts.get(webhook).expect("it is there");
+            account.set_leaving(accounts.heir(webhook));
+        };
+        for new in 2..4 {
+            assert_eq!(slots.add(named("a"), now), Some(new));
+            leave(if new == 2 { 0 } else { 2 });
+            assert_eq!(
+                (taker(0), taker(1), taker(new)),
+                (Some(new), Some(1), Some(new))
+            );
+        }
+        slots.remove(0, now);
+        slots.remove(2, now);
+        assert_eq!((taker(0), taker(2)), (Some(3), Some(3)));
+        leave(3);
+        assert_eq!(taker(0), Some(3), "it is there until it is removed");
+        slots.remove(3, now);
+        assert_eq!((taker(0), taker(1), taker(3)), (None, Some(1), None));
     }
 
     #[test]

@@ -162,9 +162,10 @@ async fn one_that_becomes_durable_before_its_lane_has_begun_begins() {
     let held = gate.clone();
     world.setup.receiver.set_script(move |request| {
         let ok = Behaviour::Status(200);
-        match request.text().contains("<0>") {
-            true => Behaviour::Hold(held.clone(), Box::new(ok)),
-            false => ok,
+        if request.text().contains("<0>") {
+            Behaviour::Hold(held.clone(), Box::new(ok))
+        } else {
+            ok
         }
     });
     publish(&world, 0..1).await;

@@ -13,8 +13,7 @@ use crate::dispatch::schedule::Schedule;
 use crate::dispatch::turns::Turns;
 use crate::spool::Delivery;
 
-/// For how long a lane that is to finish waits for more: whoever routes by older rules may still name its
-/// webhook for a moment.
+/// For how long a lane that is to finish waits for more: what was accepted before may still be on its way to it.
 const LINGER: Duration = Duration::from_millis(100);
 
 impl Lane {

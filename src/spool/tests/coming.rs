@@ -170,3 +170,25 @@ async fn one_that_is_not_durable_is_so_while_events_wait_for_it() {
     let other = running.admit(&webhook("other", false)).await;
     assert!(!running.spool.is_durable(other), "nobody knows it");
 }
+
+#[tokio::test]
+async fn who_names_one_whose_place_is_taken_means_the_one_that_has_taken_it() {
+    let fixture = Fixture::new();
+    let mut running = fixture.open(&[false]);
+    let durable = webhook("webhook-0", true);
+    let index = running.admit(&durable).await;
+    running.spool.leave(0);
+    // Its lane ends, and it is there no more.
+    running.accept(&event(1), &[0], fixture.ledger.open(1));
+    assert!(running.queues[0].fresh.is_empty());
+    running.go(0).await;
+    running.accept(&event(2), &[0], fixture.ledger.open(1));
+    running.begin(index, &durable).await;
+    running.accept(&event(3), &[0], fixture.ledger.open(1));
+    for expected in 1..=3 {
+        let delivery = running.fresh(index).await;
+        assert_eq!(number(&delivery), expected);
+        delivery.settle();
+    }
+    fixture.acknowledged(3).await;
+}
