@@ -87,7 +87,7 @@ impl<L: Listener> Connection<L> {
             let delay = attempts.failed(&problem, &spoke, started.elapsed(), rand::random());
             self.report(&problem, delay, &mut attempts);
             self.status.send_replace(Status::Waiting(problem));
-            if self.holds.is_empty() && self.orders.go() {
+            if !self.overlap.was_asked() && self.orders.go() {
                 // There is no session that would have to be ended.
                 break;
             }
@@ -230,6 +230,7 @@ impl<L: Listener> Connection<L> {
                     self.overlap.forget();
                 }
                 self.subscribe(subscriptions, protocol);
+                progress.leaving = Leaving::of(&self.orders);
             }
             LinkEvent::Publish(publish) if progress.full && publish.qos > 0 => {}
             LinkEvent::Publish(publish) if self.overlap.copies.is_copy(&publish, Instant::now) => {

@@ -70,11 +70,16 @@ impl Orders {
         attention
     }
 
-    /// Returns whether it is to leave, and who waits for an answer.
-    pub(super) fn take(&self) -> (bool, Waiters) {
+    /// Returns who waits for an answer to what it was called for.
+    pub(super) fn take(&self) -> Waiters {
         let mut state = self.lock();
         state.is_called = false;
-        (state.leaves, std::mem::take(&mut state.waiters))
+        std::mem::take(&mut state.waiters)
+    }
+
+    /// Returns whether it is to leave.
+    pub(super) fn leaves(&self) -> bool {
+        self.lock().leaves
     }
 
     /// Returns whether it is to leave; then it cannot be told to stay any more.

@@ -88,3 +88,28 @@ async fn what_the_broker_had_queued_over_several_changes_comes_once() {
 async fn what_the_broker_had_queued_over_many_changes_comes_once() {
     check(12).await;
 }
+
+#[tokio::test]
+async fn what_there_was_no_room_for_is_not_left_at_a_connection_that_leaves() {
+    const COUNT: usize = 200;
+    let keys = "spool.backend = \"memory\"\nspool.max_memory = \"64KiB\"\nbroker.max_packet_size = \"16KiB\"\n";
+    let config = |filter: &str| {
+        keys.to_owned() + &webhook("a", &[filter], "timeout = \"1m\"\npool_size = 2")
+    };
+    let mut world = World::start(&config("$share/g/a")).await;
+    let gate = Gate::shut();
+    let answer = Behaviour::Status(200).behind(&gate);
+    world.setup.receiver.set(answer);
+    let padding = "x".repeat(1_000);
+    for number in 0..COUNT {
+        let payload = format!("number={number:010} {padding}");
+        world.setup.publish("a", &payload).await;
+    }
+    world.setup.sidecar.wait_for_log("no room").await;
+    world.reload(&config("a")).await;
+    gate.open();
+    let requests = world.wait_for("/a", COUNT).await;
+    assert_each_once(&requests, COUNT as u64, "/a");
+    world.setup.publish("a", END).await;
+    assert_each_once(&all_of(&world, "/a").await, COUNT as u64, "/a");
+}

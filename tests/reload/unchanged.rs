@@ -10,6 +10,8 @@ async fn an_unchanged_webhook_keeps_its_connection_and_its_attempt() {
     let mut world = World::start(&(stays.clone() + &webhook("goes", &["b"], ""))).await;
     world.setup.publish("a/1", "first").await;
     let first = world.wait_for("/stays", 1).await;
+    let delivered = "mqhook_deliveries_total{webhook=\"stays\",outcome=\"delivered\"}";
+    world.setup.wait_for_metric(delivered, |it| it == 1).await;
     let gate = Gate::shut();
     let held = gate.clone();
     world.setup.receiver.set_script(move |request| {
@@ -28,7 +30,6 @@ async fn an_unchanged_webhook_keeps_its_connection_and_its_attempt() {
     world.setup.publish("c", "x").await;
     world.wait_for("/comes", 1).await;
     gate.open();
-    let delivered = "mqhook_deliveries_total{webhook=\"stays\",outcome=\"delivered\"}";
     world.setup.wait_for_metric(delivered, |it| it == 2).await;
     world.setup.publish("a/1", "last").await;
     let requests = world.wait_for("/stays", 3).await;

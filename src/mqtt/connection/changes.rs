@@ -21,7 +21,7 @@ use super::{Connection, End};
 use crate::ack::Ledger;
 use crate::mqtt::copies::Copies;
 use crate::mqtt::link::{Link, Persistence, Subscription};
-use crate::mqtt::orders::Waiters;
+use crate::mqtt::orders::{Orders, Waiters};
 use crate::mqtt::pauses::Pauses;
 use crate::mqtt::subscriptions::{Request, Subscriptions, Verdict};
 use crate::mqtt::{Listener, Protocol, Replays, Status};
@@ -77,6 +77,15 @@ pub(super) enum Leaving {
 }
 
 impl Leaving {
+    /// Returns how a connection with a session begins to leave, if it is to.
+    pub(super) fn of(orders: &Orders) -> Self {
+        if orders.leaves() {
+            Self::Drains
+        } else {
+            Self::No
+        }
+    }
+
     pub(super) fn heard(&mut self) {
         if let Self::Probes { heard } = self {
             *heard = true;
@@ -85,9 +94,10 @@ impl Leaving {
 }
 
 impl Progress {
-    /// Returns whether it leaves and waits for everything to be acknowledged.
+    /// Returns whether it leaves and waits for everything to be acknowledged; what there was no room for has to come
+    /// again before.
     pub(super) fn drains(&self) -> bool {
-        self.leaving == Leaving::Drains && self.subscriptions.are_done()
+        self.leaving == Leaving::Drains && self.subscriptions.are_done() && !self.full
     }
 
     /// Asks the broker something that changes nothing.
@@ -106,11 +116,16 @@ impl Progress {
             return false;
         }
         self.leaving = Leaving::Drains;
-        !heard && ledger.owed() == 0
+        !heard && !self.full && ledger.owed() == 0
     }
 }
 
 impl Overlap {
+    /// Returns whether anything was asked of the broker, which may have kept messages since.
+    pub(super) const fn was_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
     /// Returns the identifier of what is subscribed to now; none before anything has changed.
     fn identifier(&self) -> Option<usize> {
         Some(self.identifier).filter(|it| *it > 0)
@@ -242,11 +257,13 @@ impl<L: Listener> Connection<L> {
 
     /// Does what it is told.
     pub(super) fn heed(&mut self, progress: &mut Progress, protocol: Protocol) {
-        let (leaves, waiters) = self.orders.take();
-        progress.leaving = if leaves { Leaving::Drains } else { Leaving::No };
+        let waiters = self.orders.take();
         // Who is not connected yet asks for everything when it is.
-        let is_connected = !matches!(*self.status.borrow(), Status::Connecting);
-        if is_connected && self.change(&mut progress.subscriptions, protocol) {
+        if matches!(*self.status.borrow(), Status::Connecting) {
+            return;
+        }
+        progress.leaving = Leaving::of(&self.orders);
+        if self.change(&mut progress.subscriptions, protocol) {
             progress.waiters.add(waiters);
             if !progress.full {
                 self.status.send_replace(Status::Subscribing);
