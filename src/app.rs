@@ -309,15 +309,21 @@ fn keep_durable(spool: &Spool, places: &mut [Place]) {
 }
 
 fn say_what_waits(spool: &Spool) {
-    let (waiting, in_memory) = (spool.waiting(), spool.waiting_in_memory());
+    let (in_memory, lost) = spool.waiting_in_memory();
     if in_memory > 0 {
         warn!(
             in_memory,
             "stopped before everything was delivered; what the broker keeps of QoS 1 comes again"
         );
     }
-    if waiting > in_memory {
-        let on_disk = waiting - in_memory;
+    if lost > 0 {
+        warn!(
+            lost,
+            "stopped before everything was delivered; events of webhooks that are not durable are lost"
+        );
+    }
+    let on_disk = spool.waiting().saturating_sub(in_memory + lost);
+    if on_disk > 0 {
         info!(
             on_disk,
             "what waits on disk is delivered after the next start"
