@@ -3,6 +3,7 @@
 mod change;
 mod counts;
 mod overlap;
+mod past;
 mod rotate;
 mod trial;
 
@@ -183,11 +184,6 @@ impl States {
                 .collect(),
             activity: activity.map(|it| (it.webhook.clone(), it)).collect(),
         })
-    }
-
-    /// Returns whether there was ever a webhook of this name.
-    fn is_known(&self, name: &str) -> bool {
-        self.backlog.contains_key(name)
     }
 
     fn status(&self, webhook: &Known) -> Status {

@@ -1,0 +1,61 @@
+//! What those who share an mqhook, a group each, get of one another.
+
+use serde_json::{Value, json};
+use support::setup::Setup;
+
+use super::api::Asker;
+use super::{start, token, wait_for};
+
+const TENANTS: &str = "
+    [groups.one]
+    topics = [\"one/#\"]
+    [groups.two]
+    topics = [\"two/#\"]
+    [webhooks.loose]
+    url = \"{receiver}/loose\"
+    group = \"two\"
+    durable = false
+    body.format = \"json\"
+";
+
+fn admin(setup: &Setup, group: &str) -> Asker {
+    let text = token(setup, &[group, "--role", "admin", "--group", group]);
+    Asker::with(setup, &text)
+}
+
+fn webhook(setup: &Setup, name: &str, group: &str) -> Value {
+    let url = format!("{}/{name}", setup.receiver.url());
+    let definition = json!({"url": url, "body": {"format": "json"}});
+    json!({"name": name, "group": group, "definition": definition})
+}
+
+#[tokio::test]
+async fn nobody_takes_over_the_name_of_another_who_left_it() {
+    let setup = start(TENANTS).await;
+    let root = Asker::with(&setup, &token(&setup, &["root", "--role", "admin"]));
+    token(&setup, &["watcher", "--role", "viewer", "--webhook", "new"]);
+    let (one, two) = (admin(&setup, "one"), admin(&setup, "two"));
+    // Nothing is on disk for one that is not durable.
+    let mut mine = webhook(&setup, "mine", "two");
+    mine["definition"]["durable"] = false.into();
+    let made = two.post("/webhooks", &mine).await;
+    made.expect(201);
+    two.delete("/webhooks/mine", &made.tag()).await.expect(204);
+    let taken = one.post("/webhooks", &webhook(&setup, "mine", "one")).await;
+    taken.expect_problem(409, "left events behind");
+
+    setup.publish("two/1", "x").await;
+    wait_for(&setup, "/loose", "x").await;
+    let file = setup.sidecar.directory().join("mqhook.toml");
+    let text = std::fs::read_to_string(&file).expect("the file is there");
+    let without = text.replace("[webhooks.loose]", "[webhooks.renamed]");
+    setup.sidecar.write_config(&without);
+    root.ask("POST", "/reload", &[], "").await.expect(200);
+    let taken = one
+        .post("/webhooks", &webhook(&setup, "loose", "one"))
+        .await;
+    taken.expect_problem(409, "left events behind");
+
+    let taken = one.post("/webhooks", &webhook(&setup, "new", "one")).await;
+    taken.expect_problem(409, "a token is limited to it");
+}
