@@ -24,7 +24,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::config::Config;
 use crate::spool::store::{Defines, Definition};
 
-pub use compose::{Clash, compose};
+pub use compose::{Clash, Why, compose};
 pub use start::Error;
 
 /// What is configured now.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use support::setup::Setup;
 
 use super::api::Asker;
-use super::{start, token, wait_for};
+use super::{restart, start, token, wait_for};
 
 const TENANTS: &str = "
     [groups.one]
@@ -58,4 +58,43 @@ async fn nobody_takes_over_the_name_of_another_who_left_it() {
 
     let taken = one.post("/webhooks", &webhook(&setup, "new", "one")).await;
     taken.expect_problem(409, "a token is limited to it");
+}
+
+#[tokio::test]
+async fn one_that_the_file_hides_stays_its_groups() {
+    let mut setup = start(TENANTS).await;
+    let (one, two) = (admin(&setup, "one"), admin(&setup, "two"));
+    let made = one.post("/webhooks", &webhook(&setup, "both", "one")).await;
+    let id = made.expect(201)["id"].as_str().expect("an id").to_owned();
+    let path = format!("/webhooks/{id}");
+    let file = setup.sidecar.directory().join("mqhook.toml");
+    let before = std::fs::read_to_string(&file).expect("the file is there");
+    let url = format!("{}/file", setup.receiver.url());
+    let hiding = format!(
+        "{before}\n[webhooks.both]\nurl = \"{url}\"\ngroup = \"two\"\nbody.format = \"json\"\n"
+    );
+    setup.sidecar.write_config(&hiding);
+    restart(&mut setup).await;
+
+    setup.publish("two/1", "x").await;
+    wait_for(&setup, "/file", "x").await;
+    assert_eq!(two.get(&path).await.status, 404);
+    assert_eq!(two.delete(&path, &made.tag()).await.status, 404);
+    let shown = two.get("/webhooks/both").await.expect(200);
+    assert_eq!(shown["origin"], "file");
+
+    let own = one.get("/webhooks/both").await;
+    assert_eq!(own.expect(200)["id"], id.as_str());
+    let changed = webhook(&setup, "both", "one");
+    let changed = one.put("/webhooks/both", &own.tag(), &changed).await;
+    assert_eq!(changed.expect(200)["id"], id.as_str());
+    for act in ["disable", "enable"] {
+        let switched = one.ask("POST", &format!("{path}/{act}"), &[], "").await;
+        switched.expect_problem(409, "is in the configuration file");
+    }
+    assert_eq!(one.get("/deliveries").await.expect(200)["items"], json!([]));
+    let switched = two.ask("POST", "/webhooks/both/disable", &[], "").await;
+    assert_eq!(switched.expect(200)["status"], "disabled");
+    one.delete(&path, &changed.tag()).await.expect(204);
+    assert_eq!(one.get("/webhooks/both").await.status, 404);
 }

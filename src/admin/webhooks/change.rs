@@ -184,7 +184,8 @@ pub(in crate::admin) async fn replace(
     let put = put(&api, &caller, &headers, wanted, (&sight, &id)).await;
     audit(&caller, "change a webhook", &id, &put);
     let warnings = put?;
-    let webhook = find(&api.configured.catalogue.view(), &Sight::All, &id)?;
+    // Its token is not limited if it is of another group now.
+    let webhook = find(&api.configured.catalogue.view(), &sight, &id)?;
     answered(&api, StatusCode::OK, &webhook, &warnings).await
 }
 
