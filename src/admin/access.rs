@@ -7,7 +7,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::{Api, Problem};
-use crate::config::Webhook;
 use crate::spool::store::{Limit, Role, TokenId};
 
 /// What a route asks of who uses it.
@@ -133,11 +132,7 @@ impl Api {
             None => Sight::All,
             Some(Limit::Webhook(name)) => Sight::Webhooks(BTreeSet::from([name.clone()])),
             Some(Limit::Group(group)) => {
-                let view = self.configured.catalogue.view();
-                let of_group = |it: &&Webhook| it.group.as_ref() == Some(group);
-                let webhooks = view.config.webhooks.iter().filter(of_group);
-                let names = webhooks.map(|webhook| webhook.name.clone()).collect();
-                Sight::Group(group.clone(), names)
+                Sight::Group(group.clone(), self.configured.catalogue.of_group(group))
             }
         })
     }

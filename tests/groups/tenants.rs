@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 use support::setup::Setup;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::api::Asker;
-use super::{restart, start, token, wait_for};
+use super::{PATIENCE, restart, start, token, wait_for};
 
 const TENANTS: &str = "
     [groups.one]
@@ -97,4 +100,67 @@ async fn one_that_the_file_hides_stays_its_groups() {
     assert_eq!(switched.expect(200)["status"], "disabled");
     one.delete(&path, &changed.tag()).await.expect(204);
     assert_eq!(one.get("/webhooks/both").await.status, 404);
+}
+
+/// Opens a stream; it has begun when this returns.
+async fn listen(setup: &Setup, path: &str, token: &str) -> Lines<BufReader<TcpStream>> {
+    let stream = TcpStream::connect(("127.0.0.1", setup.admin)).await;
+    let mut stream = stream.expect("it listens");
+    let request = [
+        "GET ",
+        path,
+        " HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ",
+        token,
+        "\r\n\r\n",
+    ];
+    let written = stream.write_all(request.concat().as_bytes()).await;
+    written.expect("it reads");
+    let mut lines = BufReader::new(stream).lines();
+    until(&mut lines, ": listening").await;
+    lines
+}
+
+/// Returns the lines up to one that begins like this.
+async fn until(lines: &mut Lines<BufReader<TcpStream>>, beginning: &str) -> Vec<String> {
+    let mut before = Vec::new();
+    let reading = async {
+        loop {
+            let line = lines.next_line().await.expect("it is UTF-8");
+            let line = line.expect("expected the stream to go on");
+            if line.starts_with(beginning) {
+                return;
+            }
+            before.push(line);
+        }
+    };
+    timeout(PATIENCE, reading).await.expect("a line in time");
+    before
+}
+
+#[tokio::test]
+async fn a_stream_tells_nothing_of_a_webhook_that_has_left_the_group() {
+    let setup = start(TENANTS).await;
+    let of_one = token(&setup, &["one", "--role", "operator", "--group", "one"]);
+    let root = Asker::with(&setup, &token(&setup, &["root", "--role", "admin"]));
+    let made = root
+        .post("/webhooks", &webhook(&setup, "mine", "one"))
+        .await;
+    made.expect(201);
+    let mut events = listen(&setup, "/events/stream?payload=true", &of_one).await;
+    let mut attempts = listen(&setup, "/deliveries/stream", &of_one).await;
+    setup.publish("one/1", "before").await;
+    until(&mut events, "event: event").await;
+    until(&mut attempts, "event: attempt").await;
+
+    let moved = webhook(&setup, "mine", "two");
+    let moved = root.put("/webhooks/mine", &made.tag(), &moved).await;
+    moved.expect(200);
+    setup.publish("two/1", "secret").await;
+    wait_for(&setup, "/mine", "secret").await;
+    for stream in [&mut events, &mut attempts] {
+        // A chunk of no bytes is the end.
+        let lines = until(stream, "0").await;
+        let is_told = |line: &String| line.contains("two/1");
+        assert!(!lines.iter().any(is_told), "{lines:?}");
+    }
 }
