@@ -154,7 +154,7 @@ async fn a_stream_tells_nothing_of_a_webhook_that_has_left_the_group() {
 
     let moved = webhook(&setup, "mine", "two");
     let moved = root.put("/webhooks/mine", &made.tag(), &moved).await;
-    moved.expect(200);
+    let moved = moved.expect(200);
     setup.publish("two/1", "secret").await;
     wait_for(&setup, "/mine", "secret").await;
     for stream in [&mut events, &mut attempts] {
@@ -163,4 +163,7 @@ async fn a_stream_tells_nothing_of_a_webhook_that_has_left_the_group() {
         let is_told = |line: &String| line.contains("two/1");
         assert!(!lines.iter().any(is_told), "{lines:?}");
     }
+    let warning = &moved["warnings"][0];
+    assert_eq!(warning["pointer"], "/group", "{moved}");
+    assert_eq!(moved["warnings"].as_array().map(Vec::len), Some(1));
 }

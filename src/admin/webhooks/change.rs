@@ -209,7 +209,10 @@ async fn put(
     let earlier = serde_json::from_str(&old.json).unwrap_or(Value::Null);
     let definition = masked::unmask(&wanted.definition, &earlier).map_err(|lost| masks(&lost))?;
     let (name, group) = (old.name.as_str(), wanted.group.as_deref());
-    let warnings = check(&view, name, group, &definition)?;
+    let mut warnings = check(&view, name, group, &definition)?;
+    if let Some(group) = group.filter(|_| wanted.group != old.group) {
+        warnings.extend(past::warning(api, name, group).await);
+    }
     // Secrets that somebody has written stay until somebody takes them away.
     let overlaps_until = old
         .overlaps_until
