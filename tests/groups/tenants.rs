@@ -34,7 +34,7 @@ fn webhook(setup: &Setup, name: &str, group: &str) -> Value {
 
 #[tokio::test]
 async fn nobody_takes_over_the_name_of_another_who_left_it() {
-    let setup = start(TENANTS).await;
+    let mut setup = start(TENANTS).await;
     let root = Asker::with(&setup, &token(&setup, &["root", "--role", "admin"]));
     token(&setup, &["watcher", "--role", "viewer", "--webhook", "new"]);
     let (one, two) = (admin(&setup, "one"), admin(&setup, "two"));
@@ -61,6 +61,21 @@ async fn nobody_takes_over_the_name_of_another_who_left_it() {
 
     let taken = one.post("/webhooks", &webhook(&setup, "new", "one")).await;
     taken.expect_problem(409, "a token is limited to it");
+
+    two.post("/webhooks", &mine)
+        .await
+        .expect_problem(409, "left events behind");
+    mine["name"] = "gone".into();
+    two.post("/webhooks", &mine).await.expect(201);
+    setup.sidecar.terminate();
+    assert_eq!(setup.sidecar.wait().await.code(), Some(0));
+    let delete = ["webhooks", "delete", "gone", "--dir", "mqhook-spool"];
+    let deleted = setup.sidecar.command(&delete);
+    assert!(deleted.status.success(), "{deleted:?}");
+    setup.sidecar.start_again();
+    setup.wait_ready().await;
+    let taken = one.post("/webhooks", &webhook(&setup, "gone", "one")).await;
+    taken.expect_problem(409, "left events behind");
 }
 
 #[tokio::test]
