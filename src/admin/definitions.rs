@@ -109,6 +109,7 @@ async fn carry_out(api: &Api, turn: &Turn, change: Change) -> Result<(), Problem
         }
         return Err(problem);
     }
+    turn.expect(&view);
     match api.control.apply((*view.config).clone()).await {
         Ok(_) => {
             turn.set(view);
