@@ -339,8 +339,13 @@ fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {
     for (name, entry) in section.entries() {
         match &entry.node.value {
             Value::Table(table) => {
+                let is_taken = config.webhooks.iter().any(|webhook| webhook.name == name);
+                if is_taken {
+                    section.report(nanomq::second_of_name(entry.key_span));
+                }
                 let part = section.part(name, table, entry.key_span);
-                config.webhooks.extend(webhook::read(part, name, context));
+                let webhook = webhook::read(part, name, context);
+                config.webhooks.extend(webhook.filter(|_| !is_taken));
             }
             other => {
                 let complaint = Complaint::wrong_type("a table", other)

@@ -13,7 +13,7 @@ const FILES: [&str; 3] = ["cacertfile", "certfile", "keyfile"];
 /// Returns the tree of a configuration of ours.
 ///
 /// # Errors
-/// There is no webhook in it.
+/// There is no webhook in it, or two have one name.
 pub(super) fn convert(
     mut root: Table,
     origin: Origin,
@@ -27,11 +27,18 @@ pub(super) fn convert(
         let message = format!("`{WEBHOOK}` must be a table");
         return Err(vec![Problem::error(webhook.node.span, message)]);
     };
+    let named = root.get("webhooks").map(|entry| &entry.node.value);
+    if let Some(Value::Table(named)) = named
+        && let Some(second) = named.get(WEBHOOK)
+    {
+        return Err(vec![nanomq::second_of_name(second.key_span)]);
+    }
     self::webhook(keys, origin, notes);
     let mut native = Table::new();
     broker(&mut root, world, &mut native);
     leave_sections(&mut root, notes);
     let webhooks = root.shift_remove("webhooks");
+    let webhooks = webhooks.filter(|webhooks| webhooks.node.value != Value::Null);
     native.append(&mut root);
     let key_span = webhook.key_span;
     let webhooks = webhooks.unwrap_or_else(|| table(key_span, Table::new()));
