@@ -1,9 +1,11 @@
 //! `mqhook check`.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Args;
 
+use super::output::{self, Output};
 use crate::config::{Config, Webhook};
 use crate::envelope::{self, Format};
 
@@ -17,10 +19,21 @@ pub(super) struct Arguments {
 pub(super) fn main(arguments: &Arguments) -> ExitCode {
     match super::load(&arguments.file.config) {
         Err(status) => status,
-        Ok(config) => {
-            print!("{}", summary(&config));
-            ExitCode::SUCCESS
+        Ok(config) => write(&summary(&config)),
+    }
+}
+
+/// Writes what was found out. That nobody reads it is no failure.
+fn write(text: &str) -> ExitCode {
+    let mut output = Output::new();
+    let written = output.line(text.trim_end()).and_then(|()| output.flush());
+    match written {
+        Err(error) if !output::is_broken_pipe(&error) => {
+            // If standard error cannot be written either, the exit status is all that is left.
+            let _ = writeln!(std::io::stderr(), "error: cannot {error:#}");
+            ExitCode::FAILURE
         }
+        _ => ExitCode::SUCCESS,
     }
 }
 

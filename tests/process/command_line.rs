@@ -1,7 +1,7 @@
 //! Arguments and exit statuses.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use support::mosquitto::Mosquitto;
 use support::port::free_port;
@@ -141,6 +141,30 @@ fn a_good_configuration_is_status_0_and_described() {
         "on_message_publish",
     ];
     check(&["check", "-c", &file], 0, &parts);
+}
+
+#[test]
+fn output_that_cannot_be_written_ends_in_no_panic() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = complete(WEBHOOK, "mqtt://127.0.0.1:1", "http://127.0.0.1:2/hook", 3);
+    let good = file(directory.path(), "good.toml", &config);
+    let bad = file(directory.path(), "bad.toml", "nonsense = 1\n");
+    let full = || {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        full.expect("Linux has it")
+    };
+    let status = |path: &str, stdout: Stdio, stderr: Stdio| {
+        let mut command = Command::new(MQHOOK);
+        let command = command.args(["check", "-c", path]);
+        let status = command.stdout(stdout).stderr(stderr).status();
+        status.expect("the binary runs").code()
+    };
+    assert_eq!(status(&good, full().into(), full().into()), Some(1));
+    assert_eq!(status(&bad, Stdio::null(), full().into()), Some(78));
+    // Nobody reads, as behind `| true`.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(status(&good, writer.into(), Stdio::null()), Some(0));
 }
 
 #[test]
