@@ -339,6 +339,11 @@ fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {
     for (name, entry) in section.entries() {
         match &entry.node.value {
             Value::Table(table) => {
+                if !group::is_name(name) {
+                    let complaint = Complaint::new("it is no name of a webhook");
+                    let complaint = complaint.help(group::NAME_HELP);
+                    section.report(complaint.about(&section.path(name), entry.key_span));
+                }
                 let is_taken = config.webhooks.iter().any(|webhook| webhook.name == name);
                 if is_taken {
                     section.report(nanomq::second_of_name(entry.key_span));
