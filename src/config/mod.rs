@@ -12,6 +12,7 @@
 mod admin;
 mod auth;
 mod body;
+mod broker;
 mod complaint;
 mod credential;
 mod debounce;
