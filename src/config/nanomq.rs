@@ -102,6 +102,12 @@ pub(super) fn forget_foreign(parsed: &mut Parsed) {
     parsed.values.retain(is_ours);
 }
 
+/// Returns what tells whether a place belongs to `NanoMQ` alone.
+pub(super) fn foreign(root: &Table) -> impl Fn(Span) -> bool + use<> {
+    let owners = Owners::of(root);
+    move |span| owners.is_foreign(span)
+}
+
 /// Reads what concerns mqhook.
 pub(super) fn read(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(name) = named_webhook(root) {
