@@ -5,7 +5,7 @@
 //! | 0 | done, or stopped by a signal in order |
 //! | 1 | failed while running |
 //! | 2 | the command line is wrong |
-//! | 78 | the configuration is wrong (`EX_CONFIG`) |
+//! | 78 | the configuration is wrong, or the admin API would be open (`EX_CONFIG`) |
 //!
 //! `dead-letters`, `deliveries`, `devices`, `replay`, `spool`, `tokens` and most of `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their

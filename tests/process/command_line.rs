@@ -178,6 +178,19 @@ fn a_taken_admin_port_is_status_1_and_named() {
     check(&["run", "-c", &file], 1, &[&address, "admin.listen"]);
 }
 
+#[test]
+fn an_admin_api_for_everybody_is_status_78_as_no_restart_mends_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for spool in ["backend = \"memory\"", "dir = \"spool\""] {
+        let config = format!(
+            "admin.listen = \"0.0.0.0:{}\"\nwebhooks = {{}}\n[spool]\n{spool}\n",
+            free_port()
+        );
+        let file = file(directory.path(), "open.toml", &config);
+        check(&["run", "-c", &file], 78, &["token", "admin.listen"]);
+    }
+}
+
 #[tokio::test]
 async fn one_command_line_runs_without_a_file() {
     let (broker, receiver) = (Mosquitto::builder().log_topics().start(), Receiver::start());
