@@ -16,6 +16,7 @@ mod plan;
 mod publishing;
 mod running;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -63,6 +64,12 @@ pub enum Error {
         webhook: String,
         /// Why.
         source: http::Error,
+    },
+    /// Each webhook and receiver has a queue by its name.
+    #[error("tell two webhooks or receivers apart that are named `{name}`")]
+    SameName {
+        /// Their name.
+        name: String,
     },
     /// Of what was configured over the API.
     #[error(transparent)]
@@ -127,7 +134,7 @@ impl App {
     /// Builds everything, with further receivers behind the webhooks of the configuration.
     ///
     /// # Errors
-    /// A TLS file or the admin listener is not as configured.
+    /// A TLS file or the admin listener is not as configured, or two receivers have one name.
     pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
         let catalogue = Arc::new(Catalogue::at_start(config.clone())?);
         let config = &*catalogue.view().config;
@@ -142,6 +149,7 @@ impl App {
         let given = |it: &Receiver| Kind::Given(it.name.clone(), it.rules.clone());
         kinds.extend(more.iter().map(given));
         receivers.extend(more);
+        no_name_twice(&receivers)?;
         let places = kinds.into_iter().enumerate();
         let mut webhooks: Vec<_> = places.map(|(index, kind)| Place { index, kind }).collect();
 
@@ -289,6 +297,19 @@ impl App {
     }
 }
 
+/// Two of one name would share a queue.
+fn no_name_twice(receivers: &[Receiver]) -> Result<(), Error> {
+    let mut names = HashSet::new();
+    let second = receivers
+        .iter()
+        .map(|receiver| &receiver.name)
+        .find(|name| !names.insert(name.as_str()));
+    match second {
+        Some(name) => Err(Error::SameName { name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// Opens the log in the spool's directory, if that is on disk.
 fn delivery_log(config: &Config, registry: &mut Registry) -> (DeliveryLog, delivery_log::Thread) {
     let dir = match &config.spool.backend {
@@ -375,3 +396,6 @@ impl Receiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
