@@ -338,10 +338,8 @@ fn say_what_waits(spool: &Spool) {
         );
     }
     if lost > 0 {
-        warn!(
-            lost,
-            "stopped before everything was delivered; events of webhooks that are not durable are lost"
-        );
+        let what = "events of webhooks that are not durable are lost";
+        warn!(lost, "stopped before everything was delivered; {what}");
     }
     let on_disk = spool.waiting().saturating_sub(in_memory + lost);
     if on_disk > 0 {

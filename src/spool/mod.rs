@@ -252,8 +252,7 @@ impl Spool {
         self.0.accounts.load().waiting(|_| true)
     }
 
-    /// Returns how many deliveries are not settled and are in memory only: those that the broker keeps as well, as far as
-    /// they are of QoS 1, and those of webhooks that are not durable.
+    /// Returns how many deliveries are in memory only: those that the broker keeps as well if of QoS 1, and others.
     #[must_use]
     pub fn waiting_in_memory(&self) -> (usize, usize) {
         let accounts = self.0.accounts.load();
