@@ -103,7 +103,7 @@ impl Account {
         has_bytes && (self.keeping == Keeping::Held || self.deliveries() < WINDOW)
     }
 
-    /// Returns whether the lane keeps up: nothing that comes in now would wait for long.
+    /// Returns whether nothing that comes in now would wait for long.
     pub(super) fn is_idle(&self) -> bool {
         self.deliveries() < BEHIND
     }
@@ -129,6 +129,13 @@ impl Account {
     /// Returns the most bytes in memory.
     pub(super) fn max_bytes(&self) -> usize {
         self.max_bytes.load(Ordering::Relaxed)
+    /// Returns whether the lane keeps up, so that little waits for it: in memory at most this many bytes, and on
+    /// disk only at most this many deliveries.
+    pub(super) fn keeps_up(&self, bytes: usize, few: usize) -> bool {
+        let on_disk = self.metrics.waiting.on_disk();
+        self.bytes.load(Ordering::Acquire) <= bytes && on_disk <= self.deliveries() + few
+    }
+
     }
 
     /// Sets the most bytes in memory; what is there stays.

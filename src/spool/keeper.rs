@@ -15,7 +15,7 @@ use super::agenda::Work;
 use super::batch::Batch;
 use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
-use super::store::{self, Change, DroppedUpTo, Loaded, Store, WebhookKey, Window};
+use super::store::{self, Change, DroppedUpTo, Loaded, Space, Store, WebhookKey, Window};
 use super::{Config, Inner, WINDOW};
 use crate::ack::Ticket;
 use crate::causes;
@@ -109,7 +109,7 @@ impl Keeper {
     }
 
     fn committed(&mut self, journal: &Journal, batch: Batch) -> Result<(), store::Error> {
-        journal.lock().committed(&self.spool, &batch);
+        // What is used is more before what waits to be written is less: there is never room that is not there.
         self.measure();
         for accepted in &batch.accepted {
             for webhook in accepted.stored() {
@@ -122,6 +122,7 @@ impl Keeper {
             delivery.send();
         }
         batch.tickets.into_iter().for_each(Ticket::settle);
+        journal.lock().committed(&self.spool, &batch);
         let answered = self.answer(journal, batch.questions);
         let answered = answered.and(self.answer_of_devices(journal, batch.of_devices));
         let answered = answered.and(self.meet(journal, batch.requests));
@@ -246,7 +247,7 @@ impl Keeper {
 
     /// Takes over what another process has changed.
     fn look(&mut self, journal: &Journal) -> Result<(), store::Error> {
-        self.measure_space();
+        self.measure_space(Space::has_plenty);
         self.has_foreign_changes |= self.store.changed_by_others()?;
         if !self.has_foreign_changes {
             return Ok(());

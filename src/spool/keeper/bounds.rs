@@ -9,7 +9,7 @@ use super::clock::before;
 use crate::event::Timestamp;
 use crate::spool::OnFull;
 use crate::spool::journal::Journal;
-use crate::spool::store::{self, Dropped, Seq};
+use crate::spool::store::{self, Dropped, Seq, Space};
 
 /// Rows that one transaction of a sweep removes.
 const SWEPT: usize = 1_000;
@@ -31,15 +31,15 @@ impl Keeper {
                 self.spool.wake_waiting();
             }
         }
-        self.measure_space();
+        self.measure_space(Space::has_room);
     }
 
-    /// Looks how much the file system has left; what the log takes can be given back.
-    pub(super) fn measure_space(&mut self) {
+    /// Looks how much the file system has left; what the log takes can be given back, if there is not enough without.
+    pub(super) fn measure_space(&mut self, is_enough: fn(&Space) -> bool) {
         let Ok(mut space) = self.store.space() else {
             return;
         };
-        if !space.has_room() && space.log > 0 && self.store.checkpoint().is_ok() {
+        if !is_enough(&space) && space.log > 0 && self.store.checkpoint().is_ok() {
             space = self.store.space().unwrap_or(space);
         }
         let had_room = self.spool.disk.has_space();
