@@ -21,9 +21,13 @@ use crate::ack::Ticket;
 use crate::causes;
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
+use crate::telemetry::Throttle;
 
 /// How long after a failed commit it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the same may be said.
+const SAID: Duration = Duration::from_mins(1);
 
 /// The most deliveries that are loaded at a time.
 const LOAD: usize = WINDOW / 4;
@@ -40,6 +44,10 @@ pub(super) struct Keeper {
     /// Whether changes of another process have been noticed and not taken over.
     has_foreign_changes: bool,
     dropped_up_to: DroppedUpTo,
+    /// Deliveries that were dropped for webhooks that are not configured, and not said yet.
+    dropped_of_nobody: u64,
+    dropped_log: Throttle,
+    full_log: Throttle,
     clock: Clock,
 }
 
@@ -53,6 +61,9 @@ impl Keeper {
             is_failing: false,
             has_foreign_changes: false,
             dropped_up_to: DroppedUpTo::default(),
+            dropped_of_nobody: 0,
+            dropped_log: Throttle::new(SAID),
+            full_log: Throttle::new(SAID),
             clock: Clock::new(Instant::now(), Timestamp::now()),
         }
     }
@@ -111,6 +122,7 @@ impl Keeper {
     fn committed(&mut self, journal: &Journal, batch: Batch) -> Result<(), store::Error> {
         // What is used is more before what waits to be written is less: there is never room that is not there.
         self.measure();
+        journal.lock().committed(&self.spool, &batch);
         for accepted in &batch.accepted {
             for webhook in accepted.stored() {
                 if let Some(account) = self.spool.accounts.load().get(webhook) {
@@ -122,7 +134,6 @@ impl Keeper {
             delivery.send();
         }
         batch.tickets.into_iter().for_each(Ticket::settle);
-        journal.lock().committed(&self.spool, &batch);
         let answered = self.answer(journal, batch.questions);
         let answered = answered.and(self.answer_of_devices(journal, batch.of_devices));
         let answered = answered.and(self.meet(journal, batch.requests));

@@ -46,7 +46,10 @@ impl Keeper {
         if self.spool.disk.set_space(space) {
             self.spool.wake_waiting();
         }
-        if had_room && !space.has_room() {
+        if had_room
+            && !space.has_room()
+            && self.full_log.pass(tokio::time::Instant::now()).is_some()
+        {
             let (free_bytes, reserve_bytes) = (space.available, space.reserve);
             warn!(
                 free_bytes,
@@ -136,17 +139,18 @@ impl Keeper {
         for &(key, count) in dropped {
             let accounts = self.spool.accounts.load();
             let Some((_, account)) = accounts.with_key(key) else {
-                warn!(
-                    count,
-                    reason,
-                    "dropped events that waited for a webhook that is not configured any more"
-                );
+                self.dropped_of_nobody += count;
+                if self.dropped_log.pass(tokio::time::Instant::now()).is_some() {
+                    let count = std::mem::take(&mut self.dropped_of_nobody);
+                    warn!(
+                        count,
+                        reason,
+                        "dropped events that waited for a webhook that is not configured any more"
+                    );
+                }
                 continue;
             };
-            let metrics = &account.metrics;
-            metrics.dropped_stored(reason, count);
-            let webhook = metrics.webhook();
-            warn!(webhook, count, reason, "dropped events that waited");
+            account.dropped(reason, count);
         }
     }
 }
