@@ -280,7 +280,7 @@ impl Running {
         for at in plan.removed {
             self.lanes
                 .remove(spool, before[at].index, before[at].name());
-            self.builder.forget(before[at].name());
+            self.builder.left(before[at].name());
         }
         for (at, new, change) in plan.changed {
             let Some(receiver) = &receivers[new] else {
