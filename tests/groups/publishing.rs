@@ -203,3 +203,18 @@ async fn a_full_spool_takes_nothing_and_says_so() {
     }
     panic!("expected a bound");
 }
+
+#[tokio::test]
+async fn of_an_event_that_is_rejected_the_log_does_not_say_that_it_waits() {
+    let setup = start(FILE).await;
+    setup.receiver.set(Behaviour::Status(400));
+    setup.publish("plant/1", "one").await;
+    setup.sidecar.wait_for_log("gave up an event").await;
+    let log = setup.sidecar.log();
+    assert!(!log.contains("they wait and are tried again"), "{log}");
+    // What waits after that is told of all the same.
+    setup.receiver.set(Behaviour::Status(500));
+    setup.publish("plant/1", "two").await;
+    let waits = "they wait and are tried again";
+    setup.sidecar.wait_for_log(waits).await;
+}
