@@ -5,9 +5,10 @@
 //! more than [`BEHIND`] are kept for it. Nor does listening cost much where much passes by: of a second no more than
 //! [`PER_SECOND`] are told, and the others count as missed.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -20,11 +21,16 @@ pub const PER_SECOND: usize = 500;
 /// The most listeners of one tap.
 pub const LISTENERS: usize = 32;
 
+/// The most listeners of one tap that are of the same owner.
+pub const OF_ONE: usize = LISTENERS / 4;
+
 /// Tells what passes by; clones are the same tap.
 pub struct Tap<T>(Arc<Shared<T>>);
 
 struct Shared<T> {
     listeners: AtomicUsize,
+    /// How many of them are of whom.
+    owners: Mutex<HashMap<u64, usize>>,
     /// The second of the last that passed by, by the system's clock, and how many of it were to be told.
     second: AtomicU64,
     of_second: AtomicUsize,
@@ -39,7 +45,17 @@ pub struct Listening<T> {
     receiver: broadcast::Receiver<Arc<T>>,
     /// How many had been passed over when that was told last.
     passed_over: u64,
+    owner: Option<u64>,
     shared: Arc<Shared<T>>,
+}
+
+/// Why somebody may not listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// [As many](LISTENERS) do already as may.
+    All,
+    /// [As many](OF_ONE) of this owner do.
+    OfOne,
 }
 
 /// What a listener hears.
@@ -86,20 +102,38 @@ impl<T> Tap<T> {
         }
     }
 
-    /// Begins to listen; `None` if [as many](LISTENERS) do already as may.
-    #[must_use]
-    pub fn listen(&self) -> Option<Listening<T>> {
-        let one_more = |now: usize| (now < LISTENERS).then_some(now + 1);
-        self.0
-            .listeners
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .ok()?;
-        let sender = self.0.sender.get_or_init(|| broadcast::Sender::new(BEHIND));
-        Some(Listening {
+    /// Begins to listen, on behalf of an owner if it is known which.
+    ///
+    /// # Errors
+    /// Too many do already.
+    pub fn listen(&self, owner: Option<u64>) -> Result<Listening<T>, Refusal> {
+        let shared = &self.0;
+        let mut owners = shared.owners();
+        if owner.is_some_and(|owner| owners.get(&owner).is_some_and(|now| *now >= OF_ONE)) {
+            return Err(Refusal::OfOne);
+        }
+        // Under the lock nobody else adds one.
+        if shared.listeners.load(Ordering::Relaxed) >= LISTENERS {
+            return Err(Refusal::All);
+        }
+        shared.listeners.fetch_add(1, Ordering::Relaxed);
+        if let Some(owner) = owner {
+            *owners.entry(owner).or_default() += 1;
+        }
+        drop(owners);
+        let sender = shared.sender.get_or_init(|| broadcast::Sender::new(BEHIND));
+        Ok(Listening {
             receiver: sender.subscribe(),
-            passed_over: self.0.passed_over.load(Ordering::Relaxed),
-            shared: Arc::clone(&self.0),
+            passed_over: shared.passed_over.load(Ordering::Relaxed),
+            owner,
+            shared: Arc::clone(shared),
         })
+    }
+}
+
+impl<T> Shared<T> {
+    fn owners(&self) -> MutexGuard<'_, HashMap<u64, usize>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -125,6 +159,14 @@ impl<T> Listening<T> {
 impl<T> Drop for Listening<T> {
     fn drop(&mut self) {
         self.shared.listeners.fetch_sub(1, Ordering::Relaxed);
+        let Some(owner) = self.owner else { return };
+        let mut owners = self.shared.owners();
+        if let Some(count) = owners.get_mut(&owner) {
+            *count -= 1;
+            if *count == 0 {
+                owners.remove(&owner);
+            }
+        }
     }
 }
 
@@ -132,6 +174,7 @@ impl<T> Default for Tap<T> {
     fn default() -> Self {
         Self(Arc::new(Shared {
             listeners: AtomicUsize::new(0),
+            owners: Mutex::default(),
             second: AtomicU64::new(0),
             of_second: AtomicUsize::new(0),
             passed_over: AtomicU64::new(0),
@@ -167,7 +210,7 @@ mod tests {
         let tap = Tap::default();
         tap.tell(0);
         assert!(!tap.has_listeners());
-        let mut listening = tap.listen().expect("nobody else listens");
+        let mut listening = tap.listen(None).expect("nobody else listens");
         assert!(tap.has_listeners());
         tap.tell(1);
         assert_eq!(listening.next().await, Some(Heard::One(Arc::new(1))));
@@ -184,7 +227,7 @@ mod tests {
     async fn of_one_second_only_so_many_are_told_and_the_others_are_missed() {
         let tap = Tap::default();
         assert!(!tap.takes(1), "nobody listens");
-        let mut listening = tap.listen().expect("nobody else listens");
+        let mut listening = tap.listen(None).expect("nobody else listens");
         let taken = (0..PER_SECOND + 3).filter(|_| tap.takes(1)).count();
         assert_eq!(taken, PER_SECOND);
         assert!(tap.takes(2));
@@ -196,12 +239,25 @@ mod tests {
     #[tokio::test]
     async fn no_more_listen_than_may() {
         let tap = Tap::<u8>::default();
-        let mut listening: Vec<_> = std::iter::from_fn(|| tap.listen()).collect();
+        let mut listening: Vec<_> = std::iter::from_fn(|| tap.listen(None).ok()).collect();
         assert_eq!(listening.len(), LISTENERS);
         listening.pop();
-        assert!(tap.listen().is_some());
+        assert!(tap.listen(None).is_ok());
         drop(tap);
         // The tap outlives its handle while somebody listens.
         assert_eq!(listening.len(), LISTENERS - 1);
+    }
+
+    #[tokio::test]
+    async fn of_one_owner_a_part_listens() {
+        let tap = Tap::<u8>::default();
+        let mut of_one: Vec<_> = std::iter::from_fn(|| tap.listen(Some(1)).ok()).collect();
+        assert_eq!(of_one.len(), OF_ONE);
+        assert_eq!(tap.listen(Some(1)).err(), Some(Refusal::OfOne));
+        let _other = tap.listen(Some(2)).expect("it has none");
+        of_one.pop();
+        assert!(tap.listen(Some(1)).is_ok());
+        drop(of_one);
+        assert_eq!(tap.0.owners().len(), 1, "who has gone is not kept");
     }
 }

@@ -25,6 +25,7 @@ use tracing::warn;
 use super::access::{Caller, Limited, Needs};
 use super::changes::Changes;
 use super::failures::{Failures, Verdict};
+use super::fields::whole_body;
 use super::store::StoreHandle;
 use super::{Api, Problem, local};
 use crate::event::Timestamp;
@@ -284,7 +285,7 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    // The body is not looked at, and cannot be shared.
+    // A body cannot be shared between threads.
     let (mut parts, body) = request.into_parts();
     let is_change = !parts.method.is_safe();
     if guard.needs != Needs::Nothing {
@@ -301,12 +302,16 @@ pub(super) async fn guard(
             Err(problem) => return problem.into_response(),
         }
     }
-    let answering = next.run(Request::from_parts(parts, body));
-    if is_change {
-        guard.changes.make(answering).await
-    } else {
-        answering.await
+    let mut request = Request::from_parts(parts, body);
+    if !is_change {
+        return next.run(request).await;
     }
+    // As long as it is still being said what to change, nothing is under way that others would have to wait for.
+    match whole_body(&mut request).await {
+        Ok(body) => *request.body_mut() = body.into(),
+        Err(problem) => return problem.into_response(),
+    }
+    guard.changes.make(next.run(request)).await
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Place {
-    /// Since when no request is under way; `None` while one is.
+    /// Since when no request is under way that is there in whole; `None` while one is.
     idle_since: Option<Instant>,
     /// Tells the connection that its seat is taken away.
     taken_away: CancellationToken,
@@ -79,6 +79,14 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that a request is not there in whole.
+    fn wait_for_more(&self, number: u64) {
+        if let Some(place) = self.lock().seats.get_mut(&number) {
+            // Who sends a little now and then is as slow as who sends nothing.
+            place.idle_since.get_or_insert_with(Instant::now);
+        }
+    }
+
     fn set_idle_since(&self, number: u64, idle_since: Option<Instant>) {
         if let Some(place) = self.lock().seats.get_mut(&number) {
             place.idle_since = idle_since;
@@ -94,6 +102,16 @@ impl Seat {
             number: self.number,
             connections: self.connections.clone(),
         }
+    }
+
+    /// Notes that the body of the request under way is waited for, until [`Self::is_whole`].
+    pub(super) fn waits_for_more(&self) {
+        self.connections.wait_for_more(self.number);
+    }
+
+    /// Notes that the body of the request under way has come.
+    pub(super) fn is_whole(&self) {
+        self.connections.set_idle_since(self.number, None);
     }
 
     /// Waits until the seat is taken away.
@@ -144,6 +162,19 @@ mod tests {
             [false, true, true]
         );
         assert!(!is_gone(&fourth));
+    }
+
+    #[test]
+    fn who_is_slow_to_send_a_body_gives_way_until_it_is_there() {
+        let connections = Connections::new(1);
+        let slow = connections.take_seat().expect("it is the first");
+        let _busy = slow.busy();
+        slow.waits_for_more();
+        slow.is_whole();
+        assert!(connections.take_seat().is_none());
+        slow.waits_for_more();
+        assert!(connections.take_seat().is_some());
+        assert!(slow.taken_away.is_cancelled());
     }
 
     #[test]

@@ -59,6 +59,9 @@ pub struct Applied {
     pub removed: Vec<String>,
     /// How many are what they were, and went on.
     pub unchanged: usize,
+    /// Those that stay durable until mqhook starts anew, against what is configured.
+    #[serde(skip)]
+    pub stay_durable: Vec<String>,
 }
 
 /// Why another configuration does not hold. Nothing was changed.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 use tracing::error;
 
-use super::control::{Refused, Wrong};
+use super::control::{Applied, Refused, Wrong};
 use super::{Api, Fields, Flaw, Problem};
 use crate::catalogue::{Clash, Turn, View};
 use crate::config::group::{NAME_HELP, is_name};
@@ -88,6 +88,15 @@ pub(super) async fn turn(api: &Api) -> Result<Turn, Problem> {
 
 /// Writes and applies a change.
 pub(super) async fn carried_out(api: &Arc<Api>, turn: Turn, change: Change) -> Result<(), Problem> {
+    applied(api, turn, change).await.map(drop)
+}
+
+/// Does the same, and returns what that has changed.
+pub(super) async fn applied(
+    api: &Arc<Api>,
+    turn: Turn,
+    change: Change,
+) -> Result<Applied, Problem> {
     let api = Arc::clone(api);
     let task = tokio::spawn(async move { carry_out(&api, &turn, change).await });
     match timeout(DEADLINE, task).await {
@@ -99,7 +108,7 @@ pub(super) async fn carried_out(api: &Arc<Api>, turn: Turn, change: Change) -> R
     }
 }
 
-async fn carry_out(api: &Api, turn: &Turn, change: Change) -> Result<(), Problem> {
+async fn carry_out(api: &Api, turn: &Turn, change: Change) -> Result<Applied, Problem> {
     let Change { step, view } = change;
     let inverse = inverse(&step);
     if let Err(problem) = write(api, step).await {
@@ -111,9 +120,9 @@ async fn carry_out(api: &Api, turn: &Turn, change: Change) -> Result<(), Problem
     }
     turn.expect(&view);
     match api.control.apply((*view.config).clone()).await {
-        Ok(_) => {
+        Ok(applied) => {
             turn.set(view);
-            Ok(())
+            Ok(applied)
         }
         Err(refused) => {
             if let Err(problem) = write(api, inverse).await {

@@ -153,8 +153,7 @@ pub(super) async fn stream(
     };
     let filter = query.end(|| Some(filter))?;
     let listener = Listener::new(&api, caller).await?;
-    let listening = api.log.log().tap().listen();
-    let listening = listening.ok_or_else(stream::too_many)?;
+    let listening = listener.listen(api.log.log().tap())?;
     let Listener { caller, sight, .. } = listener.clone();
     let show = move |attempt: &Attempt| {
         let is_meant = filter.means(attempt) && sight.has(&attempt.webhook);

@@ -209,7 +209,7 @@ pub(super) async fn stream(
 ) -> Result<Response<Body>, Problem> {
     let listener = Listener::new(&api, caller).await?;
     let wanted = Wanted::read(query, &listener.caller, listener.sight.clone())?;
-    let listening = api.events.listen().ok_or_else(stream::too_many)?;
+    let listening = listener.listen(&api.events)?;
     let show = move |event: &Passing| wanted.show(event);
     Ok(stream::answer(listener, listening, show))
 }

@@ -315,7 +315,7 @@ fn decode(text: &str) -> Option<String> {
 ///
 /// # Errors
 /// It is too large or too slow, or breaks off.
-pub async fn whole_body(request: Request) -> Result<Bytes, Problem> {
+pub async fn whole_body(request: &mut Request) -> Result<Bytes, Problem> {
     let too_large = || {
         let detail = format!("a body may have {} KiB", MAX_BODY_BYTES >> 10);
         Problem::of_status(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -325,7 +325,7 @@ pub async fn whole_body(request: Request) -> Result<Bytes, Problem> {
     if length.is_some_and(|length: u64| length > MAX_BODY_BYTES as u64) {
         return Err(too_large());
     }
-    let reading = to_bytes(request.into_body(), MAX_BODY_BYTES);
+    let reading = to_bytes(std::mem::take(request.body_mut()), MAX_BODY_BYTES);
     match tokio::time::timeout(BODY_DEADLINE, reading).await {
         Ok(Ok(body)) => Ok(body),
         // Whoever broke off does not read the answer.
@@ -359,9 +359,9 @@ pub(super) fn refuse_other_types(headers: &HeaderMap) -> Result<(), Problem> {
 impl<S: Sync> FromRequest<S> for Body {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, Problem> {
         refuse_other_types(request.headers())?;
-        let body = whole_body(request).await?;
+        let body = whole_body(&mut request).await?;
         Fields::of_body(&body).map(Self)
     }
 }
@@ -369,9 +369,9 @@ impl<S: Sync> FromRequest<S> for Body {
 impl<S: Sync> FromRequest<S> for OptionalBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(mut request: Request, _: &S) -> Result<Self, Problem> {
         let is_json = refuse_other_types(request.headers());
-        let body = whole_body(request).await?;
+        let body = whole_body(&mut request).await?;
         if body.is_empty() {
             return Ok(Self(Fields::new(Map::new(), Origin::Body)));
         }

@@ -7,8 +7,8 @@
 //! | a body | 256 KiB, 10 s (see `fields`) |
 //! | an answer | begins within 45 s; 20 s without a byte taken by the client end it |
 //!
-//! A connection is idle while it waits for the first byte of a head, or for its last, or for a whole answer to be read. So
-//! clients that are slow on purpose push out each other, and not those who have something to ask.
+//! A connection is idle while it waits for the first byte of a head, or for its last, or for the last of a body, or for a
+//! whole answer to be read. So clients that are slow on purpose push out each other, and not those who have something to ask.
 
 use std::convert::Infallible;
 use std::io;
@@ -28,6 +28,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tower_service::Service as _;
 use tracing::{debug, warn};
 
@@ -35,6 +36,7 @@ use super::Problem;
 use super::auth::Peer;
 use super::connections::{Busy, Connections, Seat};
 use super::patience::Patient;
+use crate::telemetry::Throttle;
 
 /// Connections at a time.
 const CONNECTIONS: usize = 128;
@@ -57,16 +59,23 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 /// For how long no connection is taken after that has failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How often it is said at most that there is no room.
+const SAID_AGAIN: Duration = Duration::from_mins(1);
+
 /// Serves for ever.
 pub(super) async fn serve(listener: TcpListener, router: Router) {
     let connections = Connections::new(CONNECTIONS);
+    let mut full = Throttle::new(SAID_AGAIN);
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 if let Some(seat) = connections.take_seat() {
                     tokio::spawn(converse(stream, peer, seat, router.clone()));
-                } else {
-                    debug!("the admin API has no room for another connection");
+                } else if let Some(held_back) = full.pass(Instant::now()) {
+                    warn!(
+                        connections = CONNECTIONS,
+                        held_back, "the admin API has no room for another connection: all are busy"
+                    );
                 }
             }
             // The client is gone already.
@@ -96,6 +105,8 @@ async fn converse(stream: TcpStream, peer: SocketAddr, seat: Seat, router: Route
     let answering = Arc::clone(&seat);
     let service = service_fn(move |request: Request<Incoming>| {
         let (busy, router) = (answering.busy(), router.clone());
+        let seat = Arc::clone(&answering);
+        let request = request.map(|body| Body::new(Arriving { body, seat }));
         async move { Ok::<_, Infallible>(answer(request, peer, router, busy).await) }
     });
     let serving = http1::Builder::new()
@@ -115,12 +126,11 @@ async fn converse(stream: TcpStream, peer: SocketAddr, seat: Seat, router: Route
 }
 
 async fn answer(
-    request: Request<Incoming>,
+    mut request: Request<Body>,
     peer: SocketAddr,
     mut router: Router,
     busy: Busy,
 ) -> Response<Watched> {
-    let mut request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
     let answering = tokio::time::timeout(ANSWER_DEADLINE, router.call(request));
     let mut response = match answering.await {
@@ -136,6 +146,39 @@ async fn answer(
         body,
         busy: Some(busy),
     })
+}
+
+/// The body of a request; its connection is idle while that is waited for.
+struct Arriving {
+    body: Incoming,
+    seat: Arc<Seat>,
+}
+
+impl HttpBody for Arriving {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Pending => self.seat.waits_for_more(),
+            Poll::Ready(None) => self.seat.is_whole(),
+            Poll::Ready(Some(_)) if self.body.is_end_stream() => self.seat.is_whole(),
+            Poll::Ready(Some(_)) => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// The body of an answer; its connection is busy as long as there is more to come. Who is merely slow to read is idle.

@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::Response;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::{Response, StatusCode};
 use futures_util::stream::unfold;
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Api, Caller, Problem, Sight};
-use crate::tap::{Heard, Listening};
+use crate::tap::{Heard, Listening, OF_ONE, Refusal, Tap};
 
 /// How often something is sent, if only a comment.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -82,6 +82,22 @@ impl Listener {
         sight.is_ok_and(|sight| sight == self.sight)
     }
 
+    /// Begins to listen.
+    ///
+    /// # Errors
+    /// Too many do already, or too many with the same token.
+    pub(super) fn listen<T>(&self, tap: &Tap<T>) -> Result<Listening<T>, Problem> {
+        let token = self.caller.token.as_ref().map(|(id, _)| id.0);
+        tap.listen(token).map_err(|refusal| match refusal {
+            Refusal::All => Problem::busy("too many listen already"),
+            Refusal::OfOne => {
+                let detail = format!("a token may have {OF_ONE} streams of a kind open");
+                let problem = Problem::of_status(StatusCode::TOO_MANY_REQUESTS, detail);
+                problem.header("retry-after", "5")
+            }
+        })
+    }
+
     /// Returns whether it may still listen to the same.
     async fn is_still_right(&self) -> bool {
         let sight = self.api.sight(&self.caller).await;
@@ -95,11 +111,6 @@ struct Open<T, F> {
     show: F,
     doubted_at: Instant,
     is_begun: bool,
-}
-
-/// Nobody else may listen.
-pub(super) fn too_many() -> Problem {
-    Problem::busy("too many listen already")
 }
 
 /// Answers with what passes by and is shown.

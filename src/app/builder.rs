@@ -181,9 +181,16 @@ impl Builder {
         self.families.lanes.activities()
     }
 
-    /// Tells nothing more of how a webhook is that has gone; what was counted stays.
+    /// Tells nothing more of how a webhook is that leaves; what was counted stays.
+    pub(super) fn left(&self, webhook: &str) {
+        self.families.lanes.left(webhook);
+        self.spool.left(webhook);
+    }
+
+    /// Tells nothing more of a webhook that has gone.
     pub(super) fn forget(&self, webhook: &str) {
         self.families.lanes.forget(webhook);
+        self.families.reports.forget(webhook);
         self.spool.forget(webhook);
     }
 

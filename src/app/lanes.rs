@@ -231,7 +231,7 @@ impl Lanes {
                     ended => return ended.err(),
                 },
                 Some(done) = self.chores.join_next() => match done {
-                    Ok(Chore::Closed(index)) => self.closed(spool, index),
+                    Ok(Chore::Closed(index)) => self.closed(builder, index),
                     Ok(Chore::Begun(index, queue)) => self.begun(builder, index, queue),
                     Err(error) => return Some(error),
                 },
@@ -240,16 +240,20 @@ impl Lanes {
         }
     }
 
-    fn closed(&mut self, spool: &Spool, index: WebhookIndex) {
+    fn closed(&mut self, builder: &Builder, index: WebhookIndex) {
+        let mut waiting = self.waiting.iter();
+        let next = waiting.find(|(_, waiting)| waiting.after == Some(index));
+        let next = next.map(|(next, _)| *next);
         if let Some(Leaving { name, .. }) = self.leaving.remove(&index)
             && self.last.get(&name) == Some(&index)
         {
             self.last.remove(&name);
+            if next.is_none() {
+                builder.forget(&name);
+            }
         }
-        let mut waiting = self.waiting.iter();
-        let next = waiting.find(|(_, waiting)| waiting.after == Some(index));
-        if let Some((&next, _)) = next {
-            self.prepare(spool, next);
+        if let Some(next) = next {
+            self.prepare(&builder.spool, next);
         }
     }
 

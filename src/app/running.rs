@@ -119,7 +119,8 @@ impl Running {
         }
         let mut wanted = std::mem::take(&mut config.webhooks);
         let running = self.configured();
-        for webhook in plan::keep_durable(&running, &mut wanted) {
+        let stay_durable = plan::keep_durable(&running, &mut wanted);
+        for webhook in &stay_durable {
             warn!(
                 webhook,
                 "it stays durable until mqhook starts anew, as what waits for it is"
@@ -127,7 +128,10 @@ impl Running {
         }
         self.check_devices(&wanted)?;
         let prepared = self.prepare(&wanted).await?;
-        let applied = applied(&self.webhooks, &wanted, &prepared.plan);
+        let applied = Applied {
+            stay_durable,
+            ..applied(&self.webhooks, &wanted, &prepared.plan)
+        };
         let webhooks = self.places(wanted, &prepared);
         let rules = self.compile(&webhooks);
         self.connections.prepare(&self.builder, &rules).await;
@@ -280,7 +284,7 @@ impl Running {
         for at in plan.removed {
             self.lanes
                 .remove(spool, before[at].index, before[at].name());
-            self.builder.forget(before[at].name());
+            self.builder.left(before[at].name());
         }
         for (at, new, change) in plan.changed {
             let Some(receiver) = &receivers[new] else {
@@ -355,5 +359,6 @@ fn applied(running: &[Place], wanted: &[Webhook], plan: &Plan) -> Applied {
         changed: changed.collect(),
         removed: names(&plan.removed, &|at| running[at].name.clone()),
         unchanged: plan.unchanged.len(),
+        stay_durable: Vec::new(),
     }
 }

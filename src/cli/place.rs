@@ -8,6 +8,7 @@ use clap::Args;
 
 use super::output::{self, Output, escape};
 use crate::config::hocon::{Outside as _, System};
+use crate::config::{self, Config};
 use crate::spool::store::{Backlog, OpenError, Store, is_in_use};
 use crate::spool::{Backend, default_dir};
 
@@ -77,6 +78,12 @@ impl Place {
         }
     }
 
+    /// Returns the configuration, if the place was said by its file.
+    pub(super) fn configuration(&self) -> Option<Config> {
+        let file = self.config.as_ref()?;
+        config::load(file, &System).config
+    }
+
     /// Returns the directory, or the exit status if that cannot be told, which was reported then.
     fn directory(&self) -> Result<PathBuf, ExitCode> {
         if let Some(dir) = &self.dir {
@@ -117,7 +124,11 @@ impl Spool {
 
     fn attach_or_make(dir: PathBuf) -> Result<Self> {
         match Store::attach(&dir) {
-            Err(OpenError::Missing { .. }) => drop(Store::open(&dir)?),
+            Err(OpenError::Missing { .. }) => {
+                drop(Store::open(&dir)?);
+                let shown = escape(&dir.display().to_string());
+                eprintln!("warning: no mqhook has run on {shown} yet; a new spool begins there");
+            }
             attached => drop(attached?),
         }
         Self::attach(dir)

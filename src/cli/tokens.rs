@@ -10,7 +10,7 @@ use super::place::{Place, Spool};
 use super::time;
 use crate::admin;
 use crate::event::Timestamp;
-use crate::spool::store::{Limit, MAX_TOKENS, Made, NewToken, Role, TokenRow};
+use crate::spool::store::{Defines, Limit, MAX_TOKENS, Made, NewToken, Role, TokenRow};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -135,6 +135,9 @@ fn create(spool: &mut Spool, output: &mut Output, arguments: &Create) -> Result<
         Ok(limit) => limit,
         Err(why) => bail!("make the token: {why}"),
     };
+    if let Some(limit) = &limit {
+        warn_of_unknown(spool, arguments, limit)?;
+    }
     let (token, hash) = admin::new_token();
     let new = NewToken {
         name: arguments.name.clone(),
@@ -150,6 +153,39 @@ fn create(spool: &mut Spool, output: &mut Output, arguments: &Create) -> Result<
         Made::NameTaken => bail!("make the token, as there is one of this name"),
         Made::TooMany => bail!("make the token, as there are {MAX_TOKENS} already"),
     }
+}
+
+/// Warns if neither the spool nor the configuration knows what a token is limited to; one that comes later counts.
+fn warn_of_unknown(spool: &Spool, arguments: &Create, limit: &Limit) -> Result<()> {
+    let configured = arguments.place.configuration();
+    let (defines, name) = match limit {
+        Limit::Group(name) => (Defines::Group, name),
+        Limit::Webhook(name) => (Defines::Webhook, name),
+    };
+    let definitions = spool.store.definitions()?;
+    let mut known: Vec<String> = definitions
+        .into_iter()
+        .filter(|it| it.defines == defines)
+        .map(|it| it.name)
+        .collect();
+    match (defines, configured) {
+        (Defines::Group, Some(config)) => known.extend(config.groups.into_iter().map(|it| it.name)),
+        (Defines::Webhook, Some(config)) => {
+            known.extend(config.webhooks.into_iter().map(|it| it.name));
+        }
+        // The spool does not have those of the file.
+        (Defines::Group, None) => return Ok(()),
+        (Defines::Webhook, None) => {
+            known.extend(spool.store.backlog()?.into_iter().map(|it| it.name));
+        }
+    }
+    if !known.contains(name) {
+        let (kind, name) = (defines.name(), escape(name));
+        eprintln!(
+            "warning: there is no {kind} `{name}` yet; the token concerns nothing until there is"
+        );
+    }
+    Ok(())
 }
 
 fn list(spool: &Spool, output: &mut Output, arguments: &List) -> Result<()> {

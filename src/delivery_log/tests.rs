@@ -345,7 +345,7 @@ async fn who_listens_hears_of_attempts() {
     let (log, _thread) = DeliveryLog::open(Config::default(), None, metrics);
     let mut recorder = log.recorder("a");
     record(&mut recorder, &event("t", 1), Ending::Delivered);
-    let mut listening = log.tap().listen().expect("nobody else does");
+    let mut listening = log.tap().listen(None).expect("nobody else does");
     let second = event("t", 1);
     record(&mut recorder, &second, Ending::Rejected);
     let Some(crate::tap::Heard::One(attempt)) = listening.next().await else {

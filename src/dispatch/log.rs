@@ -19,6 +19,8 @@ pub(super) struct Log {
     webhook: String,
     gave_up: Throttle,
     failing: Throttle,
+    /// Whether it fails since the last success, and events wait for that.
+    is_failing: bool,
     /// Whether the last that was said is that it fails.
     is_said_to_fail: bool,
 }
@@ -29,6 +31,7 @@ impl Log {
             webhook: webhook.to_owned(),
             gave_up: Throttle::new(INTERVAL),
             failing: Throttle::new(INTERVAL),
+            is_failing: false,
             is_said_to_fail: false,
         }
     }
@@ -47,7 +50,11 @@ impl Log {
         );
     }
 
+    /// Says that events wait, once until the next success. What is rejected does not wait: it is [given up](Self::gave_up).
     pub(super) fn failing(&mut self, failure: &Failure) {
+        if std::mem::replace(&mut self.is_failing, true) {
+            return;
+        }
         // One that fails now and then is not worth two lines each time.
         let Some(held_back) = self.failing.pass(Instant::now()) else {
             return;
@@ -58,6 +65,7 @@ impl Log {
     }
 
     pub(super) fn recovered(&mut self, failed_for: Duration) {
+        self.is_failing = false;
         if !std::mem::take(&mut self.is_said_to_fail) {
             return;
         }
@@ -106,7 +114,8 @@ impl Log {
         );
     }
 
-    pub(super) fn enabled(&self) {
+    pub(super) fn enabled(&mut self) {
+        self.is_failing = false;
         let webhook = self.webhook.as_str();
         info!(webhook, "webhook is enabled again");
     }

@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::sink::{Outcome, Sink};
+use crate::sink::{Class, Outcome, Sink};
 use crate::spool::store::GaveUp;
 
 /// Upper bounds of the attempt latency's buckets, in seconds.
@@ -60,12 +60,15 @@ impl Activities {
     /// Returns those that have ended since the last call, by webhook.
     #[must_use]
     pub fn take(&self) -> Vec<(String, u64)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let take = |(name, count): (&String, &Arc<AtomicU64>)| {
             let count = count.swap(0, Ordering::Relaxed);
             (count > 0).then(|| (name.clone(), count))
         };
-        all.iter().filter_map(take).collect()
+        let taken = all.iter().filter_map(take).collect();
+        // Those without a lane count nothing any more.
+        all.retain(|_, count| Arc::strong_count(count) > 1 || count.load(Ordering::Relaxed) > 0);
+        taken
     }
 
     /// Gives back what could not be counted.
@@ -141,8 +144,8 @@ impl MetricsFamily {
         self.activities.clone()
     }
 
-    /// Shows nothing more of how a webhook is that has gone.
-    pub fn forget(&self, webhook: &str) {
+    /// Shows nothing more of how a webhook is that leaves.
+    pub fn left(&self, webhook: &str) {
         let labels = Webhook {
             webhook: webhook.to_owned(),
         };
@@ -155,6 +158,26 @@ impl MetricsFamily {
             gauges.remove(&labels);
         }
         self.connections.remove(&labels);
+    }
+
+    /// Shows nothing more of a webhook that has gone: otherwise there would be more with every name that there ever was.
+    /// One that takes its name later begins at 0.
+    pub fn forget(&self, webhook: &str) {
+        self.left(webhook);
+        let ended = |outcome| Ended {
+            webhook: webhook.to_owned(),
+            outcome,
+        };
+        for outcome in ["delivered", "rejected", "exhausted"] {
+            self.deliveries.remove(&ended(outcome));
+        }
+        let classes = Class::WORDS.into_iter().map(Class::as_str);
+        for outcome in classes.chain(["delivered"]) {
+            self.attempts.remove(&ended(outcome));
+        }
+        self.latency.remove(&Webhook {
+            webhook: webhook.to_owned(),
+        });
     }
 
     /// Returns the metrics of one webhook's lane.
@@ -293,5 +316,38 @@ impl EncodeMetric for Open {
 
     fn metric_type(&self) -> MetricType {
         Self::TYPE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sink::Failure;
+
+    #[test]
+    fn of_a_webhook_that_has_gone_nothing_is_left() {
+        let mut registry = Registry::default();
+        let family = MetricsFamily::new(&mut registry);
+        let (gone, stays) = (family.of("gone"), family.of("stays"));
+        for class in Class::WORDS {
+            for metrics in [&gone, &stays] {
+                metrics.started();
+                metrics.ended(&Outcome::Retry(Failure::from(class)), Duration::ZERO);
+            }
+        }
+        family.forget("gone");
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).expect("metrics");
+        let lines = |name: &str| text.lines().filter(|line| line.contains(name)).count();
+        assert_eq!(lines("\"gone\""), 0, "{text}");
+        assert!(lines("\"stays\"") > Class::WORDS.len(), "{text}");
+        // What is counted is not lost with the lane, and is not kept for ever.
+        drop(gone);
+        let attempts = u64::try_from(Class::WORDS.len()).expect("they are few");
+        let activities = family.activities();
+        assert_eq!(activities.take().len(), 2);
+        activities.put_back(&[("gone".to_owned(), attempts)]);
+        assert_eq!(activities.take(), [("gone".to_owned(), attempts)]);
+        assert_eq!(activities.0.lock().expect("no panic").len(), 1);
     }
 }

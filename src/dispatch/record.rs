@@ -30,11 +30,9 @@ impl Record {
         Some(now().since(since))
     }
 
-    /// Notes a failed attempt; returns whether it is the first since a success.
-    pub(super) fn failed(&mut self, now: Timestamp) -> bool {
-        let is_first = self.failing_since.is_none();
+    /// Notes a failed attempt.
+    pub(super) fn failed(&mut self, now: Timestamp) {
         self.failing_since.get_or_insert(now);
-        is_first
     }
 
     /// Notes that a delivery was given up.
@@ -79,8 +77,8 @@ mod tests {
     fn a_success_ends_the_row() {
         let mut record = Record::default();
         assert_eq!(record.succeeded(|| at(1)), None);
-        assert!(record.failed(at(1)));
-        assert!(!record.failed(at(2)));
+        record.failed(at(1));
+        record.failed(at(2));
         assert_eq!(record.succeeded(|| at(4)), Some(Duration::from_secs(3)));
         assert_eq!(record, Record::default());
     }

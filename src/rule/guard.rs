@@ -120,6 +120,12 @@ impl ReportsFamily {
         family
     }
 
+    /// Shows nothing more of a webhook that has gone.
+    pub fn forget(&self, webhook: &str) {
+        let webhook = webhook.to_owned();
+        self.0.remove(&Labels { webhook });
+    }
+
     /// Returns reports on these webhooks, each with its index.
     pub fn of<'a>(
         &self,

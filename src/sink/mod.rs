@@ -204,6 +204,26 @@ pub enum Class {
 }
 
 impl Class {
+    /// One of each word that [`Self::as_str`] has.
+    pub const WORDS: [Self; 16] = [
+        Self::Status(100),
+        Self::Status(200),
+        Self::Status(300),
+        Self::Status(400),
+        Self::Status(500),
+        Self::Dns,
+        Self::Address,
+        Self::Proxy,
+        Self::Connect,
+        Self::Tls,
+        Self::Timeout,
+        Self::Closed,
+        Self::Protocol,
+        Self::Auth,
+        Self::Request,
+        Self::Other,
+    ];
+
     /// Returns the word that metrics and the log use; of all status codes, one per hundred.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

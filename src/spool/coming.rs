@@ -108,7 +108,12 @@ impl Spool {
         accounts.get(webhook).is_some_and(|it| it.holds_any())
     }
 
-    /// Shows nothing more of what waits for a webhook of this name, which has gone.
+    /// Shows nothing more of what waits for a webhook of this name, which leaves.
+    pub fn left(&self, webhook: &str) {
+        self.0.metrics.left(webhook);
+    }
+
+    /// Shows nothing more of a webhook of this name, which has gone.
     pub fn forget(&self, webhook: &str) {
         self.0.metrics.forget(webhook);
     }

@@ -95,10 +95,21 @@ impl MetricsFamily {
         }
     }
 
-    /// Shows nothing more of what waits for a webhook that has gone.
-    pub(super) fn forget(&self, webhook: &str) {
+    /// Shows nothing more of what waits for a webhook that leaves.
+    pub(super) fn left(&self, webhook: &str) {
         let webhook = webhook.to_owned();
         self.waiting.remove(&Webhook { webhook });
+    }
+
+    /// Shows nothing more of a webhook that has gone.
+    pub(super) fn forget(&self, webhook: &str) {
+        self.left(webhook);
+        for reason in REASONS {
+            let webhook = webhook.to_owned();
+            self.dropped.remove(&Dropped { webhook, reason });
+        }
+        let webhook = webhook.to_owned();
+        self.dropped_letters.remove(&Webhook { webhook });
     }
 
     pub(super) fn used(&self, bytes: u64) {

@@ -143,6 +143,73 @@ async fn a_body_that_does_not_come_is_not_waited_for_long() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
+/// Begins requests whose bodies do not come, on connections that stay open.
+async fn slow_bodies(port: u16, path: &str, token: &str, count: usize) -> Vec<TcpStream> {
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}\r\nContent-Length: 100\r\n\r\n{{"
+    );
+    let mut slow = Vec::new();
+    for _ in 0..count {
+        let mut stream = connect(port).await;
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        slow.push(stream);
+    }
+    slow
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_keep_nobody_from_changes_nor_from_the_api() {
+    let setup = start().await;
+    let publisher = create(&setup.sidecar, "slow", &["--role", "publisher"]);
+    let admin = create(&setup.sidecar, "admin", &["--role", "admin"]);
+    let admin = super::Client::new(setup.admin, Some(admin));
+    for count in [100, MANY] {
+        let slow = slow_bodies(setup.admin, "/groups/any/events", &publisher, count).await;
+        let new = format!(r#"{{"name": "made-{count}", "role": "viewer"}}"#);
+        for _ in 0..3 {
+            assert_eq!(http::get(setup.admin, "/live").await.0, 200);
+        }
+        admin.call("POST", "/tokens", &new, 201).await;
+        drop(slow);
+    }
+}
+
+#[tokio::test]
+async fn one_token_cannot_take_all_streams() {
+    let setup = start().await;
+    let viewer = create(&setup.sidecar, "viewer", &["--role", "viewer"]);
+    let other = create(&setup.sidecar, "other", &["--role", "viewer"]);
+    let ask = async |path: &str, token: &str| {
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let mut stream = connect(setup.admin).await;
+        stream.write_all(head.as_bytes()).await.expect("it reads");
+        let mut begun = [0; 12];
+        stream.read_exact(&mut begun).await.expect("an answer");
+        (stream, String::from_utf8_lossy(&begun).into_owned())
+    };
+    for path in ["/events/stream", "/deliveries/stream"] {
+        let (mut open, mut refused) = (Vec::new(), 0);
+        for _ in 0..32 {
+            let (stream, begun) = ask(path, &viewer).await;
+            match begun.as_str() {
+                "HTTP/1.1 200" => open.push(stream),
+                "HTTP/1.1 429" => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+        assert_eq!((open.len(), refused), (8, 24), "{path}");
+        assert_eq!(ask(path, &other).await.1, "HTTP/1.1 200", "{path}");
+        // Who has closed one may open another.
+        drop(open);
+        wait::until(Duration::from_secs(10), "room for another", async || {
+            (ask(path, &viewer).await.1 == "HTTP/1.1 200").then_some(())
+        })
+        .await;
+    }
+}
+
 #[tokio::test]
 async fn wrong_tokens_are_answered_less_and_less_and_the_right_one_always() {
     let setup = start().await;

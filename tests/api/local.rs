@@ -154,6 +154,29 @@ async fn a_token_can_be_made_before_the_first_start() {
 }
 
 #[tokio::test]
+async fn what_is_mistyped_for_a_new_token_is_told() {
+    let mut sidecar = Sidecar::start(MQHOOK, "nonsense", "toml");
+    sidecar.wait().await;
+    sidecar.write_config(&config("spool.dir = \"spool\""));
+    let said = |arguments: &[&str]| {
+        let all = [&["tokens", "create", "--role", "viewer"], arguments].concat();
+        let output = sidecar.command(&all);
+        assert!(output.status.success() && output.stdout.starts_with(b"mqh_"));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let first = said(&["one", "-c", "mqhook.toml"]);
+    assert!(first.contains("a new spool begins there"), "{first}");
+    assert_eq!(said(&["two", "-c", "mqhook.toml"]), "");
+    let elsewhere = said(&["three", "--dir", "mistyped"]);
+    assert!(elsewhere.contains("mistyped"), "{elsewhere}");
+    assert_eq!(said(&["four", "-c", "mqhook.toml", "--webhook", "a"]), "");
+    for (name, limit) in [("five", "--webhook"), ("six", "--group")] {
+        let said = said(&[name, "-c", "mqhook.toml", limit, "mistyped"]);
+        assert!(said.contains("`mistyped` yet"), "{limit}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn a_spool_in_memory_has_no_tokens() {
     let port = free_port();
     let memory = "spool.backend = \"memory\"\n";

@@ -86,6 +86,27 @@ async fn attempts_are_counted_and_not_forgotten() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_has_gone_leaves_no_metrics_and_begins_at_0_when_it_comes_back() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    for round in ["one", "two"] {
+        let made = api.post("/webhooks", &webhook(&setup, "/mine")).await;
+        made.expect(201);
+        setup.publish("plant/1", round).await;
+        let delivered = "mqhook_deliveries_total{webhook=\"mine\",outcome=\"delivered\"}";
+        wait_for(&setup, "/mine", round).await;
+        let count = setup.wait_for_metric(delivered, |count| count > 0).await;
+        assert_eq!(count, 1, "{round}");
+        api.delete("/webhooks/mine", &made.tag()).await.expect(204);
+        wait::until(PATIENCE, "nothing more of it", async || {
+            let metrics = setup.sidecar.metrics(setup.admin).await;
+            (!metrics.contains("webhook=\"mine\"")).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn of_two_who_change_the_same_one_has_to_look_again() {
     let setup = start(FILE).await;
     let api = Asker::local(&setup);

@@ -203,3 +203,39 @@ async fn a_full_spool_takes_nothing_and_says_so() {
     }
     panic!("expected a bound");
 }
+
+#[tokio::test]
+async fn of_an_event_that_is_rejected_the_log_does_not_say_that_it_waits() {
+    let setup = start(FILE).await;
+    setup.receiver.set(Behaviour::Status(400));
+    setup.publish("plant/1", "one").await;
+    setup.sidecar.wait_for_log("gave up an event").await;
+    let log = setup.sidecar.log();
+    assert!(!log.contains("they wait and are tried again"), "{log}");
+    // What waits after that is told of all the same.
+    setup.receiver.set(Behaviour::Status(500));
+    setup.publish("plant/1", "two").await;
+    let waits = "they wait and are tried again";
+    setup.sidecar.wait_for_log(waits).await;
+}
+
+#[tokio::test]
+async fn who_makes_a_webhook_less_durable_is_told_from_when_on_it_is() {
+    let setup = start(FILE).await;
+    let api = Asker::local(&setup);
+    let url = setup.receiver.url();
+    let webhook = |durable: bool| json!({"name": "w", "group": "plant", "definition": {"url": url, "durable": durable}});
+    let mut last = api.post("/webhooks", &webhook(true)).await;
+    for durable in [false, false, true] {
+        last = api.put("/webhooks/w", &last.tag(), &webhook(durable)).await;
+        let shown = last.expect(200);
+        let warnings = shown["warnings"].as_array().expect("a list");
+        let told = warnings.iter().any(|it| {
+            it["pointer"] == "/definition/durable"
+                && it["detail"]
+                    .as_str()
+                    .is_some_and(|it| it.contains("starts anew"))
+        });
+        assert_eq!(told, !durable, "{warnings:?}");
+    }
+}

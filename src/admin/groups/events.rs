@@ -43,7 +43,7 @@ pub(in crate::admin) async fn publish(
     State(api): State<Arc<Api>>,
     caller: Caller,
     Segment(id): Segment,
-    request: Request,
+    mut request: Request,
 ) -> Result<Response<Bytes>, Problem> {
     let view = api.configured.catalogue.view();
     let known = find(&view, &caller, &id)?;
@@ -52,7 +52,7 @@ pub(in crate::admin) async fn publish(
     }
     let group = known.group;
     refuse_other_types(request.headers())?;
-    let body = whole_body(request).await?;
+    let body = whole_body(&mut request).await?;
     let events = read(&body, &group)?;
     let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
     let published = api.configured.publisher.publish(group.name, events).await;

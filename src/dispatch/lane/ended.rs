@@ -160,7 +160,7 @@ impl Lane {
         let Failed { failure, now, .. } = *failed;
         self.remember(&turn, Ending::Rejected, &failed.ended);
         if failure.class != Class::Request {
-            self.note_failure(failure, now);
+            self.record.failed(now);
         }
         let may_disable = self.is_durable;
         if failure.class == GONE && self.config.retry.on_gone == OnGone::Disable && may_disable {
@@ -222,9 +222,8 @@ impl Lane {
     }
 
     fn note_failure(&mut self, failure: &Failure, now: Timestamp) {
-        if self.record.failed(now) {
-            self.log.failing(failure);
-        }
+        self.record.failed(now);
+        self.log.failing(failure);
     }
 
     fn put_off(&mut self, turn: Turn, wait: Duration, now: Timestamp) {
