@@ -16,6 +16,7 @@ mod plan;
 mod publishing;
 mod running;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -63,6 +64,12 @@ pub enum Error {
         webhook: String,
         /// Why.
         source: http::Error,
+    },
+    /// Each webhook and receiver has a queue by its name.
+    #[error("tell two webhooks or receivers apart that are named `{name}`")]
+    SameName {
+        /// Their name.
+        name: String,
     },
     /// Of what was configured over the API.
     #[error(transparent)]
@@ -127,7 +134,7 @@ impl App {
     /// Builds everything, with further receivers behind the webhooks of the configuration.
     ///
     /// # Errors
-    /// A TLS file or the admin listener is not as configured.
+    /// A TLS file or the admin listener is not as configured, or two receivers have one name.
     pub fn with_receivers(config: &Config, more: Vec<Receiver>) -> Result<Self, Error> {
         let catalogue = Arc::new(Catalogue::at_start(config.clone())?);
         let config = &*catalogue.view().config;
@@ -142,6 +149,7 @@ impl App {
         let given = |it: &Receiver| Kind::Given(it.name.clone(), it.rules.clone());
         kinds.extend(more.iter().map(given));
         receivers.extend(more);
+        no_name_twice(&receivers)?;
         let places = kinds.into_iter().enumerate();
         let mut webhooks: Vec<_> = places.map(|(index, kind)| Place { index, kind }).collect();
 
@@ -289,6 +297,19 @@ impl App {
     }
 }
 
+/// Two of one name would share a queue.
+fn no_name_twice(receivers: &[Receiver]) -> Result<(), Error> {
+    let mut names = HashSet::new();
+    let second = receivers
+        .iter()
+        .map(|receiver| &receiver.name)
+        .find(|name| !names.insert(name.as_str()));
+    match second {
+        Some(name) => Err(Error::SameName { name: name.clone() }),
+        None => Ok(()),
+    }
+}
+
 /// Opens the log in the spool's directory, if that is on disk.
 fn delivery_log(config: &Config, registry: &mut Registry) -> (DeliveryLog, delivery_log::Thread) {
     let dir = match &config.spool.backend {
@@ -309,15 +330,19 @@ fn keep_durable(spool: &Spool, places: &mut [Place]) {
 }
 
 fn say_what_waits(spool: &Spool) {
-    let (waiting, in_memory) = (spool.waiting(), spool.waiting_in_memory());
+    let (in_memory, lost) = spool.waiting_in_memory();
     if in_memory > 0 {
         warn!(
             in_memory,
             "stopped before everything was delivered; what the broker keeps of QoS 1 comes again"
         );
     }
-    if waiting > in_memory {
-        let on_disk = waiting - in_memory;
+    if lost > 0 {
+        let what = "events of webhooks that are not durable are lost";
+        warn!(lost, "stopped before everything was delivered; {what}");
+    }
+    let on_disk = spool.waiting().saturating_sub(in_memory + lost);
+    if on_disk > 0 {
         info!(
             on_disk,
             "what waits on disk is delivered after the next start"
@@ -369,3 +394,6 @@ impl Receiver {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

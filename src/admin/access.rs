@@ -7,7 +7,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 use super::{Api, Problem};
-use crate::config::Webhook;
 use crate::spool::store::{Limit, Role, TokenId};
 
 /// What a route asks of who uses it.
@@ -48,15 +47,30 @@ pub enum Sight {
     All,
     /// Those of these names.
     Webhooks(BTreeSet<String>),
+    /// Those of this group, of which those of these names run.
+    Group(String, BTreeSet<String>),
 }
 
 impl Sight {
-    /// Returns whether a webhook may be known of.
+    /// Returns whether what goes by a webhook's name may be known of.
     #[must_use]
     pub fn has(&self, webhook: &str) -> bool {
+        self.names().is_none_or(|names| names.contains(webhook))
+    }
+
+    /// Returns whether what defines a webhook may be known of, which need not be the one of its name that runs.
+    pub(super) fn has_definition(&self, webhook: &str, group: Option<&str>) -> bool {
         match self {
-            Self::All => true,
-            Self::Webhooks(names) => names.contains(webhook),
+            Self::Group(own, _) => group == Some(own),
+            _ => self.has(webhook),
+        }
+    }
+
+    /// Returns the names of webhooks that may be known of; `None` for all.
+    pub(super) const fn names(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::All => None,
+            Self::Webhooks(names) | Self::Group(_, names) => Some(names),
         }
     }
 }
@@ -114,17 +128,13 @@ impl Api {
         reason = "what groups there are need not be at hand for ever"
     )]
     pub async fn sight(&self, caller: &Caller) -> Result<Sight, Problem> {
-        let names = match &caller.limit {
-            None => return Ok(Sight::All),
-            Some(Limit::Webhook(name)) => BTreeSet::from([name.clone()]),
+        Ok(match &caller.limit {
+            None => Sight::All,
+            Some(Limit::Webhook(name)) => Sight::Webhooks(BTreeSet::from([name.clone()])),
             Some(Limit::Group(group)) => {
-                let view = self.configured.catalogue.view();
-                let of_group = |it: &&Webhook| it.group.as_ref() == Some(group);
-                let webhooks = view.config.webhooks.iter().filter(of_group);
-                webhooks.map(|webhook| webhook.name.clone()).collect()
+                Sight::Group(group.clone(), self.configured.catalogue.of_group(group))
             }
-        };
-        Ok(Sight::Webhooks(names))
+        })
     }
 }
 

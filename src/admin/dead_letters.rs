@@ -63,17 +63,14 @@ fn show_letter(letter: &DeadLetter) -> Shown<'_> {
 }
 
 /// Takes what a filter says out of a query or a body.
-fn read_filter(fields: &mut Fields, sight: Sight) -> Filter {
+fn read_filter(fields: &mut Fields, sight: &Sight) -> Filter {
     let id = |text: &str| text.parse::<Id>().map_err(|_| "it is no event id");
     let kind = |text: &str| text.parse::<Kind>().map_err(|()| "it is no kind of event");
     Filter {
         id: None,
         from: None,
         webhook: fields.text("webhook", LONGEST_NAME),
-        webhooks: match sight {
-            Sight::All => None,
-            Sight::Webhooks(names) => Some(names.into_iter().collect()),
-        },
+        webhooks: sight.names().map(|names| names.iter().cloned().collect()),
         kind: fields.parse("kind", kind),
         event: fields.parse("event", id),
         since: fields.parse("since", answer::time),
@@ -86,7 +83,7 @@ pub(super) async fn list(
     caller: Caller,
     Query(mut query): Query,
 ) -> Result<Response<AnswerBody>, Problem> {
-    let filter = read_filter(&mut query, api.sight(&caller).await?);
+    let filter = read_filter(&mut query, &api.sight(&caller).await?);
     let window = Window::<u64>::read(&mut query);
     query.end(|| Some(()))?;
     let (before, limit) = (window.after.map(DeadLetterId), window.limit);
@@ -142,7 +139,7 @@ struct Chosen {
 
 impl Chosen {
     /// Reads a body; it must say which are meant, and may say `all`.
-    fn read(mut body: Fields, sight: Sight) -> Result<Self, Problem> {
+    fn read(mut body: Fields, sight: &Sight) -> Result<Self, Problem> {
         let id = |value: &Value| {
             value
                 .as_u64()
@@ -218,7 +215,7 @@ async fn change(
     caller: &Caller,
     body: Fields,
 ) -> Result<Response<AnswerBody>, Problem> {
-    let chosen = Chosen::read(body, api.sight(caller).await?)?;
+    let chosen = Chosen::read(body, &api.sight(caller).await?)?;
     let on = match &chosen.filter {
         Filter {
             webhook: Some(name),

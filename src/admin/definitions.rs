@@ -118,6 +118,7 @@ async fn carry_out(api: &Api, turn: &Turn, change: Change) -> Result<Applied, Pr
         }
         return Err(problem);
     }
+    turn.expect(&view);
     match api.control.apply((*view.config).clone()).await {
         Ok(applied) => {
             turn.set(view);

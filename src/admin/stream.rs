@@ -5,8 +5,8 @@
 //! | `event`, `attempt` | what has passed by, as JSON |
 //! | `lagged` | `{"missed": n}`: the client was too slow for so many |
 //!
-//! A comment comes every 15 seconds. A stream ends soon after its listener's token was taken away, or concerns
-//! other webhooks than before; clients connect again. What a slow client does not take is not kept: see [`Tap`](crate::tap::Tap).
+//! A comment comes every 15 seconds. A stream ends soon after its listener's token was taken away, and before it tells
+//! anything once that concerns other webhooks than before; clients connect again. What a slow client does not take is not kept: see [`Tap`](crate::tap::Tap).
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -51,6 +51,8 @@ pub(super) struct Listener {
     pub(super) api: Arc<Api>,
     pub(super) caller: Caller,
     pub(super) sight: Sight,
+    /// How often what is configured had changed when that was so.
+    changes: u64,
 }
 
 impl Listener {
@@ -59,9 +61,25 @@ impl Listener {
     /// # Errors
     /// It is not known what it may know of.
     pub(super) async fn new(api: &Arc<Api>, caller: Caller) -> Result<Self, Problem> {
+        let changes = api.configured.catalogue.changes();
         let sight = api.sight(&caller).await?;
-        let api = Arc::clone(api);
-        Ok(Self { api, caller, sight })
+        Ok(Self {
+            api: Arc::clone(api),
+            caller,
+            sight,
+            changes,
+        })
+    }
+
+    /// Returns whether its webhooks are those that they were, though what is configured may have changed.
+    async fn sees_the_same(&mut self) -> bool {
+        let changes = self.api.configured.catalogue.changes();
+        if changes == self.changes {
+            return true;
+        }
+        self.changes = changes;
+        let sight = self.api.sight(&self.caller).await;
+        sight.is_ok_and(|sight| sight == self.sight)
     }
 
     /// Begins to listen.
@@ -134,6 +152,9 @@ impl<T, F: FnMut(&T) -> Option<Line>> Open<T, F> {
             }
             match timeout_at(beat.min(self.doubted_at), self.listening.next()).await {
                 Ok(Some(Heard::One(one))) => {
+                    if !self.listener.sees_the_same().await {
+                        return None;
+                    }
                     if let Some(line) = (self.show)(&one) {
                         return Some(line);
                     }

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::access::Sight;
 use super::webhooks::find;
 use super::{Api, Caller, Fields, OptionalBody, Problem, Segment, answer, audit};
 use crate::event::Timestamp;
@@ -42,10 +41,19 @@ fn read_reason(body: &mut Fields) -> String {
 }
 
 /// Returns the name of the webhook that an id or a name is of.
-fn name_of(api: &Api, id: &str) -> String {
-    let view = api.configured.catalogue.view();
-    // One that a program around mqhook has brought is in no configuration.
-    find(&view, &Sight::All, id).map_or_else(|_| id.to_owned(), |webhook| webhook.name)
+async fn name_of(api: &Api, caller: &Caller, id: &str) -> Result<String, Problem> {
+    let sight = api.sight(caller).await?;
+    match find(&api.configured.catalogue.view(), &sight, id) {
+        // What has been left out must not switch another one of its name.
+        Ok(webhook) if webhook.definition.is_some() => match webhook.why_off {
+            Some(why) => Err(Problem::conflict(why)),
+            None => Ok(webhook.name),
+        },
+        Ok(webhook) => Ok(webhook.name),
+        // One that a program around mqhook has brought is in no configuration.
+        Err(_) if sight.has(id) => Ok(id.to_owned()),
+        Err(problem) => Err(problem),
+    }
 }
 
 /// What came of it.
@@ -61,11 +69,8 @@ async fn switch(
     id: &str,
     wanted: (Status, String),
 ) -> Result<Response<AnswerBody>, Problem> {
-    let name = &name_of(api, id);
+    let name = &name_of(api, caller, id).await?;
     let missing = || Problem::not_found("there is no such webhook");
-    if !api.sight(caller).await?.has(name) {
-        return Err(missing());
-    }
     let what = match wanted.0 {
         Status::Enabled => "enable a webhook",
         _ => "disable a webhook",

@@ -211,6 +211,7 @@ impl Live {
             };
             Refused::Wrong(clashes.iter().map(wrong).collect())
         })?;
+        turn.expect(&view);
         let applied = self.apply((*view.config).clone()).await?;
         turn.set(view);
         Ok(applied)

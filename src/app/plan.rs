@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Webhook};
 use crate::mqtt;
+use crate::spool::Backend;
 
 /// What becomes of the webhooks that run, and of those that are wanted, each by its place.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -120,7 +121,13 @@ pub(super) fn fixed(old: &Config, new: &Config) -> Vec<String> {
     note(*retained != new.retained, "broker.retained");
     note(*plugin_key != new.plugin_key, "broker.plugin_key");
     note(*admin != new.admin, "admin.listen");
-    note(spool.backend != new.spool.backend, "spool.backend");
+    let is_moved = spool.backend != Backend::Memory && new.spool.backend != Backend::Memory;
+    let place = if is_moved {
+        "spool.dir"
+    } else {
+        "spool.backend"
+    };
+    note(spool.backend != new.spool.backend, place);
     let rest = crate::spool::Config {
         backend: spool.backend.clone(),
         ..new.spool.clone()

@@ -155,8 +155,10 @@ fn usable<T>((read, mistakes): json::Reading<T>) -> Result<T, Why> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::Arc;
 
     use super::*;
+    use crate::catalogue::Catalogue;
     use crate::config::{self, hocon};
     use crate::event::{Kind, Timestamp};
 
@@ -238,6 +240,26 @@ mod tests {
         assert_eq!(kinds, [Kind::ClientConnected, Kind::ApplicationEvent]);
         assert_eq!(config.webhooks[2].rules[0].topic.as_str(), "plant/#");
         assert_eq!(config.webhooks[2].http.pool_size, 3);
+    }
+
+    #[tokio::test]
+    async fn while_it_changes_a_group_has_what_it_has_before_and_after() {
+        let of = |group| defined(Defines::Webhook, "a", Some(group), r#"{"url":"http://h/"}"#);
+        let other = defined(Defines::Group, "other", None, "{}");
+        let catalogue = Arc::new(Catalogue::new(file(), vec![other.clone(), of("plant")]));
+        let has = |group| catalogue.of_group(group).contains("a");
+        let before = catalogue.changes();
+        let turn = catalogue.turn().await;
+        let view = turn.view().with_definitions(vec![other, of("other")]);
+        let view = view.expect("it fits");
+        turn.expect(&view);
+        assert!(catalogue.changes() > before);
+        assert!(!has("plant") && !has("other"), "both may be so by now");
+        turn.set(view);
+        let applied = catalogue.changes();
+        drop(turn);
+        assert!(catalogue.changes() > applied);
+        assert!(!has("plant") && has("other"));
     }
 
     #[test]

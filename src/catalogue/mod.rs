@@ -12,11 +12,14 @@
 //! so that all others run.
 //!
 //! [`Catalogue`] is the one place through which what is configured changes while mqhook runs: changes of the API and
-//! of the file come one after the other, so that each is made of what the last one left.
+//! of the file come one after the other, so that each is made of what the last one left. While one is applied, a group has
+//! only what it has before and after it: the data path goes by the new rules before it is known that all of them hold.
 
 mod compose;
 mod start;
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -24,7 +27,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::config::Config;
 use crate::spool::store::{Defines, Definition};
 
-pub use compose::{Clash, compose};
+pub use compose::{Clash, Why, compose};
 pub use start::Error;
 
 /// What is configured now.
@@ -44,6 +47,10 @@ pub struct View {
 #[derive(Debug)]
 pub struct Catalogue {
     view: RwLock<View>,
+    /// What is about to be applied, and may be already.
+    coming: RwLock<Option<Arc<Config>>>,
+    /// How often either has changed.
+    changes: AtomicU64,
     turn: Arc<Mutex<()>>,
 }
 
@@ -60,6 +67,8 @@ impl Catalogue {
     pub fn new(file: Config, definitions: Vec<Definition>) -> Self {
         Self {
             view: RwLock::new(View::new(file.into(), definitions.into())),
+            coming: RwLock::default(),
+            changes: AtomicU64::new(0),
             turn: Arc::default(),
         }
     }
@@ -69,6 +78,36 @@ impl Catalogue {
     pub fn view(&self) -> View {
         let view = self.view.read();
         view.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns a number that grows whenever [`of_group`](Self::of_group) may return something else.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    /// Returns the names of webhooks that are of a group, and stay so after a change that is under way.
+    #[must_use]
+    pub fn of_group(&self, group: &str) -> BTreeSet<String> {
+        let of = |config: &Config| {
+            let webhooks = config.webhooks.iter();
+            let of_it = webhooks.filter(|webhook| webhook.group.as_deref() == Some(group));
+            of_it.map(|webhook| webhook.name.clone()).collect()
+        };
+        // First what is coming: by the time at which that is no more expected, it is what there is now.
+        let coming = self.coming.read();
+        let coming = coming.unwrap_or_else(PoisonError::into_inner).clone();
+        let now: BTreeSet<String> = of(&self.view().config);
+        match coming {
+            None => now,
+            Some(coming) => &now & &of(&coming),
+        }
+    }
+
+    fn expect(&self, coming: Option<Arc<Config>>) {
+        let expected = self.coming.write();
+        *expected.unwrap_or_else(PoisonError::into_inner) = coming;
+        self.changes.fetch_add(1, Ordering::Release);
     }
 
     /// Waits until nobody else changes what is configured.
@@ -90,10 +129,21 @@ impl Turn {
         self.catalogue.view()
     }
 
+    /// Notes what is about to be applied: some of it may count before all of it does.
+    pub fn expect(&self, view: &View) {
+        self.catalogue.expect(Some(Arc::clone(&view.config)));
+    }
+
     /// Notes what has been applied.
     pub fn set(&self, view: View) {
         let current = self.catalogue.view.write();
         *current.unwrap_or_else(PoisonError::into_inner) = view;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.catalogue.expect(None);
     }
 }
 

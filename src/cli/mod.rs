@@ -5,7 +5,7 @@
 //! | 0 | done, or stopped by a signal in order |
 //! | 1 | failed while running |
 //! | 2 | the command line is wrong |
-//! | 78 | the configuration is wrong (`EX_CONFIG`) |
+//! | 78 | the configuration is wrong, or the admin API would be open (`EX_CONFIG`) |
 //!
 //! `dead-letters`, `deliveries`, `devices`, `replay`, `spool`, `tokens` and most of `webhooks` open the database of a spool beside the mqhook that runs on
 //! it, or without one. They write for people, or with `--json` one object per line, whose keys their
@@ -32,7 +32,7 @@ mod time;
 mod tokens;
 mod webhooks;
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -144,16 +144,21 @@ fn load(path: &Path) -> Result<Config, ExitCode> {
     usable(path, config::load(path, &hocon::System))
 }
 
-/// Returns a configuration that was read, and writes its problems to standard error.
+/// Returns a configuration that was read, and writes its problems to standard error; if that takes nothing, the
+/// exit status says enough.
 fn usable(path: &Path, reading: config::Reading) -> Result<Config, ExitCode> {
     let problems = reading.render(std::io::stderr().is_terminal());
     if !problems.is_empty() {
-        eprintln!("{problems}\n");
+        let _ = writeln!(std::io::stderr(), "{problems}\n");
     }
     let errors = reading.count(Severity::Error);
     reading.config.ok_or_else(|| {
         let plural = if errors == 1 { "" } else { "s" };
-        eprintln!("{}: {errors} error{plural}", path.display());
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}: {errors} error{plural}",
+            path.display()
+        );
         ExitCode::from(EXIT_CONFIG)
     })
 }

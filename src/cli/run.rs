@@ -16,7 +16,8 @@ use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::reload::Files;
-use crate::app::App;
+use crate::admin;
+use crate::app::{self, App};
 use crate::config::{Config, Webhook};
 use crate::credential::Secret;
 use crate::event::{Kind, TopicFilter};
@@ -136,8 +137,19 @@ pub(super) fn main(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "mqhook cannot run");
-            ExitCode::FAILURE
+            status_of(&error)
         }
+    }
+}
+
+/// Returns the exit status: systemd need not try again what only another configuration, or a token, mends.
+fn status_of(error: &anyhow::Error) -> ExitCode {
+    use admin::Error::{NoToken, NoTokenInMemory};
+    match error.downcast_ref() {
+        Some(app::Error::Admin(NoToken { .. } | NoTokenInMemory { .. })) => {
+            ExitCode::from(super::EXIT_CONFIG)
+        }
+        _ => ExitCode::FAILURE,
     }
 }
 

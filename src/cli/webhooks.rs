@@ -70,7 +70,7 @@ Keys of a JSON object:
   consecutive_failures  deliveries given up in a row, when it was disabled
   failing_since         when the first attempt of the row failed, when it was disabled; or null
 
-All that were ever configured are listed, but for those with `durable = false`.";
+All that were ever configured are listed, but for those with `durable = false` that were not deleted.";
 
 #[derive(Debug, Args)]
 struct Enable {
@@ -185,6 +185,8 @@ fn remove(spool: &mut Spool, output: &mut Output, name: &str) -> Result<()> {
     let Some(definition) = definitions.iter().find(is_it) else {
         bail!("find the webhook `{name}` among those that were made over the API");
     };
+    // Who makes another one of this name might get what this one has left in the log.
+    spool.store.register(&definition.name)?;
     spool.store.remove_definition(&definition.id)?;
     output.line(&format!("webhook {name} is deleted"))
 }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::broker;
 use super::complaint::{Complaint, unknown};
 use super::problem::Problem;
 use super::scalar::text;
@@ -183,8 +184,7 @@ fn list<T>(
 }
 
 fn topic(node: &Node) -> Result<TopicFilter, Complaint> {
-    let filter = TopicFilter::try_from(text(node)?);
-    let filter = filter.map_err(|error| Complaint::new(error.to_string()))?;
+    let filter = broker::topic_filter(text(node)?)?;
     match filter.group() {
         None => Ok(filter),
         Some(_) => Err(Complaint::new("a scope cannot be shared").help(format!(

@@ -12,6 +12,7 @@
 mod admin;
 mod auth;
 mod body;
+mod broker;
 mod complaint;
 mod credential;
 mod debounce;
@@ -298,9 +299,13 @@ pub fn load(path: &Path, outside: &dyn Outside) -> Reading {
     let directory = path.parent().unwrap_or(Path::new(""));
     let mut secrets = secret::credentials(&parsed.table);
     for problem in &mut parsed.syntax {
-        // What a reader says about a text quotes it.
+        // What a reader says about a text quotes it, unless that is in quotes and understood.
         let is_at = |secret: &Span| problem.span.is_some_and(|span| span.touches(*secret));
-        if problem.help.is_some() && secrets.iter().any(is_at) {
+        let is_quoted = problem.severity == Severity::Warning
+            && problem
+                .span
+                .is_some_and(|span| sources.starts_with(span, '"'));
+        if !is_quoted && problem.help.is_some() && secrets.iter().any(is_at) {
             problem.help = Some("put the value into quotes".to_owned());
         }
     }

@@ -78,6 +78,12 @@ pub(super) fn old_format(root: &Table) -> Option<Problem> {
     Some(Problem::error(web.key_span, message).help(help))
 }
 
+/// Returns the problem of a webhook that is named as `NanoMQ`'s one is, beside that one.
+pub(super) fn second_of_name(key_span: Span) -> Problem {
+    let message = format!("`webhooks.{WEBHOOK}`: the block `{WEBHOOK}` has this name already");
+    Problem::error(key_span, message).help("give it another name, or remove one of the two")
+}
+
 /// Drops the problems that are in sections of `NanoMQ` alone, so that what `NanoMQ` understands
 /// and we do not, or a file that we may not read, keeps nobody from using the rest.
 ///
@@ -94,6 +100,12 @@ pub(super) fn forget_foreign(parsed: &mut Parsed) {
     };
     parsed.syntax.retain(is_ours);
     parsed.values.retain(is_ours);
+}
+
+/// Returns what tells whether a place belongs to `NanoMQ` alone.
+pub(super) fn foreign(root: &Table) -> impl Fn(Span) -> bool + use<> {
+    let owners = Owners::of(root);
+    move |span| owners.is_foreign(span)
 }
 
 /// Reads what concerns mqhook.

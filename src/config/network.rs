@@ -150,7 +150,7 @@ fn lists(section: &mut Section<'_>, policy: &mut Policy) {
             Entry::try_from(text(node)?).map_err(|error| {
                 let complaint = Complaint::new(error.to_string());
                 match error {
-                    EntryError::PatternOfAddress => {
+                    EntryError::PatternOfAddress | EntryError::PartOfAddress => {
                         complaint.help("write a range such as \"10.0.0.0/24\"")
                     }
                     _ => complaint.help(ENTRY_HELP),

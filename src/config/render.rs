@@ -1,5 +1,6 @@
 //! Problems as a person reads them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use annotate_snippets::renderer::DecorStyle;
@@ -28,24 +29,47 @@ fn group<'a>(problem: &'a Problem, sources: &'a Sources) -> Group<'a> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = level.primary_title(problem.message.as_str());
+    let title = level.primary_title(safe(&problem.message));
     let mut group = match (problem.span, sources.first()) {
         (Some(span), _) => {
             let source = sources.get(span.source);
             let range = within_line(&source.text, span.start, span.end);
             title.element(
                 Snippet::source(source.text.as_str())
-                    .path(source.name.as_str())
+                    .path(safe(&source.name))
                     .annotation(AnnotationKind::Primary.span(range)),
             )
         }
-        (None, Some(source)) => title.element(Origin::path(source.name.as_str())),
+        (None, Some(source)) => title.element(Origin::path(safe(&source.name))),
         (None, None) => Group::with_title(title),
     };
     if let Some(help) = &problem.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(safe(help)));
     }
     group
+}
+
+/// Returns a text as a terminal shows it: messages name keys and values, which may hold anything.
+fn safe(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_hostile) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_hostile(character) {
+            safe.extend(character.escape_default());
+        } else {
+            safe.push(character);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// Returns whether a terminal might obey a character: control characters, and those that break lines or turn
+/// the direction of writing.
+fn is_hostile(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Returns the part of a range that is on its first line; of a table that goes on beyond that,

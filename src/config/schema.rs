@@ -16,17 +16,14 @@ use super::section::{Problems, Section};
 use super::source::Span;
 use super::value::{Table, Value};
 use super::{
-    Config, Group, admin, credential, debounce, delivery_log, devices, group, json::Surroundings,
-    masked, nanomq, plugin, reason, retry, secret, spool, webhook,
+    Config, Group, admin, broker, debounce, delivery_log, devices, group, json::Surroundings,
+    masked, nanomq, plugin, reason, retry, spool, webhook,
 };
-use crate::credential::Secret;
 use crate::event::{Kind, KindSet, TopicName};
-use crate::mqtt::{self, BrokerUrl, BrokerUrlError};
 use crate::template::Publisher;
 use crate::{dialect, tls};
 
 const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_hours(24);
 
 /// What an operator must know who wonders why a file is not found.
 pub(super) const RELATIVE_PATHS: &str =
@@ -101,7 +98,7 @@ pub(super) fn read(
 /// Reads mqhook's own keys.
 fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(section) = root.section("broker") {
-        broker(section, context, config);
+        broker::read(section, context, config);
     }
     if let Some(section) = root.section("admin") {
         admin::read(section, &mut config.admin);
@@ -137,107 +134,6 @@ fn own(root: &mut Section<'_>, context: &Context<'_>, config: &mut Config) {
     if let Some(grace) = root.duration("shutdown_grace", Duration::ZERO..=SECOND * 3_600) {
         config.shutdown_grace = grace;
     }
-}
-
-fn broker(mut section: Section<'_>, context: &Context<'_>, config: &mut Config) {
-    let broker = &mut config.broker;
-    if let Some(url) = section.parse("url", broker_url) {
-        broker.url = url;
-    }
-    let dialects: Vec<(&str, Option<dialect::Name>)> = std::iter::once(("auto", None))
-        .chain(dialect::Name::ALL.map(|name| (name.as_str(), Some(name))))
-        .collect();
-    if let Some(dialect) = section.choice("dialect", &dialects) {
-        config.dialect = dialect;
-    }
-    if let Some(client_id) = section.parse("client_id", client_id) {
-        broker.client_id = client_id;
-    }
-    broker.username = section.string("username");
-    broker.password = password(&mut section, context).map(Into::into);
-    session(&mut section, broker);
-    config.plugin_key = plugin::key(&mut section, context, broker.protocol);
-    if let Some(retained) = section.bool("retained") {
-        config.retained = retained;
-    }
-    let use_of_tls = if broker.url.transport.is_tls() {
-        UseOfTls::Used
-    } else {
-        UseOfTls::Unused
-    };
-    if let Some(section) = section.section("tls") {
-        broker.tls = tls(section, context, use_of_tls);
-    }
-    section.finish();
-}
-
-/// Reads how the connection to the broker behaves.
-fn session(section: &mut Section<'_>, broker: &mut mqtt::Config) {
-    let protocols = [
-        ("auto", None),
-        ("5", Some(mqtt::Protocol::V5)),
-        ("3.1.1", Some(mqtt::Protocol::V4)),
-    ];
-    if let Some(protocol) = section.choice("protocol", &protocols) {
-        broker.protocol = protocol;
-    }
-    if let Some(keep_alive) = section.duration("keep_alive", SECOND * 5..=SECOND * 65_535) {
-        broker.keep_alive = keep_alive;
-    }
-    if let Some(expiry) = section.duration("session_expiry", Duration::ZERO..=DAY * 365) {
-        broker.session_expiry = expiry;
-    }
-    if let Some(clean_start) = section.bool("clean_start") {
-        broker.clean_start = clean_start;
-    }
-    if let Some(maximum) = section.integer("receive_maximum", 1..=65_535) {
-        broker.receive_maximum = u16::try_from(maximum).unwrap_or(u16::MAX);
-    }
-    if let Some(size) = section.bytes("max_packet_size", 1_024..=268_435_455) {
-        broker.max_packet_size = u32::try_from(size).unwrap_or(u32::MAX);
-    }
-    if let Some(timeout) = section.duration("connect_timeout", SECOND..=SECOND * 600) {
-        broker.connect_timeout = timeout;
-    }
-}
-
-fn broker_url(text: &str) -> Result<BrokerUrl, Complaint> {
-    text.parse().map_err(|error: BrokerUrlError| {
-        let complaint = Complaint::new(error.to_string());
-        let guess = format!("mqtt://{text}");
-        match error {
-            BrokerUrlError::Scheme
-                if !secret::is_in(text) && guess.parse::<BrokerUrl>().is_ok() =>
-            {
-                complaint.help(format!("did you mean `{guess}`?"))
-            }
-            _ => complaint,
-        }
-    })
-}
-
-/// mqhook appends to the client identifier, and brokers must accept 23 bytes, but nearly all accept more.
-fn client_id(text: &str) -> Result<String, &'static str> {
-    if text.is_empty() || text.len() > 256 || text.chars().any(char::is_control) {
-        Err("it must have 1 to 256 characters, none of them a control character")
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-fn password(section: &mut Section<'_>, context: &Context<'_>) -> Option<Secret> {
-    let keys = ["password", "password_file"];
-    let reader = credential::Reader {
-        context,
-        check: &|_| Ok(()),
-    };
-    let password = reader.either(section, keys[0], keys[1]);
-    let written = keys.into_iter().find(|key| section.has(key));
-    if let Some(key) = written.filter(|_| !section.has("username")) {
-        let complaint = Complaint::new("it is of no use without `broker.username`");
-        section.report_about(key, complaint.help("set the user name, too"));
-    }
-    password
 }
 
 /// Whether connections to a place are secured.
@@ -322,6 +218,7 @@ fn notify(mut section: Section<'_>, config: &mut Config) {
         }
         let topic = TopicName::try_from(ByteString::from(text))
             .map_err(|error| Complaint::new(error.to_string()))?;
+        broker::for_brokers(text)?;
         if topic.is_reserved() {
             return Err(Complaint::new(
                 "topics that begin with `$` are the broker's own",
@@ -339,8 +236,18 @@ fn webhooks(section: &Section<'_>, context: &Context<'_>, config: &mut Config) {
     for (name, entry) in section.entries() {
         match &entry.node.value {
             Value::Table(table) => {
+                if !group::is_name(name) {
+                    let complaint = Complaint::new("it is no name of a webhook");
+                    let complaint = complaint.help(group::NAME_HELP);
+                    section.report(complaint.about(&section.path(name), entry.key_span));
+                }
+                let is_taken = config.webhooks.iter().any(|webhook| webhook.name == name);
+                if is_taken {
+                    section.report(nanomq::second_of_name(entry.key_span));
+                }
                 let part = section.part(name, table, entry.key_span);
-                config.webhooks.extend(webhook::read(part, name, context));
+                let webhook = webhook::read(part, name, context);
+                config.webhooks.extend(webhook.filter(|_| !is_taken));
             }
             other => {
                 let complaint = Complaint::wrong_type("a table", other)

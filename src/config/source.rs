@@ -59,6 +59,12 @@ impl Sources {
         format!("{name}:{line}:{column}")
     }
 
+    /// Returns whether what is written at a place starts with a character.
+    pub(super) fn starts_with(&self, span: Span, character: char) -> bool {
+        let text = &self.get(span.source).text;
+        text[span.start..].starts_with(character)
+    }
+
     /// Returns every text with its id.
     pub(super) fn texts(&self) -> impl Iterator<Item = (SourceId, &str)> {
         let texts = self.0.iter().enumerate();

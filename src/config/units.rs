@@ -12,17 +12,18 @@ const DURATION_UNITS: [(&str, f64); 5] = [
     ("d", 86_400.0),
 ];
 
-const SIZE_UNITS: [(&str, f64); 7] = [
+const SIZE_UNITS: [(&str, f64); 10] = [
     ("", 1.0),
     ("B", 1.0),
     ("KB", 1e3),
     ("MB", 1e6),
     ("GB", 1e9),
+    ("TB", 1e12),
     ("KiB", 1024.0),
     ("MiB", 1_048_576.0),
+    ("GiB", 1_073_741_824.0),
+    ("TiB", 1_099_511_627_776.0),
 ];
-
-const GIB: f64 = 1_073_741_824.0;
 
 /// Reads a duration as it stands in a configuration.
 ///
@@ -55,10 +56,9 @@ pub(super) fn bytes(text: &str) -> Result<u64, Complaint> {
     /// Up to here a float holds every whole number.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let (number, unit) = split(text);
-    let help = "write a number of bytes, or one with KB, MB, GB, KiB, MiB or GiB";
+    let help = "write a number of bytes, or one with KB, MB, GB, TB, KiB, MiB, GiB or TiB";
     let factor = SIZE_UNITS
         .into_iter()
-        .chain([("GiB", GIB)])
         .find(|(name, _)| name.eq_ignore_ascii_case(unit))
         .map(|(_, factor)| factor);
     let size = number.parse::<f64>().ok().zip(factor);
@@ -90,7 +90,13 @@ pub(super) fn show_duration(duration: Duration) -> String {
 
 /// Writes a size as it would be read, in the largest unit that fits.
 pub(super) fn show_bytes(bytes: u64) -> String {
-    let (size, unit) = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")]
+    let units = [
+        (1 << 40, "TiB"),
+        (1 << 30, "GiB"),
+        (1 << 20, "MiB"),
+        (1 << 10, "KiB"),
+    ];
+    let (size, unit) = units
         .into_iter()
         .find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size))
         .unwrap_or((1, "B"));
@@ -129,6 +135,8 @@ mod tests {
         check("64KiB", Some(65_536));
         check("1.5 MB", Some(1_500_000));
         check("1gib", Some(1 << 30));
+        check("1 TiB", Some(1 << 40));
+        check("0.5TB", Some(500_000_000_000));
         for bad in ["", "-1", "1 XB", "99999999999999999999"] {
             check(bad, None);
         }
@@ -140,6 +148,7 @@ mod tests {
         assert_eq!(show_duration(Duration::from_hours(24)), "1d");
         assert_eq!(show_duration(Duration::ZERO), "0s");
         assert_eq!(show_bytes(65_536), "64KiB");
+        assert_eq!(show_bytes(1 << 40), "1TiB");
         assert_eq!(show_bytes(100), "100B");
     }
 }

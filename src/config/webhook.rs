@@ -14,8 +14,8 @@ use super::source::Span;
 use super::templates::{self, MethodKey, mistake};
 use super::value::{Node, Value};
 use super::{
-    Group, Webhook, auth, body, debounce, group, guard, nanomq, network, retry, secret, shaping,
-    sign,
+    Group, Webhook, auth, body, broker, debounce, group, guard, nanomq, network, retry, secret,
+    shaping, sign,
 };
 use crate::event::{Kind, TopicFilter};
 use crate::http::{Target, TargetError, Version};
@@ -281,9 +281,7 @@ fn rule(parent: &Section<'_>, index: usize, node: &Node, context: &Context<'_>) 
         context.wanted.borrow_mut().push((kind, node.span));
         Ok(kind)
     });
-    let topic = section.parse("topic", |text| {
-        TopicFilter::try_from(text).map_err(|error| Complaint::new(error.to_string()))
-    });
+    let topic = section.parse("topic", broker::topic_filter);
     let is_bad = topic.is_none() && section.has("topic");
     if let Some(kind) = kind.filter(|kind: &Kind| !kind.is_message() && section.has("topic")) {
         let message = format!("`{}` has no effect on `{kind}`", section.path("topic"));

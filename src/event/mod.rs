@@ -27,7 +27,7 @@ pub use kind::{Kind, KindSet};
 pub use properties::Properties;
 pub use reason::Reason;
 pub use time::Timestamp;
-pub use topic::{TopicError, TopicFilter, TopicName};
+pub use topic::{TopicError, TopicFilter, TopicName, is_unsendable};
 
 /// One thing that happened at the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -260,6 +260,14 @@ impl fmt::Display for TopicFilter {
     }
 }
 
+/// Returns whether brokers may close a connection over a character: control characters, and those that
+/// Unicode says are none (1.5.4). Names of topics that a broker sends may have them all the same.
+#[must_use]
+pub fn is_unsendable(character: char) -> bool {
+    let code = u32::from(character);
+    character.is_control() || code & 0xFFFE == 0xFFFE || (0xFDD0..=0xFDEF).contains(&code)
+}
+
 fn check_text(text: &str) -> Result<(), TopicError> {
     if text.is_empty() {
         Err(TopicError::Empty)

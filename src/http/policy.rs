@@ -82,6 +82,9 @@ pub enum EntryError {
     /// `10.0.*`, say: it would match texts and no address.
     #[error("addresses have no patterns")]
     PatternOfAddress,
+    /// `10.0.0`, say, which connecting takes for 10.0.0.0, and people for a range.
+    #[error("an address has four numbers")]
+    PartOfAddress,
     /// It has a port, a space or the like.
     #[error("it is neither a range of addresses nor a host")]
     Host,
@@ -243,7 +246,11 @@ impl TryFrom<&str> for Entry {
             return Ok(Self::Range(range.trunc()));
         }
         if let Some(address) = spelled(text) {
-            return Ok(Self::Range(address.into()));
+            let is_whole = address.is_ipv6() || bare(text).split('.').count() == 4;
+            return match is_whole {
+                true => Ok(Self::Range(address.into())),
+                false => Err(EntryError::PartOfAddress),
+            };
         }
         if text.contains('/') {
             return Err(EntryError::Range);

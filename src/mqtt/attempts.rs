@@ -106,7 +106,7 @@ impl Attempts {
                 other
             }
             Cause::Protocol => other,
-            Cause::Closed | Cause::Timeout => self.spoken.unwrap_or(other),
+            Cause::Closed | Cause::Unanswered | Cause::Timeout => self.spoken.unwrap_or(other),
             _ => self.protocol,
         }
     }

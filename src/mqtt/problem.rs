@@ -34,6 +34,8 @@ pub enum Cause {
     Ended(Reason),
     /// The network connection ended.
     Closed,
+    /// It ended before the broker had said anything.
+    Unanswered,
     /// A packet was larger than `max_packet_size`.
     PacketTooLarge,
     /// The broker refused a SUBSCRIBE.
@@ -52,6 +54,14 @@ impl Problem {
             cause,
             detail: escaped(&detail.to_string()),
         }
+    }
+
+    /// Returns what it is if the broker has not answered the CONNECT.
+    pub(super) fn before_connack(mut self) -> Self {
+        if self.cause == Cause::Closed {
+            self.cause = Cause::Unanswered;
+        }
+        self
     }
 
     /// Returns why no WebSocket could be made. Its errors cannot be named here, their causes can.
@@ -89,6 +99,9 @@ impl Problem {
             Cause::Closed => {
                 "if it happens again and again, see the broker's log; another client may use the same broker.client_id"
             }
+            Cause::Unanswered => {
+                "check broker.url: its port may be that of a listener for TLS (mqtts), for WebSocket (ws), or of no MQTT broker; see the broker's log"
+            }
             Cause::PacketTooLarge => "raise broker.max_packet_size",
             Cause::SubscribeRefused => {
                 "let the broker's ACL allow mqhook's user to subscribe to it"
@@ -110,6 +123,9 @@ impl fmt::Display for Problem {
             Cause::Refused(reason) => write!(f, "the broker refuses the connection: {reason}")?,
             Cause::Ended(reason) => write!(f, "the broker ended the connection: {reason}")?,
             Cause::Closed => f.write_str("the connection to the broker was closed")?,
+            Cause::Unanswered => {
+                f.write_str("the connection was closed before the broker answered")?;
+            }
             Cause::PacketTooLarge => f.write_str("the broker sent too large a packet")?,
             Cause::SubscribeRefused => f.write_str("the broker refuses a subscription")?,
             Cause::Protocol => f.write_str("the broker sent what is not MQTT")?,

@@ -255,6 +255,15 @@ fn refused(code: SubscribeReasonCode) -> Option<Reason> {
 }
 
 fn problem(error: ConnectionError, connected: bool) -> Problem {
+    let problem = of_connection(error, connected);
+    if connected {
+        problem
+    } else {
+        problem.before_connack()
+    }
+}
+
+fn of_connection(error: ConnectionError, connected: bool) -> Problem {
     match error {
         ConnectionError::Io(error) if connected => Problem::new(Cause::Closed, error),
         ConnectionError::Io(error) => of_io(&error),

@@ -252,11 +252,12 @@ impl Spool {
         self.0.accounts.load().waiting(|_| true)
     }
 
-    /// Returns how many deliveries are not settled and would not survive the end of the process.
+    /// Returns how many deliveries are in memory only: those that the broker keeps as well if of QoS 1, and others.
     #[must_use]
-    pub fn waiting_in_memory(&self) -> usize {
+    pub fn waiting_in_memory(&self) -> (usize, usize) {
         let accounts = self.0.accounts.load();
-        accounts.waiting(|account| !account.is_durable())
+        let of = |keeping| accounts.waiting(|account| account.keeping == keeping);
+        (of(Keeping::Held), of(Keeping::Loose))
     }
 
     /// Returns whether a webhook's deliveries survive the end of the process.

@@ -74,6 +74,16 @@ async fn mqtts_with_another_authority_is_refused() {
 }
 
 #[tokio::test]
+async fn mqtt_at_a_listener_for_tls_is_said() {
+    let certificates = Certificates::new();
+    let broker = Mosquitto::builder().tls(&certificates).start();
+    let url = format!("mqtt://127.0.0.1:{}", broker.tls_port());
+    let setup = launch_at(broker, &url, &[]);
+    let line = setup.sidecar.wait_for_log("WARN").await;
+    says(&line, &["closed before the broker answered", "mqtts"]);
+}
+
+#[tokio::test]
 async fn mqtts_at_a_plain_listener_is_said() {
     let broker = Mosquitto::builder().start();
     let url = broker.url().replace("mqtt:", "mqtts:");

@@ -191,3 +191,22 @@ fn a_schedule_that_lasts_longer_than_events_do_is_warned_of() {
     check("2s", "{ exponential.max = 1h }", 0);
     check("2s\nspool.backend = memory", "{ schedule = [1s, 2s] }", 1);
 }
+
+#[test]
+fn what_mqtt_cannot_carry_is_refused_before_it_connects() {
+    let check = |key: &str, length: usize, expected: bool| {
+        let text = "webhooks = {}\nbroker = { username = \"u\", password = \"p\" }\n";
+        let letter = if key == "username" { "\"u\"" } else { "\"p\"" };
+        let text = text.replace(letter, &format!("\"{}\"", "x".repeat(length)));
+        let reading = load(Path::new("m.toml"), &World::with("m.toml", text));
+        assert_eq!(
+            reading.config.is_some(),
+            expected,
+            "{key} of {length} bytes"
+        );
+    };
+    for key in ["username", "password"] {
+        check(key, 65_535, true);
+        check(key, 65_536, false);
+    }
+}

@@ -8,6 +8,7 @@ mod limits;
 mod publishing;
 mod rotation;
 mod scopes;
+mod tenants;
 mod trial;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! Arguments and exit statuses.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use support::mosquitto::Mosquitto;
 use support::port::free_port;
@@ -144,6 +144,30 @@ fn a_good_configuration_is_status_0_and_described() {
 }
 
 #[test]
+fn output_that_cannot_be_written_ends_in_no_panic() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let config = complete(WEBHOOK, "mqtt://127.0.0.1:1", "http://127.0.0.1:2/hook", 3);
+    let good = file(directory.path(), "good.toml", &config);
+    let bad = file(directory.path(), "bad.toml", "nonsense = 1\n");
+    let full = || {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        full.expect("Linux has it")
+    };
+    let status = |path: &str, stdout: Stdio, stderr: Stdio| {
+        let mut command = Command::new(MQHOOK);
+        let command = command.args(["check", "-c", path]);
+        let status = command.stdout(stdout).stderr(stderr).status();
+        status.expect("the binary runs").code()
+    };
+    assert_eq!(status(&good, full().into(), full().into()), Some(1));
+    assert_eq!(status(&bad, Stdio::null(), full().into()), Some(78));
+    // Nobody reads, as behind `| true`.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    assert_eq!(status(&good, writer.into(), Stdio::null()), Some(0));
+}
+
+#[test]
 fn a_taken_admin_port_is_status_1_and_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = taken.local_addr().expect("it is bound").port();
@@ -152,6 +176,19 @@ fn a_taken_admin_port_is_status_1_and_named() {
     let file = file(directory.path(), "taken.toml", &config);
     let address = format!("127.0.0.1:{port}");
     check(&["run", "-c", &file], 1, &[&address, "admin.listen"]);
+}
+
+#[test]
+fn an_admin_api_for_everybody_is_status_78_as_no_restart_mends_it() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for spool in ["backend = \"memory\"", "dir = \"spool\""] {
+        let config = format!(
+            "admin.listen = \"0.0.0.0:{}\"\nwebhooks = {{}}\n[spool]\n{spool}\n",
+            free_port()
+        );
+        let file = file(directory.path(), "open.toml", &config);
+        check(&["run", "-c", &file], 78, &["token", "admin.listen"]);
+    }
 }
 
 #[tokio::test]

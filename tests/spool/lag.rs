@@ -29,8 +29,9 @@ async fn while_the_disk_lags_reading_pauses_keep_alive_goes_on_and_nothing_is_lo
     publish(&setup, MESSAGES, PAYLOAD_BYTES).await;
     tokio::time::sleep(LAG.saturating_sub(began.elapsed())).await;
     let events = setup.metric(EVENTS).await;
+    // At most what memory holds, if all comes before the first is to be written.
     assert!(
-        events < MESSAGES / 4,
+        events < MESSAGES / 2,
         "expected few events while nothing can be written, and there are {events}"
     );
     let log = setup.broker.log();

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::Value;
 
-use super::{Known, States, find, show};
+use super::{Known, States, find, past, show};
 use crate::admin::access::{Sight, audit};
 use crate::admin::definitions::{
     Change, Step, applied, carried_out, flaws_of, name_of, refuse_taken, turn, warnings_of,
@@ -117,12 +117,12 @@ async fn make(
     if !api.store.is_on_disk() {
         return Err(Problem::not_on_disk());
     }
-    if caller.limit.is_some() {
-        refuse_inheritance(api, name).await?;
-    }
     let turn = turn(api).await?;
     let view = turn.view();
     refuse_taken(api, &view, Defines::Webhook, name)?;
+    if caller.limit.is_some() {
+        past::refuse(api, name).await?;
+    }
     let warnings = check(&view, name, wanted.group.as_deref(), &wanted.definition)?;
     let now = Timestamp::now();
     let step = Step::Add(Definition {
@@ -139,15 +139,6 @@ async fn make(
     let change = Change::new(&turn, step).await?;
     carried_out(api, turn, change).await?;
     Ok(warnings)
-}
-
-/// Refuses a name under which events of somebody else's may wait, or are in the log.
-async fn refuse_inheritance(api: &Api, name: &str) -> Result<(), Problem> {
-    if States::read(api).await?.is_known(name) {
-        let detail = "there was a webhook of this name, which left events behind; a token without a limit can make it";
-        return Err(Problem::conflict(detail));
-    }
-    Ok(())
 }
 
 /// Returns what is odd about a definition, and no error.
@@ -193,7 +184,8 @@ pub(in crate::admin) async fn replace(
     let put = put(&api, &caller, &headers, wanted, (&sight, &id)).await;
     audit(&caller, "change a webhook", &id, &put);
     let warnings = put?;
-    let webhook = find(&api.configured.catalogue.view(), &Sight::All, &id)?;
+    // Its token is not limited if it is of another group now.
+    let webhook = find(&api.configured.catalogue.view(), &sight, &id)?;
     answered(&api, StatusCode::OK, &webhook, &warnings).await
 }
 
@@ -218,6 +210,9 @@ async fn put(
     let definition = masked::unmask(&wanted.definition, &earlier).map_err(|lost| masks(&lost))?;
     let (name, group) = (old.name.as_str(), wanted.group.as_deref());
     let mut warnings = check(&view, name, group, &definition)?;
+    if let Some(group) = group.filter(|_| wanted.group != old.group) {
+        warnings.extend(past::warning(api, name, group).await);
+    }
     // Secrets that somebody has written stay until somebody takes them away.
     let overlaps_until = old
         .overlaps_until
@@ -281,6 +276,7 @@ pub(in crate::admin) async fn remove(
         let old = webhook.changeable()?.clone();
         webhook.tag().require(&headers)?;
         let change = Change::new(&turn, Step::Remove(old)).await?;
+        past::keep_name(&api, &webhook.name).await?;
         carried_out(&api, turn, change).await
     };
     let removed = removed.await;

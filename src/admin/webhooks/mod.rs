@@ -3,6 +3,7 @@
 mod change;
 mod counts;
 mod overlap;
+mod past;
 mod rotate;
 mod trial;
 
@@ -18,7 +19,7 @@ use serde_json::{Value, json};
 use super::access::Sight;
 use super::answer::{self, Tag, Window};
 use super::{Api, Caller, Problem, Query, Segment};
-use crate::catalogue::View;
+use crate::catalogue::{View, Why};
 use crate::config::{self, masked};
 use crate::event::Timestamp;
 use crate::spool::store::{Activity, Backlog, Defines, Definition, Status};
@@ -53,21 +54,23 @@ pub(super) struct Known {
     pub(super) definition: Option<Definition>,
     /// Why it is not there at all: the file switches it off, or it does not fit.
     pub(super) why_off: Option<String>,
+    /// Whether another one has its name, and with it all that goes by the name.
+    is_hidden: bool,
 }
 
 impl Known {
     fn of_api(view: &View, definition: &Definition) -> Self {
         let json = serde_json::from_str(&definition.json).unwrap_or(Value::Null);
         let json = masked::mask(&json);
+        let clash = view.clash(Defines::Webhook, &definition.name);
         Self {
             url: url(view, &definition.name, &json),
             json,
             name: definition.name.clone(),
             group: definition.group.clone(),
             definition: Some(definition.clone()),
-            why_off: view
-                .clash(Defines::Webhook, &definition.name)
-                .map(ToString::to_string),
+            why_off: clash.map(ToString::to_string),
+            is_hidden: clash.is_some_and(|clash| clash.why == Why::NameTaken),
         }
     }
 
@@ -83,6 +86,7 @@ impl Known {
             why_off: running
                 .is_none()
                 .then(|| "`enable` is false in the configuration file".to_owned()),
+            is_hidden: false,
         }
     }
 
@@ -145,7 +149,7 @@ pub(super) fn all(view: &View, sight: &Sight) -> Vec<Known> {
     let definitions = view.definitions.iter();
     let of_api = definitions.filter(|definition| definition.defines == Defines::Webhook);
     all.extend(of_api.map(|definition| Known::of_api(view, definition)));
-    all.retain(|webhook| sight.has(&webhook.name));
+    all.retain(|webhook| sight.has_definition(&webhook.name, webhook.group.as_deref()));
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
@@ -185,11 +189,6 @@ impl States {
         })
     }
 
-    /// Returns whether there was ever a webhook of this name.
-    fn is_known(&self, name: &str) -> bool {
-        self.backlog.contains_key(name)
-    }
-
     fn status(&self, webhook: &Known) -> Status {
         let known = self.backlog.get(&webhook.name);
         match known.map(|known| known.state.status) {
@@ -222,8 +221,9 @@ pub(super) struct Shown<'a> {
 /// Returns what is shown of a webhook.
 pub(super) fn show<'a>(webhook: &'a Known, states: &States) -> Shown<'a> {
     let definition = webhook.definition.as_ref();
-    let backlog = states.backlog.get(&webhook.name);
-    let activity = states.activity.get(&webhook.name);
+    let name = Some(&webhook.name).filter(|_| !webhook.is_hidden);
+    let backlog = name.and_then(|name| states.backlog.get(name));
+    let activity = name.and_then(|name| states.activity.get(name));
     let reason = backlog.map(|backlog| backlog.state.reason.clone());
     Shown {
         id: webhook.id(),

@@ -63,7 +63,7 @@ pub(in crate::admin) async fn rotate(
     let rotated = rotated(&api, (&sight, &id), secret, overlap).await;
     audit(&caller, "rotate the secret of a webhook", &id, &rotated);
     let rotated = rotated?;
-    let webhook = find(&api.configured.catalogue.view(), &Sight::All, &id)?;
+    let webhook = find(&api.configured.catalogue.view(), &sight, &id)?;
     let shown = json!({
         "secret": rotated.secret,
         "signing": rotated.signing,

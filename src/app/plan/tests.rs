@@ -114,6 +114,16 @@ fn keys_that_count_at_the_start_only_are_all_named() {
         "spool",
     ];
     assert_eq!(fixed(&old, &new), expected);
+
+    let in_dir = |dir: &str| {
+        let mut config = Config::new();
+        config.spool.backend = Backend::Sqlite { dir: dir.into() };
+        config
+    };
+    let mut memory = Config::new();
+    memory.spool.backend = Backend::Memory;
+    assert_eq!(fixed(&in_dir("a"), &in_dir("b")), ["spool.dir"]);
+    assert_eq!(fixed(&in_dir("a"), &memory), ["spool.backend"]);
 }
 
 proptest! {

@@ -22,6 +22,8 @@ mod native;
 mod settings;
 mod write;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::hocon::{self, Outside};
@@ -160,17 +162,25 @@ fn read(
     let foreign = if settings::are_in(&sources.get(root).text) {
         settings::read(sources, root, path)
     } else {
-        let mut parsed = hocon::read(sources, root, &Named(outside));
+        let named = Named {
+            outside,
+            unset: RefCell::default(),
+        };
+        let mut parsed = hocon::read(sources, root, &named);
         tree.clone_from(&parsed.table);
         nanomq::forget_foreign(&mut parsed);
         let (table, problems) = parsed.into_parts();
         if has_error(&problems) {
             return Err(problems);
         }
+        let left_out = unset(&named.unset.into_inner(), sources, &table);
         Foreign {
             origin: Origin::Nanomq,
             table,
-            notes: Notes::default(),
+            notes: Notes {
+                left_out,
+                ..Notes::default()
+            },
         }
     };
     tree.clone_from(&foreign.table);
@@ -236,16 +246,42 @@ fn is_alike(left: &Node, right: &Node) -> bool {
     are_alike(&alone(left), &alone(right))
 }
 
+/// Returns notes on variables that stand for nothing here, and may stand for something where the broker runs.
+fn unset(names: &BTreeSet<String>, sources: &Sources, table: &Table) -> Vec<Note> {
+    let is_foreign = nanomq::foreign(table);
+    let mut notes = Vec::new();
+    for (source, whole) in sources.texts() {
+        for (start, opening) in whole.match_indices("${?") {
+            let inner = &whole[start + opening.len()..];
+            let end = inner.find(['}', '\n']).unwrap_or(inner.len());
+            let name = inner[..end].trim();
+            let span = Span::new(source, start, start + opening.len());
+            if names.contains(name) && !is_foreign(span) {
+                let text = format!("`${{?{name}}}`: {name} is not set where this was made");
+                notes.push(Note::new(span, text));
+            }
+        }
+    }
+    notes
+}
+
 /// An environment whose variables have their names for values.
-struct Named<'a>(&'a dyn Outside);
+struct Named<'a> {
+    outside: &'a dyn Outside,
+    /// What was asked for and is not set.
+    unset: RefCell<BTreeSet<String>>,
+}
 
 impl Outside for Named<'_> {
     fn env(&self, name: &str) -> Option<String> {
-        let value = self.0.env(name);
-        value.map(|_| format!("{}{name}{}", VARIABLE.0, VARIABLE.1))
+        if self.outside.env(name).is_none() {
+            self.unset.borrow_mut().insert(name.to_owned());
+            return None;
+        }
+        Some(format!("{}{name}{}", VARIABLE.0, VARIABLE.1))
     }
 
     fn read(&self, path: &Path) -> std::io::Result<String> {
-        self.0.read(path)
+        self.outside.read(path)
     }
 }

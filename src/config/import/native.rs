@@ -13,7 +13,7 @@ const FILES: [&str; 3] = ["cacertfile", "certfile", "keyfile"];
 /// Returns the tree of a configuration of ours.
 ///
 /// # Errors
-/// There is no webhook in it.
+/// There is no webhook in it, or two have one name.
 pub(super) fn convert(
     mut root: Table,
     origin: Origin,
@@ -27,11 +27,18 @@ pub(super) fn convert(
         let message = format!("`{WEBHOOK}` must be a table");
         return Err(vec![Problem::error(webhook.node.span, message)]);
     };
+    let named = root.get("webhooks").map(|entry| &entry.node.value);
+    if let Some(Value::Table(named)) = named
+        && let Some(second) = named.get(WEBHOOK)
+    {
+        return Err(vec![nanomq::second_of_name(second.key_span)]);
+    }
     self::webhook(keys, origin, notes);
     let mut native = Table::new();
     broker(&mut root, world, &mut native);
     leave_sections(&mut root, notes);
     let webhooks = root.shift_remove("webhooks");
+    let webhooks = webhooks.filter(|webhooks| webhooks.node.value != Value::Null);
     native.append(&mut root);
     let key_span = webhook.key_span;
     let webhooks = webhooks.unwrap_or_else(|| table(key_span, Table::new()));
@@ -165,10 +172,15 @@ fn url(entry: &mut Entry, notes: &mut Notes) {
     }
 }
 
+fn is_https(webhook: &Table) -> bool {
+    matches!(webhook.get("url").map(|entry| &entry.node.value),
+        Some(Value::String(url)) if url.to_ascii_lowercase().starts_with("https:"))
+}
+
 fn tls(keys: &mut Table, notes: &mut Notes) {
-    let is_https = matches!(keys.get("url").map(|entry| &entry.node.value),
-        Some(Value::String(url)) if url.to_ascii_lowercase().starts_with("https:"));
-    if !is_https && let Some(tls) = keys.shift_remove("tls") {
+    if !is_https(keys)
+        && let Some(tls) = keys.shift_remove("tls")
+    {
         let text = "`tls`: it has no effect, as `url` does not begin with https://";
         return notes.left_out.push(Note::new(tls.key_span, text));
     }
@@ -207,6 +219,7 @@ pub(super) fn differences(native: &Table, origin: Origin, notes: &mut Notes) {
         "What the receiver does not take is posted again, with the same webhook-id, until it is taken or given up; see `retry`."
             .to_owned(),
     );
+    different.extend(verification(webhook));
     let has_content_type = webhook.get("headers").is_some_and(|entry| {
         matches!(&entry.node.value, Value::Table(headers)
             if headers.keys().any(|name| name.eq_ignore_ascii_case("content-type")))
@@ -253,6 +266,13 @@ pub(super) fn differences(native: &Table, origin: Origin, notes: &mut Notes) {
                 .to_owned(),
         );
     }
+}
+
+/// Says that the receiver's certificate counts, unless it is said whether it does.
+fn verification(webhook: &Table) -> Option<String> {
+    let is_said = find(webhook, &["tls"]).is_some_and(|tls| tls.contains_key("verify"));
+    let text = "The receiver's certificate is verified, which was not so without `verify`; `tls.cacertfile` names who may sign it, if nobody does whom this host trusts.";
+    (is_https(webhook) && !is_said).then(|| text.to_owned())
 }
 
 fn find<'a>(table: &'a Table, path: &[&str]) -> Option<&'a Table> {

@@ -1,9 +1,12 @@
 //! Lines of `key = value`: the webhook of EMQX 3 and 4, and of `NanoMQ` before 0.14.
 //!
-//! A `#` at the start of a line makes it a comment, and so does one behind a space, unless the value is a
+//! A `#` at the start of a line makes it a comment, and so does one behind a space, unless that is within a
 //! JSON object. Of a key that is written more than once the last counts.
 
+use std::collections::HashMap;
 use std::path::Path;
+
+use serde::de::IgnoredAny;
 
 use super::super::source::{SourceId, Sources, Span};
 use super::super::value::{Entry, Node, Table, Value};
@@ -55,11 +58,26 @@ pub(super) fn read(sources: &Sources, root: SourceId, path: &Path) -> Foreign {
         table: Table::new(),
         notes: Notes::default(),
     };
+    let last_of: HashMap<&str, Span> = settings
+        .iter()
+        .map(|setting| (setting.key, setting.key_span))
+        .collect();
     let hooks = settings
         .iter()
         .filter(|setting| setting.key.starts_with(PREFIX));
     for setting in hooks {
-        hook(setting, &mut foreign);
+        if last_of[setting.key] == setting.key_span {
+            hook(setting, &mut foreign);
+        } else {
+            let text = format!(
+                "`{}`: it is written again, and the last counts",
+                setting.key
+            );
+            foreign
+                .notes
+                .left_out
+                .push(Note::new(setting.key_span, text));
+        }
     }
     let last = |key: &str| settings.iter().rev().find(|setting| setting.key == key);
     if origin == Origin::Nanomq && last("web.hook.enable").is_none() {
@@ -107,7 +125,16 @@ fn settings(text: &str, root: SourceId) -> Vec<Setting<'_>> {
 }
 
 fn without_comment(value: &str) -> &str {
-    let comment = value.find(" #").filter(|_| !value.starts_with('{'));
+    let end_of_object = || {
+        let mut json = serde_json::Deserializer::from_str(value).into_iter::<IgnoredAny>();
+        json.next().and_then(Result::ok)?;
+        let end = json.byte_offset();
+        value[end..].trim_start().starts_with('#').then_some(end)
+    };
+    let comment = match value.starts_with('{') {
+        true => end_of_object(),
+        false => value.find(" #"),
+    };
     comment.map_or(value, |at| value[..at].trim_end())
 }
 

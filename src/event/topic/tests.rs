@@ -131,3 +131,18 @@ proptest! {
         prop_assert_eq!(both.is_some(), one.overlaps(&other));
     }
 }
+
+#[test]
+fn names_that_brokers_send_are_taken_whatever_they_hold() {
+    assert_eq!(name("a\u{7}\u{ffff}").as_str(), "a\u{7}\u{ffff}");
+    assert!(
+        ['\u{1}', '\u{9f}', '\u{fdd0}', '\u{1fffe}']
+            .into_iter()
+            .all(is_unsendable)
+    );
+    assert!(
+        !['\u{20}', '\u{e9}', '\u{fffd}', '\u{202e}']
+            .into_iter()
+            .any(is_unsendable)
+    );
+}

@@ -220,6 +220,17 @@ fn what_is_no_entry_is_refused() {
     check("10.0/16", EntryError::Range);
     check("http://host", EntryError::Range);
     check("10.0.0.*", EntryError::PatternOfAddress);
+    for part in [
+        "10.0.0",
+        "127.0.0",
+        "10.0.0.",
+        "10.",
+        "10",
+        "127.1",
+        "0x7f000001",
+    ] {
+        check(part, EntryError::PartOfAddress);
+    }
     check("host:80", EntryError::Host);
     check("a b", EntryError::Host);
     check("", EntryError::Pattern(PatternError::Empty));

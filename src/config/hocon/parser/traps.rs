@@ -30,21 +30,16 @@ impl Parser<'_, '_> {
             return;
         }
         let start = self.start_of_word(previous);
-        let kept = excerpt(self.lexer.since(start));
         self.lexer
             .skip_while(|c| !is_space(c) && !matches!(c, ',' | ']' | '}'));
         let span = self.lexer.span(start);
         let word = self.lexer.since(start);
-        let (message, help) = if secret::is_in(word) {
-            (
-                format!("`{marker}` begins a comment and cuts the value"),
-                "put the value into quotes".to_owned(),
-            )
+        // The value may be a secret, which is known only when its key is; help about secrets is replaced then.
+        let message = format!("`{marker}` begins a comment and cuts the value");
+        let help = if secret::is_in(word) {
+            "put the value into quotes".to_owned()
         } else {
-            (
-                format!("`{marker}` begins a comment and cuts the value to `{kept}`"),
-                format!("quote the value: `\"{}\"`", excerpt(word)),
-            )
+            format!("quote the value: `\"{}\"`", excerpt(word))
         };
         self.lexer.go_to(at);
         self.report.add(Problem::warning(span, message).help(help));

@@ -189,7 +189,7 @@ fn traps_are_warned_of() {
         "comma",
     );
     check_warning("a = [[1] [2]]", "[2]", "arrays on the same line", "comma");
-    check_warning("topic = x/#", "x/#", "cuts the value to `x/`", "\"x/#\"");
+    check_warning("topic = x/#", "x/#", "cuts the value", "\"x/#\"");
     check_warning(
         "dir = /var//log\nb = 1",
         "/var//log",
