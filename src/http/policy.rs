@@ -247,10 +247,8 @@ impl TryFrom<&str> for Entry {
         }
         if let Some(address) = spelled(text) {
             let is_whole = address.is_ipv6() || bare(text).split('.').count() == 4;
-            return match is_whole {
-                true => Ok(Self::Range(address.into())),
-                false => Err(EntryError::PartOfAddress),
-            };
+            let range = Self::Range(address.into());
+            return is_whole.then_some(range).ok_or(EntryError::PartOfAddress);
         }
         if text.contains('/') {
             return Err(EntryError::Range);

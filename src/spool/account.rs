@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::warn;
@@ -45,9 +46,28 @@ pub(super) struct Account {
     /// How many deliveries have left memory.
     released: AtomicU64,
     refused_log: Mutex<Throttle>,
+    dropped_log: Mutex<SmallVec<[Dropped; 1]>>,
     fresh: mpsc::UnboundedSender<Delivery>,
     due: mpsc::UnboundedSender<Delivery>,
     answers: mpsc::UnboundedSender<Answer>,
+}
+
+/// What was dropped for one reason, and not said yet.
+#[derive(Debug)]
+struct Dropped {
+    reason: &'static str,
+    count: u64,
+    throttle: Throttle,
+}
+
+impl Dropped {
+    const fn new(reason: &'static str) -> Self {
+        Self {
+            reason,
+            count: 0,
+            throttle: Throttle::new(REFUSED_INTERVAL),
+        }
+    }
 }
 
 /// How a webhook's deliveries are kept.
@@ -81,6 +101,7 @@ impl Account {
             deliveries: AtomicUsize::new(0),
             released: AtomicU64::new(0),
             refused_log: Mutex::new(Throttle::new(REFUSED_INTERVAL)),
+            dropped_log: Mutex::default(),
             fresh,
             due,
             answers,
@@ -103,9 +124,16 @@ impl Account {
         has_bytes && (self.keeping == Keeping::Held || self.deliveries() < WINDOW)
     }
 
-    /// Returns whether the lane keeps up: nothing that comes in now would wait for long.
+    /// Returns whether nothing that comes in now would wait for long.
     pub(super) fn is_idle(&self) -> bool {
         self.deliveries() < BEHIND
+    }
+
+    /// Returns whether the lane keeps up, so that little waits for it: in memory at most this many bytes, and on
+    /// disk only at most this many deliveries.
+    pub(super) fn keeps_up(&self, bytes: usize, few: usize) -> bool {
+        let on_disk = self.metrics.waiting.on_disk();
+        self.bytes.load(Ordering::Acquire) <= bytes && on_disk <= self.deliveries() + few
     }
 
     /// Returns how many deliveries are in memory, and how many have left it so far.
@@ -197,6 +225,25 @@ impl Account {
         if let Some(held_back) = log.pass(Instant::now()) {
             let webhook = self.metrics.webhook();
             warn!(webhook, held_back, "no room for an event, which is dropped");
+        }
+    }
+
+    /// Counts deliveries that were dropped from the store, and says how many since it was said last.
+    pub(super) fn dropped(&self, reason: &'static str, count: u64) {
+        self.metrics.dropped_stored(reason, count);
+        let log = self.dropped_log.lock();
+        let mut log = log.unwrap_or_else(PoisonError::into_inner);
+        let at = log.iter().position(|it| it.reason == reason);
+        let at = at.unwrap_or_else(|| {
+            log.push(Dropped::new(reason));
+            log.len() - 1
+        });
+        let dropped = &mut log[at];
+        dropped.count += count;
+        if dropped.throttle.pass(Instant::now()).is_some() {
+            let webhook = self.metrics.webhook();
+            let count = std::mem::take(&mut dropped.count);
+            warn!(webhook, count, reason, "dropped events that waited");
         }
     }
 

@@ -159,6 +159,7 @@ impl Agenda {
             accepted: Arc::clone(accepted),
             tick: self.ticks,
         });
+        spool.disk.set_unsaved(self.unsaved.bytes());
     }
 
     /// Hands an event over to be committed, unless it has been.
@@ -310,7 +311,8 @@ impl Agenda {
     /// what is delivered all the same shall not have to be written, so that nothing piles up.
     fn age(&mut self, spool: &Inner, now: Instant, all: bool) {
         if self.failing_until.is_some() {
-            self.unsaved.forget_settled();
+            self.unsaved
+                .forget_done(spool, self.failing_until.is_some());
             self.tick = (!self.unsaved.is_empty()).then(|| now + LOOK);
             return;
         }
@@ -319,7 +321,8 @@ impl Agenda {
             self.flows[webhook].note(account.flow());
         }
         self.hand_over_old(spool, all);
-        while self.unsaved.forget_front() {}
+        self.unsaved
+            .forget_done(spool, self.failing_until.is_some());
         self.is_ripe = true;
         self.tick = (!self.unsaved.is_empty()).then(|| now + TICK);
     }

@@ -15,15 +15,19 @@ use super::agenda::Work;
 use super::batch::Batch;
 use super::delivery::{Delivery, Hold};
 use super::journal::Journal;
-use super::store::{self, Change, DroppedUpTo, Loaded, Store, WebhookKey, Window};
+use super::store::{self, Change, DroppedUpTo, Loaded, Space, Store, WebhookKey, Window};
 use super::{Config, Inner, WINDOW};
 use crate::ack::Ticket;
 use crate::causes;
 use crate::event::Timestamp;
 use crate::rule::WebhookIndex;
+use crate::telemetry::Throttle;
 
 /// How long after a failed commit it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the same may be said.
+const SAID: Duration = Duration::from_mins(1);
 
 /// The most deliveries that are loaded at a time.
 const LOAD: usize = WINDOW / 4;
@@ -40,6 +44,10 @@ pub(super) struct Keeper {
     /// Whether changes of another process have been noticed and not taken over.
     has_foreign_changes: bool,
     dropped_up_to: DroppedUpTo,
+    /// Deliveries that were dropped for webhooks that are not configured, and not said yet.
+    dropped_of_nobody: u64,
+    dropped_log: Throttle,
+    full_log: Throttle,
     clock: Clock,
 }
 
@@ -53,6 +61,9 @@ impl Keeper {
             is_failing: false,
             has_foreign_changes: false,
             dropped_up_to: DroppedUpTo::default(),
+            dropped_of_nobody: 0,
+            dropped_log: Throttle::new(SAID),
+            full_log: Throttle::new(SAID),
             clock: Clock::new(Instant::now(), Timestamp::now()),
         }
     }
@@ -109,8 +120,9 @@ impl Keeper {
     }
 
     fn committed(&mut self, journal: &Journal, batch: Batch) -> Result<(), store::Error> {
-        journal.lock().committed(&self.spool, &batch);
+        // What is used is more before what waits to be written is less: there is never room that is not there.
         self.measure();
+        journal.lock().committed(&self.spool, &batch);
         for accepted in &batch.accepted {
             for webhook in accepted.stored() {
                 if let Some(account) = self.spool.accounts.load().get(webhook) {
@@ -246,7 +258,7 @@ impl Keeper {
 
     /// Takes over what another process has changed.
     fn look(&mut self, journal: &Journal) -> Result<(), store::Error> {
-        self.measure_space();
+        self.measure_space(Space::has_plenty);
         self.has_foreign_changes |= self.store.changed_by_others()?;
         if !self.has_foreign_changes {
             return Ok(());

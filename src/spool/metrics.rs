@@ -189,6 +189,11 @@ impl Waiting {
         self.0.disk.store(deliveries, Ordering::Release);
     }
 
+    /// Returns how many are on disk.
+    pub(super) fn on_disk(&self) -> usize {
+        usize::try_from(self.0.disk.load(Ordering::Acquire)).unwrap_or(0)
+    }
+
     /// Returns how many there are, of both.
     pub(super) fn get(&self) -> usize {
         usize::try_from(self.sum()).unwrap_or(0)

@@ -35,6 +35,7 @@ mod metrics;
 mod open;
 mod parked;
 mod passing;
+mod room;
 mod slots;
 mod stock;
 pub mod store;
@@ -328,60 +329,6 @@ impl Spool {
 }
 
 impl Inner {
-    fn has_room(&self, account: &Account, size: usize) -> bool {
-        match account.keeping {
-            Keeping::Loose => true,
-            Keeping::Held => account.has_memory(size),
-            Keeping::Durable(_) => {
-                let in_memory = !account.is_spilled() && account.has_memory(size);
-                !self.disk.is_behind() && (in_memory || self.disk.has_room() || self.may_drop())
-            }
-        }
-    }
-
-    fn has_plenty(&self, account: &Account) -> bool {
-        match account.keeping {
-            Keeping::Loose => true,
-            Keeping::Held => account.is_half_empty(),
-            Keeping::Durable(_) => {
-                let in_memory = !account.is_spilled() && account.is_half_empty();
-                let on_disk = self.disk.has_room_again() || self.may_drop();
-                self.disk.keeps_up() && (in_memory || on_disk)
-            }
-        }
-    }
-
-    /// Returns whether events may be dropped for lack of room. While the disk fails they may not: it is not known what is there.
-    fn may_drop(&self) -> bool {
-        self.on_full != OnFull::Block && !self.disk.is_failing()
-    }
-
-    fn place(&self, account: &Account, size: usize, is_awaited: bool) -> Place {
-        let has_memory = account.has_memory(size);
-        match account.keeping {
-            Keeping::Held if has_memory || is_awaited => Place::Memory,
-            Keeping::Loose if has_memory => Place::Memory,
-            Keeping::Held | Keeping::Loose => Place::Nowhere,
-            Keeping::Durable(_) => self.place_durable(account, has_memory, is_awaited),
-        }
-    }
-
-    fn place_durable(&self, account: &Account, has_memory: bool, is_awaited: bool) -> Place {
-        if !self.disk.is_behind() && has_memory && !account.is_spilled() {
-            return Place::Memory;
-        }
-        if self.disk.has_room() {
-            return Place::Disk;
-        }
-        match self.on_full {
-            OnFull::DropNewest if self.may_drop() => Place::Nowhere,
-            OnFull::DropOldest if self.may_drop() && !self.disk.is_behind() => Place::Disk,
-            // It was let in: there was room when that was asked.
-            _ if is_awaited => Place::Disk,
-            _ => Place::Nowhere,
-        }
-    }
-
     /// Tells those who wait that a webhook has memory again.
     fn has_changed(&self, account: &Account) {
         self.wake_waiting();

@@ -46,8 +46,9 @@ pub struct Thread {
 /// The most deliveries that a lane is told of; more than a lane that is told of them puts off itself.
 pub(super) const PUT_OFF: usize = 65_536;
 
-/// What may wait to be written takes this part of the memory for events, on top of it.
-const PENDING_SHARE: usize = 8;
+/// What may wait to be written takes this part of the memory for events, on top of it, and at most this part of what
+/// the database may take.
+const PENDING_SHARE: u8 = 8;
 
 impl Spool {
     /// Opens the spool for these webhooks, in the order of their indexes, and starts its thread.
@@ -108,7 +109,7 @@ impl Spool {
         let spool = Self(Arc::new(Inner {
             accounts: Slots::new(accounts, config.max_memory_bytes),
             journal: journal.transpose()?,
-            disk: Disk::new(config.max_bytes, config.max_memory_bytes / PENDING_SHARE),
+            disk: Disk::new(config.max_bytes, max_pending(config, store.as_ref())),
             accepted: AtomicU64::new(1),
             on_full: config.on_full,
             elide: config.elide,
@@ -121,6 +122,16 @@ impl Spool {
         let thread = Thread::start(&spool, store, config)?;
         Ok((spool, thread, queues))
     }
+}
+
+/// Returns the most bytes of events that may wait to be written: they are written at once, and must not fill a
+/// small disk before that is noticed.
+fn max_pending(config: &Config, store: Option<&Store>) -> usize {
+    let of_memory = config.max_memory_bytes / usize::from(PENDING_SHARE);
+    let of_disk = config.max_bytes / u64::from(PENDING_SHARE);
+    let space = store.and_then(|store| store.space().ok());
+    let of_space = space.map_or(u64::MAX, |space| space.reserve / 2);
+    of_memory.min(usize::try_from(of_disk.min(of_space)).unwrap_or(usize::MAX))
 }
 
 impl Thread {

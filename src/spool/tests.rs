@@ -1,5 +1,6 @@
 //! The spool with a real database.
 
+mod bounds;
 mod coming;
 mod giving_up;
 mod parked;

@@ -131,9 +131,10 @@ fn without_comment(value: &str) -> &str {
         let end = json.byte_offset();
         value[end..].trim_start().starts_with('#').then_some(end)
     };
-    let comment = match value.starts_with('{') {
-        true => end_of_object(),
-        false => value.find(" #"),
+    let comment = if value.starts_with('{') {
+        end_of_object()
+    } else {
+        value.find(" #")
     };
     comment.map_or(value, |at| value[..at].trim_end())
 }

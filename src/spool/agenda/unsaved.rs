@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
 use std::sync::Arc;
 
-use super::Accepted;
+use super::{Accepted, Inner};
 use crate::event::Event;
 
 /// Bytes of unsaved events from which on those that are settled are looked for.
@@ -52,7 +52,7 @@ impl Queue {
     }
 
     /// Lets go of the first event if it is settled or handed over; returns whether it was.
-    pub(super) fn forget_front(&mut self) -> bool {
+    fn forget_front(&mut self) -> bool {
         let first = self.events.front();
         let is_done = first.is_some_and(|first| !first.accepted.is_unsaved());
         if is_done && let Some(first) = self.events.pop_front() {
@@ -61,12 +61,30 @@ impl Queue {
         is_done
     }
 
+    /// Lets go of what need not be written any more, or is to be. While nothing can be written, or there is hardly
+    /// room for more, it is worth to look at all.
+    pub(super) fn forget_done(&mut self, spool: &Inner, is_failing: bool) {
+        if is_failing || !spool.disk.fits() {
+            self.forget_settled();
+        } else {
+            while self.forget_front() {}
+        }
+        if spool.disk.set_unsaved(self.bytes) {
+            spool.wake_waiting();
+        }
+    }
+
     /// Lets go of all events that are settled, which happens by itself with the tick unless the thread
     /// is held up.
-    pub(super) fn forget_settled(&mut self) {
+    fn forget_settled(&mut self) {
         self.events.retain(|unsaved| unsaved.accepted.is_unsaved());
         self.bytes = self.iter().map(|unsaved| unsaved.event.size()).sum();
         self.forget_at = (2 * self.bytes).max(FORGET);
+    }
+
+    /// Returns how many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {

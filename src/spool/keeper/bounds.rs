@@ -9,7 +9,7 @@ use super::clock::before;
 use crate::event::Timestamp;
 use crate::spool::OnFull;
 use crate::spool::journal::Journal;
-use crate::spool::store::{self, Dropped, Seq};
+use crate::spool::store::{self, Dropped, Seq, Space};
 
 /// Rows that one transaction of a sweep removes.
 const SWEPT: usize = 1_000;
@@ -31,22 +31,25 @@ impl Keeper {
                 self.spool.wake_waiting();
             }
         }
-        self.measure_space();
+        self.measure_space(Space::has_room);
     }
 
-    /// Looks how much the file system has left; what the log takes can be given back.
-    pub(super) fn measure_space(&mut self) {
+    /// Looks how much the file system has left; what the log takes can be given back, if there is not enough without.
+    pub(super) fn measure_space(&mut self, is_enough: fn(&Space) -> bool) {
         let Ok(mut space) = self.store.space() else {
             return;
         };
-        if !space.has_room() && space.log > 0 && self.store.checkpoint().is_ok() {
+        if !is_enough(&space) && space.log > 0 && self.store.checkpoint().is_ok() {
             space = self.store.space().unwrap_or(space);
         }
         let had_room = self.spool.disk.has_space();
         if self.spool.disk.set_space(space) {
             self.spool.wake_waiting();
         }
-        if had_room && !space.has_room() {
+        if had_room
+            && !space.has_room()
+            && self.full_log.pass(tokio::time::Instant::now()).is_some()
+        {
             let (free_bytes, reserve_bytes) = (space.available, space.reserve);
             warn!(
                 free_bytes,
@@ -136,17 +139,18 @@ impl Keeper {
         for &(key, count) in dropped {
             let accounts = self.spool.accounts.load();
             let Some((_, account)) = accounts.with_key(key) else {
-                warn!(
-                    count,
-                    reason,
-                    "dropped events that waited for a webhook that is not configured any more"
-                );
+                self.dropped_of_nobody += count;
+                if self.dropped_log.pass(tokio::time::Instant::now()).is_some() {
+                    let count = std::mem::take(&mut self.dropped_of_nobody);
+                    warn!(
+                        count,
+                        reason,
+                        "dropped events that waited for a webhook that is not configured any more"
+                    );
+                }
                 continue;
             };
-            let metrics = &account.metrics;
-            metrics.dropped_stored(reason, count);
-            let webhook = metrics.webhook();
-            warn!(webhook, count, reason, "dropped events that waited");
+            account.dropped(reason, count);
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::event::Timestamp;
 /// long.
 const STEP: i64 = 256;
 
+/// The pages of a database that holds nothing.
+const EMPTY: i64 = 23;
+
 /// The last event of each of the [`RANGES`] that was dropped for its age or for room: all up to
 /// there are gone, with their deliveries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,8 +59,8 @@ const RANGES: [(i64, i64); 2] = [(i64::MIN, Seq::REPLAYED - 1), (Seq::REPLAYED, 
 
 impl Store {
     /// Returns how many bytes of the database events that wait take, about: all that is in use,
-    /// without what dead letters and devices take by their own count. The log, of at most some 16 MiB, comes on
-    /// top.
+    /// without what an empty database takes, and dead letters and devices by their own count. The log, of at most some
+    /// 16 MiB, comes on top.
     ///
     /// # Errors
     /// The database could not be read.
@@ -126,11 +129,12 @@ fn integer(connection: &Connection, sql: &str) -> rusqlite::Result<i64> {
 fn used_bytes(connection: &Connection) -> rusqlite::Result<i64> {
     let waiting = "SELECT ifnull(sum(fresh + retrying), 0) FROM webhooks";
     if integer(connection, waiting)? == 0 {
-        // What the counts are off by must not look like a backlog that nothing can make smaller.
+        // What else there is, and what the counts are off by, must not look like a backlog that nothing can make
+        // smaller.
         return Ok(0);
     }
     let free = integer(connection, "PRAGMA freelist_count")?;
-    let pages = integer(connection, "PRAGMA page_count")? - free;
+    let pages = integer(connection, "PRAGMA page_count")? - free - EMPTY;
     let bytes = pages * integer(connection, "PRAGMA page_size")?;
     let others = "SELECT ifnull(sum(dead_letter_bytes), 0)
        + (SELECT value FROM counters WHERE name = 'device_bytes') FROM webhooks";
@@ -289,5 +293,18 @@ impl<'t> Removal<'t> {
     fn finish(self) -> rusqlite::Result<(Dropped, Vec<Seq>)> {
         self.tally.write(self.transaction)?;
         Ok((self.tally.dropped(), self.ends))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_database_is_not_counted() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Store::open(dir.path()).expect("it opens").store;
+        let pages = integer(&store.connection, "PRAGMA page_count");
+        assert_eq!(pages, Ok(EMPTY));
     }
 }

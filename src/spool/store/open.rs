@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::schema::{self, Found, MIGRATIONS};
+use super::space::log_pages;
 use super::{DroppedUpTo, Error, OpenError, Store, data_version};
 use crate::event::Timestamp;
 
@@ -108,7 +109,7 @@ impl Store {
             }),
             found => {
                 refuse_unknown(dir, found)?;
-                set_up(&connection).map_err(of_database)?;
+                set_up(&connection, dir).map_err(of_database)?;
                 Self::new(connection, dir, None)
             }
         }
@@ -249,7 +250,7 @@ fn open_sound(dir: &Path) -> Result<Connection, OpenError> {
     } else {
         read_ends(&connection).map_err(of_database)?;
     }
-    set_up(&connection).map_err(of_database)?;
+    set_up(&connection, dir).map_err(of_database)?;
     Ok(connection)
 }
 
@@ -291,13 +292,12 @@ fn set_up_file(connection: &Connection, version: u32) -> rusqlite::Result<()> {
 }
 
 /// Sets up what only the connection knows.
-fn set_up(connection: &Connection) -> rusqlite::Result<()> {
+fn set_up(connection: &Connection, dir: &Path) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    connection.pragma_update(None, "wal_autocheckpoint", log_pages(dir).cast_signed())?;
     connection.execute_batch(
         "-- A transaction has reached the disk when it returns.
          PRAGMA synchronous = FULL;
-         -- 16 MiB between checkpoints, so that what comes and goes is written to the database seldom.
-         PRAGMA wal_autocheckpoint = 4000;
          PRAGMA journal_size_limit = 16777216;
          -- 4 MiB of memory, whatever waits.
          PRAGMA cache_size = -4096;

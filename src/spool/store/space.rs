@@ -3,6 +3,9 @@
 
 use std::fs;
 use std::io;
+use std::path::Path;
+
+use rustix::fs::StatVfs;
 
 use super::open::LOG_FILE;
 use super::{Error, Store};
@@ -12,6 +15,13 @@ const RESERVE: u64 = 16 << 20;
 
 /// Of a small file system a quarter is left.
 const RESERVED_SHARE: u64 = 4;
+
+/// The pages of the log after which it is moved into the database, beside a large reserve: 16 MiB, so that what
+/// comes and goes is written to the database seldom.
+const LOG_PAGES: u64 = 4_000;
+
+/// Bytes of the log that a page takes.
+const PAGE: u64 = 4_096;
 
 /// How the file system of a store stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,9 +37,16 @@ pub struct Space {
 }
 
 impl Space {
-    /// Returns how many bytes may still be put on disk.
+    /// Returns how many bytes a backlog may still take. It leaves half of the reserve more, for what comes of
+    /// webhooks that keep up.
     #[must_use]
     pub const fn spare(&self) -> u64 {
+        self.available.saturating_sub(self.kept())
+    }
+
+    /// Returns how many bytes those that keep up may still take.
+    #[must_use]
+    pub const fn spare_when_little(&self) -> u64 {
         self.available.saturating_sub(self.reserve + self.log)
     }
 
@@ -42,13 +59,17 @@ impl Space {
     /// Returns whether there would be room if what is not in use were given back.
     #[must_use]
     pub const fn has_room_when_tidy(&self) -> bool {
-        self.available.saturating_add(self.unused) > self.reserve + self.log
+        self.available.saturating_add(self.unused) > self.kept()
     }
 
     /// Returns whether there is so much room that it is worth to go on after there was none.
     #[must_use]
     pub const fn has_plenty(&self) -> bool {
         self.available >= 2 * self.reserve + self.log
+    }
+
+    const fn kept(&self) -> u64 {
+        self.reserve + self.reserve / 2 + self.log
     }
 }
 
@@ -68,7 +89,7 @@ impl Store {
             available: system.f_bavail.saturating_mul(system.f_frsize),
             unused: self.unused_bytes().unwrap_or(0),
             log,
-            reserve: RESERVE.min(system.f_blocks.saturating_mul(system.f_frsize) / RESERVED_SHARE),
+            reserve: reserve(&system),
         })
     }
 
@@ -81,6 +102,22 @@ impl Store {
         let result = self.connection.query_row(sql, [], |_| Ok(()));
         self.noted(result.map_err(Error::from))
     }
+}
+
+/// Returns after how many pages the log of a database in this directory is to be moved into it: no more than
+/// half of the reserve has room for.
+pub(super) fn log_pages(dir: &Path) -> u64 {
+    let Ok(system) = rustix::fs::statvfs(dir) else {
+        return LOG_PAGES;
+    };
+    match reserve(&system) {
+        RESERVE => LOG_PAGES,
+        reserve => (reserve / 2 / PAGE).clamp(1, LOG_PAGES),
+    }
+}
+
+fn reserve(system: &StatVfs) -> u64 {
+    RESERVE.min(system.f_blocks.saturating_mul(system.f_frsize) / RESERVED_SHARE)
 }
 
 #[cfg(test)]
@@ -98,11 +135,11 @@ mod tests {
             };
             assert_eq!(space.has_room(), has_room, "{available}");
             assert_eq!(space.has_plenty(), has_plenty, "{available}");
-            assert_eq!(space.has_room_when_tidy(), available >= 110, "{available}");
+            assert_eq!(space.has_room_when_tidy(), available >= 160, "{available}");
         };
-        check(109, false, false);
-        check(110, false, false);
-        check(111, true, false);
+        check(159, false, false);
+        check(160, false, false);
+        check(161, true, false);
         check(209, true, false);
         check(210, true, true);
     }
