@@ -133,7 +133,7 @@ fn size(client: &Client, detail: &Detail) -> usize {
     let text = |text: &Option<ByteString>| text.as_ref().map_or(0, |text| text.len());
     let of_client = text(&client.id) + text(&client.username) + text(&client.address);
     let of_detail = match detail {
-        Detail::Message(message) => message.topic.as_str().len() + message.payload.len(),
+        Detail::Message(message) => message.size(),
         Detail::Subscription(subscription) => subscription.topic_filter.len(),
         Detail::Notice(notice) => notice.webhook.len() + notice.reason.len(),
         Detail::Connection(_) | Detail::End(_) | Detail::Device(_) => 0,

@@ -57,3 +57,22 @@ impl Properties {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Detail, Event, Kind, TopicFilter};
+
+    #[test]
+    fn an_event_is_as_large_as_its_properties_make_it() {
+        let mut event = Event::example(Kind::MessagePublish, &TopicFilter::all());
+        let small = event.size();
+        if let Detail::Message(message) = &mut event.detail
+            && let Some(properties) = &mut message.properties
+        {
+            let pair = (ByteString::from("n"), ByteString::from("v".repeat(10_000)));
+            properties.user.push(pair);
+        }
+        assert!(event.size() > small + 10_000);
+    }
+}
