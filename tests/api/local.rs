@@ -112,7 +112,7 @@ async fn mqhook_listens_elsewhere_only_with_a_token() {
     let port = free_port();
     let listen = format!("admin.listen = \"0.0.0.0:{port}\"");
     let mut sidecar = Sidecar::start(MQHOOK, &config(&listen), "toml");
-    assert_eq!(sidecar.wait().await.code(), Some(1));
+    assert_eq!(sidecar.wait().await.code(), Some(78));
     let log = sidecar.log();
     assert!(
         log.contains("mqhook tokens create") && log.contains("metrics_listen"),
@@ -182,7 +182,7 @@ async fn a_spool_in_memory_has_no_tokens() {
     let memory = "spool.backend = \"memory\"\n";
     let elsewhere = format!("{memory}admin.listen = \"0.0.0.0:{port}\"");
     let mut sidecar = Sidecar::start(MQHOOK, &config(&elsewhere), "toml");
-    assert_eq!(sidecar.wait().await.code(), Some(1));
+    assert_eq!(sidecar.wait().await.code(), Some(78));
     assert!(sidecar.log().contains("spool.backend"), "{}", sidecar.log());
     let here = format!("{memory}admin.listen = \"127.0.0.1:{port}\"");
     let sidecar = Sidecar::start(MQHOOK, &config(&here), "toml");

@@ -23,7 +23,6 @@ async fn status_counts_what_waits_and_what_was_given_up() {
     })
     .await;
     assert_eq!(seen["running"], true);
-    assert!(number(&seen, "used_bytes") >= 4_096, "got {seen}");
     assert!(
         number(&seen, "disk_bytes") >= number(&seen, "used_bytes"),
         "got {seen}"
