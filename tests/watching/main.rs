@@ -15,12 +15,12 @@ use support::setup::Setup;
 
 const MQHOOK: &str = env!("CARGO_BIN_EXE_mqhook");
 
-/// Two webhooks, one with a name that has to be escaped.
+/// Two webhooks, one with a name of all that names may have.
 const WEBHOOKS: &str = "[webhooks.a]
 url = \"{receiver}/a\"
 events = [{ event = \"on_message_publish\", topic = \"#\", where = \"payload.x > 1\" }, { event = \"on_client_connack\" }]
 retry.schedule = []
-[webhooks.\"b\\\"\\\\\u{e9}\"]
+[webhooks.\"b.C-d_9\"]
 url = \"{receiver}/b\"
 events = [{ event = \"on_message_publish\", topic = \"b/#\" }, { event = \"on_device_provisioned\" }]
 ";
