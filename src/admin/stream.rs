@@ -6,7 +6,7 @@
 //! | `lagged` | `{"missed": n}`: the client was too slow for so many |
 //!
 //! A comment comes every 15 seconds. A stream ends soon after its listener's token was taken away, and before it tells
-//! anything once that concerns other webhooks than before; clients connect again. What a slow client does not take is not kept: see [`Tap`](crate::tap::Tap).
+//! anything once that concerns other webhooks than before; clients connect again. What a slow client does not take is not kept: see [`Tap`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
