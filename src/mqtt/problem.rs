@@ -56,9 +56,9 @@ impl Problem {
         }
     }
 
-    /// Returns what it is if the broker has not answered the CONNECT.
-    pub(super) fn before_connack(mut self) -> Self {
-        if self.cause == Cause::Closed {
+    /// Returns what it is where the broker has answered the CONNECT, or has not.
+    pub(super) fn where_heard(mut self, has_answered: bool) -> Self {
+        if !has_answered && self.cause == Cause::Closed {
             self.cause = Cause::Unanswered;
         }
         self

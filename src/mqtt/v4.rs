@@ -160,12 +160,7 @@ fn refused(code: SubscribeReasonCode) -> Option<Reason> {
 }
 
 fn problem(error: ConnectionError, connected: bool) -> Problem {
-    let problem = of_connection(error, connected);
-    if connected {
-        problem
-    } else {
-        problem.before_connack()
-    }
+    of_connection(error, connected).where_heard(connected)
 }
 
 fn of_connection(error: ConnectionError, connected: bool) -> Problem {
