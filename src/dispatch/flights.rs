@@ -130,6 +130,24 @@ impl<Luggage, T> Flights<Luggage, T> {
         self.free.push(place);
         Poll::Ready((luggage, output))
     }
+
+    /// Goes on with those that can, in turn, until one has ended; each once at most within a round.
+    fn go_on(&mut self, round: &mut usize) -> Option<(Luggage, T)> {
+        while *round > 0 {
+            *round -= 1;
+            let place = self.signals.queue().pop_front()?;
+            if let Poll::Ready(ended) = self.poll_place(place) {
+                return Some(ended);
+            }
+        }
+        None
+    }
+
+    /// Returns those that have ended by now.
+    pub(super) fn ended(&mut self) -> impl Iterator<Item = (Luggage, T)> {
+        let mut round = self.signals.queue().len();
+        std::iter::from_fn(move || self.go_on(&mut round))
+    }
 }
 
 impl<Luggage: Unpin, T> Stream for Flights<Luggage, T> {
@@ -142,13 +160,9 @@ impl<Luggage: Unpin, T> Stream for Flights<Luggage, T> {
         }
         this.signals.watcher.register(context.waker());
         // One round: what wakes itself all the time does not keep others from their turn.
-        let round = this.signals.queue().len();
-        for _ in 0..round {
-            let next = this.signals.queue().pop_front();
-            let Some(place) = next else { break };
-            if let Poll::Ready(ended) = this.poll_place(place) {
-                return Poll::Ready(Some(ended));
-            }
+        let mut round = this.signals.queue().len();
+        if let Some(ended) = this.go_on(&mut round) {
+            return Poll::Ready(Some(ended));
         }
         if !this.signals.queue().is_empty() {
             context.waker().wake_by_ref();
@@ -180,6 +194,29 @@ mod tests {
             assert_eq!(flights.next().await, None);
         }
         assert_eq!(flights.places.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn those_that_have_ended_together_come_out_together_and_the_rest_later() {
+        let mut flights = Flights::new();
+        let (ends, waits): (Vec<_>, Vec<_>) = (0..4).map(|_| oneshot::channel::<u32>()).unzip();
+        for (number, wait) in waits.into_iter().enumerate() {
+            flights.begin(Box::pin(wait), number);
+        }
+        assert_eq!(flights.ended().count(), 0, "none has ended");
+        let mut ends = ends.into_iter();
+        for end in ends.by_ref().take(3) {
+            end.send(7).expect("it is awaited");
+        }
+        assert_eq!(flights.next().await, Some((0, Ok(7))));
+        let rest: Vec<_> = flights.ended().collect();
+        assert_eq!(rest, [(1, Ok(7)), (2, Ok(7))]);
+        ends.next()
+            .expect("one is left")
+            .send(8)
+            .expect("it is awaited");
+        assert_eq!(flights.next().await, Some((3, Ok(8))));
+        assert!(flights.is_empty());
     }
 
     #[tokio::test]

@@ -58,6 +58,8 @@ pub struct Lane {
     is_changing: bool,
     /// When it ends, if it has nothing by then; none if it does not end for lack of deliveries.
     finishes_at: Option<Instant>,
+    /// Room for those that end together.
+    ended: Vec<Done>,
     /// What others tell it.
     orders: Orders,
     notify: Notify,
@@ -95,8 +97,7 @@ struct Done {
 }
 
 impl Begun {
-    fn end(self, report: Report) -> Done {
-        let at = Instant::now();
+    fn end(self, report: Report, at: Instant) -> Done {
         Done {
             took: at.duration_since(self.at),
             begun: self,
@@ -141,6 +142,7 @@ impl Lane {
             is_durable,
             is_changing: false,
             finishes_at: None,
+            ended: Vec::new(),
             orders: Orders::default(),
             notify,
             metrics,
@@ -195,7 +197,10 @@ impl Lane {
             let may_sleep = is_open && (!self.is_enabled || attempts.is_empty());
             tokio::select! {
                 biased;
-                Some((begun, report)) = attempts.next(), if !attempts.is_empty() => self.finish(begun.end(report)),
+                Some((begun, report)) = attempts.next(), if !attempts.is_empty() => {
+                    let first = begun.end(report, Instant::now());
+                    self.finish_all(first, &mut attempts);
+                }
                 () = &mut called, if is_open => {
                     is_open = self.heed(&closing);
                     called.set(self.orders.attention(&closing).cancelled_owned());
@@ -227,6 +232,22 @@ impl Lane {
         if is_open || self.orders.leaves() {
             self.discard_rest();
         }
+    }
+
+    /// Finishes what has ended, one after the other: while that is done its code stays in the processor's
+    /// cache, and so does afterwards that which begins attempts.
+    fn finish_all(&mut self, first: Done, attempts: &mut Flights<Begun, Report>) {
+        let (mut all, at) = (std::mem::take(&mut self.ended), first.at);
+        all.push(first);
+        all.extend(
+            attempts
+                .ended()
+                .map(|(begun, report)| begun.end(report, at)),
+        );
+        for done in all.drain(..) {
+            self.finish(done);
+        }
+        self.ended = all;
     }
 
     /// Returns whether something is to be attempted before the end: what would not survive it, and what
