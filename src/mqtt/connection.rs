@@ -137,7 +137,7 @@ impl<L: Listener> Connection<L> {
         let ledger = Ledger::new(link.acknowledger());
         let end = self.listen(&mut link, &ledger, stop).await;
         ledger.close();
-        for event in link.leftovers() {
+        while let Some(event) = link.take_received() {
             self.hear_out(event, protocol, &ledger);
         }
         self.listener.interrupted();
@@ -196,7 +196,13 @@ impl<L: Listener> Connection<L> {
                     }
                     return problem.into();
                 }
-                Ok(Next::Link(event)) => self.take(event, link.protocol(), ledger, &mut progress),
+                Ok(Next::Link(event)) => {
+                    let protocol = link.protocol();
+                    self.take(event, protocol, ledger, &mut progress);
+                    while let Some(event) = link.take_received() {
+                        self.take(event, protocol, ledger, &mut progress);
+                    }
+                }
                 Ok(Next::SubscribeAgain) => {
                     self.subscribe(&mut progress.subscriptions, link.protocol());
                 }

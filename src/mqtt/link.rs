@@ -99,7 +99,7 @@ pub struct Subscribed {
 
 /// A connection, or an attempt at one.
 ///
-/// Once [`poll`](Self::poll) has failed, a link is only good for [`leftovers`](Self::leftovers).
+/// Once [`poll`](Self::poll) has failed, a link is only good for [`take_received`](Self::take_received).
 #[expect(
     clippy::large_enum_variant,
     reason = "there are a handful of links, and none is moved often"
@@ -152,11 +152,12 @@ impl Link {
         }
     }
 
-    /// Returns what was received before the connection failed and has not been polled.
-    pub fn leftovers(&mut self) -> Vec<LinkEvent> {
+    /// Returns what came next together with what was [polled](Self::poll) last, or before the connection failed,
+    /// if there is more of that.
+    pub fn take_received(&mut self) -> Option<LinkEvent> {
         match self {
-            Self::V5(link) => link.leftovers(),
-            Self::V4(link) => link.leftovers(),
+            Self::V5(link) => link.take_received(),
+            Self::V4(link) => link.take_received(),
         }
     }
 

@@ -71,8 +71,8 @@ impl Link {
         }
     }
 
-    pub(super) fn leftovers(&mut self) -> Vec<LinkEvent> {
-        self.events.state.events.drain(..).map(translate).collect()
+    pub(super) fn take_received(&mut self) -> Option<LinkEvent> {
+        self.events.state.events.pop_front().map(translate)
     }
 
     pub(super) fn subscribe(
