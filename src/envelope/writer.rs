@@ -194,6 +194,9 @@ fn plain_prefix(bytes: &[u8]) -> usize {
         .take_while(|block| block.iter().fold(0, |any, &byte| any | special(byte)) == 0);
     let start = blocks.count() * BLOCK;
     let rest = &bytes[start..];
+    if rest.len() < BLOCK && rest.iter().fold(0, |any, &byte| any | special(byte)) == 0 {
+        return bytes.len();
+    }
     let special = rest.iter().position(|&byte| special(byte) != 0);
     start + special.unwrap_or(rest.len())
 }

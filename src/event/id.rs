@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Mutex;
+use std::time::Duration;
 
 use thiserror::Error;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use super::Timestamp;
 
@@ -26,7 +28,22 @@ impl Id {
         reason = "an id is not a value with a default"
     )]
     pub fn new() -> Self {
-        Self(Uuid::now_v7().as_u128())
+        Self::at(Timestamp::now())
+    }
+
+    /// Returns an id that no other event has, which says that it was made at `now`; if it were then not behind
+    /// all before, at the time of the last.
+    #[must_use]
+    pub(super) fn at(now: Timestamp) -> Self {
+        /// What ids of one millisecond are told apart and sorted by.
+        static COUNTER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+        Self::made(&COUNTER, now)
+    }
+
+    fn made(counter: &Mutex<ContextV7>, now: Timestamp) -> Self {
+        let since = Duration::from_millis(now.as_millis());
+        let time = uuid::Timestamp::from_unix(counter, since.as_secs(), since.subsec_nanos());
+        Self(Uuid::new_v7(time).as_u128())
     }
 
     /// Returns the id of one event, or the one that several have together: the same for the same events
@@ -123,6 +140,17 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 98 + 97 + 1, "some have the same id");
+    }
+
+    #[test]
+    fn an_id_says_when_it_was_made_and_goes_not_back_with_the_clock() {
+        let counter = Mutex::default();
+        let now = Timestamp::now();
+        let id = Id::made(&counter, now);
+        assert_eq!(id.time(), now);
+        let next = Id::made(&counter, Timestamp::from_millis(now.as_millis() - 500));
+        assert!(next > id);
+        assert_eq!(next.time(), now);
     }
 
     #[test]

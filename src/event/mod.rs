@@ -48,8 +48,19 @@ impl Event {
     /// Returns the event of a happening that was heard at `now`, under a new id.
     #[must_use]
     pub fn new(happening: Happening, now: Timestamp) -> Self {
+        Self::with_id(Id::new(), happening, now)
+    }
+
+    /// Returns the event of a happening that is heard now, under a new id; the clock is read once for both.
+    #[must_use]
+    pub fn of(happening: Happening) -> Self {
+        let now = Timestamp::now();
+        Self::with_id(Id::at(now), happening, now)
+    }
+
+    fn with_id(id: Id, happening: Happening, now: Timestamp) -> Self {
         Self {
-            id: Id::new(),
+            id,
             kind: happening.kind,
             time: happening.time.unwrap_or(now),
             client: happening.client,

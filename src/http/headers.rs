@@ -1,7 +1,10 @@
 //! The headers of requests.
 
+use std::time::Duration;
+
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use tokio::time::Instant;
 
 use super::{Config, configured, content};
 use crate::event::{Id, Timestamp};
@@ -21,8 +24,10 @@ pub(super) struct Headers {
     /// Those of the last request but for its `webhook-id`, which is empty: a copy costs less than
     /// headers that are put together, and most requests differ in nothing else.
     last: HeaderMap,
-    /// What the last `webhook-timestamp` said.
-    second: u64,
+    /// Where the value of `webhook-id` is among those of all headers.
+    id_at: usize,
+    /// Until when what the last `webhook-timestamp` said is so; then the system's clock is asked again.
+    second_ends: Option<Instant>,
     /// What the last `content-length` said.
     body_bytes: usize,
 }
@@ -49,19 +54,31 @@ impl Headers {
         last.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(0));
         last.insert(CONTENT_LENGTH, HeaderValue::from(0));
         Self {
+            id_at: last
+                .iter()
+                .position(|(name, _)| name == WEBHOOK_ID)
+                .expect("it was just inserted"),
             last,
-            second: 0,
+            second_ends: None,
             body_bytes: 0,
         }
     }
 
     /// Returns the headers of a request that is made at `now`, about the event `id`, with a body of
-    /// so many bytes.
-    pub(super) fn of_request(&mut self, id: Id, now: Timestamp, body_bytes: usize) -> HeaderMap {
-        if self.second != now.as_secs() {
-            self.second = now.as_secs();
+    /// so many bytes. `clock` says what time it is, and is asked once a second.
+    pub(super) fn of_request(
+        &mut self,
+        id: Id,
+        now: Instant,
+        clock: impl FnOnce() -> Timestamp,
+        body_bytes: usize,
+    ) -> HeaderMap {
+        if self.second_ends.is_none_or(|end| now >= end) {
+            let time = clock();
+            let left = Duration::from_millis(1_000 - time.as_millis() % 1_000);
+            self.second_ends = now.checked_add(left);
             self.last
-                .insert(WEBHOOK_TIMESTAMP, HeaderValue::from(self.second));
+                .insert(WEBHOOK_TIMESTAMP, HeaderValue::from(time.as_secs()));
         }
         if self.body_bytes != body_bytes {
             self.body_bytes = body_bytes;
@@ -70,7 +87,9 @@ impl Headers {
         }
         let mut headers = self.last.clone();
         let id = HeaderValue::from_bytes(&id.digits()).expect("base62 digits are ASCII");
-        headers.insert(WEBHOOK_ID, id);
+        if let Some(value) = headers.values_mut().nth(self.id_at) {
+            *value = id;
+        }
         headers
     }
 }
@@ -89,9 +108,12 @@ mod tests {
             (tag, HeaderValue::from_static("b")),
         ];
         let mut headers = Headers::new(&config);
+        let start = Instant::now();
         let mut check = |id: &str, now_ms, body_bytes, expected: [&str; 3]| {
             let id = id.parse().expect("an id");
-            let headers = headers.of_request(id, Timestamp::from_millis(now_ms), body_bytes);
+            let now = start + Duration::from_millis(now_ms);
+            let clock = || Timestamp::from_millis(now_ms);
+            let headers = headers.of_request(id, now, clock, body_bytes);
             let values: Vec<&HeaderValue> = headers.values().collect();
             let first = ["h", "application/json", "ours", "a", "b"];
             assert_eq!(values, [first.as_slice(), &expected].concat());
@@ -100,6 +122,7 @@ mod tests {
         check(one, 1_999, 5, [one, "1", "5"]);
         check(two, 2_000, 5, [two, "2", "5"]);
         check(two, 2_000, 12, [two, "2", "12"]);
-        check(one, 1_000, 0, [one, "1", "0"]);
+        check(one, 2_999, 0, [one, "2", "0"]);
+        check(one, 3_000, 0, [one, "3", "0"]);
     }
 }

@@ -211,7 +211,10 @@ impl Client {
             shape,
         };
         let sent = match &self.proofs {
-            None => self.pool.send(self.request(draft), now, deadline).await,
+            None => {
+                let request = self.request(draft, now);
+                self.pool.send(request, now, deadline).await
+            }
             // Large, and its future shall not make every attempt's large.
             Some(proofs) => Box::pin(self.send_proved(proofs, draft, deadline)).await,
         };
@@ -221,15 +224,15 @@ impl Client {
         }
     }
 
-    /// Returns the request, in a box: it is large, and the futures that pass it on shall not be.
-    fn request(&self, draft: Draft) -> Box<Request<Full<Bytes>>> {
+    /// Returns a request that is made at `now`, in a box: it is large, and the futures that pass it on shall not be.
+    fn request(&self, draft: Draft, now: Instant) -> Box<Request<Full<Bytes>>> {
         let Draft { id, content, shape } = draft;
         let mut body = content.body;
         let mut headers = self
             .headers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .of_request(id, Timestamp::now(), body.bytes.len());
+            .of_request(id, now, Timestamp::now, body.bytes.len());
         add_body_headers(&mut headers, &mut body, &self.configured);
         if let Some(encoding) = content.encoding {
             headers.insert(CONTENT_ENCODING, encoding);

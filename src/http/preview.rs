@@ -30,7 +30,8 @@ impl Client {
     /// # Errors
     /// Nothing is made of the event; what comes of it then.
     pub async fn preview(&self, event: &Arc<Event>) -> Result<Preview, Outcome> {
-        let deadline = Instant::now() + self.timeout;
+        let now = Instant::now();
+        let deadline = now + self.timeout;
         let events = [Arc::clone(event)];
         let content = self.contents.of(&events, deadline).await?;
         let shape = match &self.templates {
@@ -41,7 +42,7 @@ impl Client {
             None => None,
         };
         let id = event.id;
-        let request = self.request(Draft { id, content, shape });
+        let request = self.request(Draft { id, content, shape }, now);
         let (parts, body) = request.into_parts();
         let body = body.collect().await;
         Ok(Preview {

@@ -135,7 +135,7 @@ impl Client {
         loop {
             let now = Instant::now();
             let proof = proofs.proof(now, deadline).await?;
-            let mut request = self.request(draft.clone());
+            let mut request = self.request(draft.clone(), Instant::now());
             proof.add_to(request.headers_mut(), &draft.content.body.bytes);
             let answer = self.pool.send(request, now, deadline).await?;
             if !proofs.is_outdated(&proof, &answer) {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Metrics, Publishers};
 use crate::devices::Witness;
-use crate::event::{self, Detail, Event, Happening, Kind, Timestamp, TopicName};
+use crate::event::{self, Detail, Event, Happening, Kind, TopicName};
 use crate::mqtt::{Hearing, Listener, Message, Replays};
 use crate::rule::{Feed, Follower, Matcher, WebhookIndex};
 use crate::spool::Spool;
@@ -157,7 +157,7 @@ impl Listener for Messages {
             self.short_of_room = webhooks.to_vec();
             return Hearing::Full;
         }
-        let event = Event::new(happening, Timestamp::now());
+        let event = Event::of(happening);
         self.metrics.event(Kind::MessagePublish);
         self.spool.accept(event, webhooks, ticket);
         Hearing::Taken
