@@ -24,6 +24,7 @@ pub mod tap;
 pub mod backoff;
 pub mod retry;
 pub mod causes;
+pub mod terminal;
 pub mod pattern;
 pub mod event;
 pub mod dialect;

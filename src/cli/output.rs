@@ -11,6 +11,8 @@ use anyhow::{Context as _, Result};
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::terminal::{escaped, is_hostile};
+
 /// The longest text in a column, in characters; `show` and `--json` have all of it.
 const LONGEST: usize = 60;
 
@@ -202,24 +204,7 @@ fn cells<const N: usize>(row: &[String; N]) -> [String; N] {
 /// Returns a text in one line, with `\n`, `\u{1b}` and the like for what a terminal would obey, and
 /// `\\` for a backslash.
 pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_hostile(character) || character == '\\' {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
-    }
-    safe
-}
-
-/// Returns whether a terminal might obey a character instead of showing it: control characters, and
-/// those that turn the direction of writing, break lines or cannot be seen.
-pub(super) fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    escaped(text, |it| is_hostile(it) || it == '\\').into_owned()
 }
 
 /// Returns a size for people, such as `1.5 MiB`.

@@ -8,6 +8,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 
 use super::problem::{Problem, Severity};
 use super::source::Sources;
+use crate::terminal::{escaped, is_hostile};
 
 /// Writes problems, each with its line and how to mend it.
 pub(super) fn problems(problems: &[Problem], sources: &Sources, colour: bool) -> String {
@@ -51,25 +52,7 @@ fn group<'a>(problem: &'a Problem, sources: &'a Sources) -> Group<'a> {
 
 /// Returns a text as a terminal shows it: messages name keys and values, which may hold anything.
 fn safe(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hostile) {
-        return Cow::Borrowed(text);
-    }
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        if is_hostile(character) {
-            safe.extend(character.escape_default());
-        } else {
-            safe.push(character);
-        }
-    }
-    Cow::Owned(safe)
-}
-
-/// Returns whether a terminal might obey a character: control characters, and those that break lines or turn
-/// the direction of writing.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    escaped(text, is_hostile)
 }
 
 /// Returns the part of a range that is on its first line; of a table that goes on beyond that,

@@ -4,12 +4,13 @@ use anyhow::{Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::super::output::{Output, Record, count, escape, is_hostile};
+use super::super::output::{Output, Record, count, escape};
 use super::super::place::Spool;
 use super::super::time;
 use super::list;
 use crate::event::{Detail, Event, Properties, Reason, Status};
 use crate::spool::store::{DeadLetter, DeadLetterId};
+use crate::terminal::is_hostile;
 
 pub(super) const KEYS: &str = "\
 Keys of the JSON object: those of `mqhook dead-letters list`, and
