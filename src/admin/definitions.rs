@@ -197,14 +197,13 @@ pub(super) fn warnings_of(mistakes: &[Mistake]) -> Vec<Value> {
     let warnings = mistakes
         .iter()
         .filter(|it| it.severity == Severity::Warning);
-    let warning = |mistake: &Mistake| {
-        json!({
-            "pointer": pointer_of(mistake),
-            "detail": mistake.detail,
-            "help": mistake.help,
-        })
-    };
-    warnings.map(warning).collect()
+    let said = |it: &Mistake| warning(&pointer_of(it), &it.detail, it.help.as_deref());
+    warnings.map(said).collect()
+}
+
+/// Returns what an answer says of a place in the body.
+pub(super) fn warning(pointer: &str, detail: &str, help: Option<&str>) -> Value {
+    json!({"pointer": pointer, "detail": detail, "help": help})
 }
 
 /// Refuses a name that is taken, and one definition too many.

@@ -302,10 +302,10 @@ fn check_text(text: &str) -> Result<(), TopicError> {
 }
 
 fn check_wildcards(filter: &str) -> Result<(), TopicError> {
-    if filter.split('/').nth(MAX_LEVELS).is_some() {
+    if levels(filter).nth(MAX_LEVELS).is_some() {
         return Err(TopicError::TooDeep);
     }
-    let mut levels = filter.split('/').peekable();
+    let mut levels = levels(filter).peekable();
     while let Some(level) = levels.next() {
         if level.contains('#') && (level != "#" || levels.peek().is_some()) {
             return Err(TopicError::MultiLevel);

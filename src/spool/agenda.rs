@@ -311,8 +311,7 @@ impl Agenda {
     /// what is delivered all the same shall not have to be written, so that nothing piles up.
     fn age(&mut self, spool: &Inner, now: Instant, all: bool) {
         if self.failing_until.is_some() {
-            self.unsaved
-                .forget_done(spool, self.failing_until.is_some());
+            self.unsaved.forget_done(spool, true);
             self.tick = (!self.unsaved.is_empty()).then(|| now + LOOK);
             return;
         }
@@ -321,8 +320,7 @@ impl Agenda {
             self.flows[webhook].note(account.flow());
         }
         self.hand_over_old(spool, all);
-        self.unsaved
-            .forget_done(spool, self.failing_until.is_some());
+        self.unsaved.forget_done(spool, false);
         self.is_ripe = true;
         self.tick = (!self.unsaved.is_empty()).then(|| now + TICK);
     }

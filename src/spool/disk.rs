@@ -89,8 +89,8 @@ impl Disk {
     }
 
     fn fits_behind(&self, coming: u64) -> bool {
-        let used = self.used.load(Ordering::Acquire) + coming * STORED;
-        used <= self.for_backlog() && self.spare.load(Ordering::Acquire) > coming * WRITTEN
+        let spare = self.spare.load(Ordering::Acquire);
+        self.has(coming, self.for_backlog(), spare)
     }
 
     /// Returns whether one would of a webhook that keeps up, for which a backlog leaves some room.
@@ -104,9 +104,14 @@ impl Disk {
     }
 
     fn fits_into(&self, spare: u64) -> bool {
-        let coming = self.coming();
+        self.has(self.coming(), self.max_bytes, spare)
+    }
+
+    /// Returns whether so many bytes of events fit below the most that the database may take, and into what the file
+    /// system can spare.
+    fn has(&self, coming: u64, most: u64, spare: u64) -> bool {
         let used = self.used.load(Ordering::Acquire) + coming * STORED;
-        used <= self.max_bytes && spare > coming * WRITTEN
+        used <= most && spare > coming * WRITTEN
     }
 
     /// Returns whether a tenth is free, so that it is worth to go on after it was full.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{Known, States, find, past, show};
 use crate::admin::access::{Sight, audit};
 use crate::admin::definitions::{
-    Change, Step, applied, carried_out, flaws_of, name_of, refuse_taken, turn, warnings_of,
+    Change, Step, applied, carried_out, flaws_of, name_of, refuse_taken, turn, warning, warnings_of,
 };
 use crate::admin::{Api, Body, Caller, Fields, Flaw, Problem, Query, Segment, answer};
 use crate::catalogue::View;
@@ -230,9 +230,7 @@ async fn put(
     let applied = applied(api, turn, change).await?;
     if applied.stay_durable.contains(&name) {
         let detail = "it stays durable until mqhook starts anew, as what waits for it is";
-        warnings.push(
-            serde_json::json!({"pointer": "/definition/durable", "detail": detail, "help": null}),
-        );
+        warnings.push(warning("/definition/durable", detail, None));
     }
     Ok(warnings)
 }

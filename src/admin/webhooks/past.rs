@@ -3,10 +3,10 @@
 //! Whoever has a webhook of that name has all that. So who is limited to a group cannot take a name that others have had,
 //! and who moves a webhook to another group is told what it brings along.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::States;
-use crate::admin::{Api, Problem};
+use crate::admin::{Api, Problem, definitions};
 use crate::delivery_log::{Filter, Page};
 use crate::spool::store::{Limit, Store, TokenRow};
 
@@ -53,7 +53,7 @@ pub(super) async fn warning(api: &Api, name: &str, group: &str) -> Option<Value>
          {waiting} events that wait, and its log"
     );
     let help = "to keep that from them, make another webhook for the group and delete this one";
-    Some(json!({"pointer": "/group", "detail": detail, "help": help}))
+    Some(definitions::warning("/group", &detail, Some(help)))
 }
 
 /// Has the database know the name of a webhook that is about to go: of one that is not durable it has nothing.

@@ -4,6 +4,15 @@ use super::*;
 
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Returns a spool for these webhooks with little room on disk.
+fn small(fixture: &Fixture, durable: &[bool]) -> Running {
+    let config = Config {
+        max_bytes: MAX_BYTES,
+        ..fixture.config()
+    };
+    Fixture::open_with(&config, durable)
+}
+
 /// Accepts for the first webhook, each of whose attempts fails, until there is no room.
 async fn fill(fixture: &Fixture, running: &mut Running) {
     const LATER: Duration = Duration::from_hours(1);
@@ -25,11 +34,7 @@ async fn fill(fixture: &Fixture, running: &mut Running) {
 #[tokio::test]
 async fn what_leaves_memory_as_it_fails_keeps_within_the_bound() {
     let fixture = Fixture::new();
-    let config = Config {
-        max_bytes: MAX_BYTES,
-        ..fixture.config()
-    };
-    let mut running = Fixture::open_with(&config, &[true]);
+    let mut running = small(&fixture, &[true]);
     let used = || fixture.attach().used_bytes().expect("it can be read");
     // What is only in memory counts double, so there is room again when it is on disk.
     for _ in 0..20 {
@@ -42,11 +47,7 @@ async fn what_leaves_memory_as_it_fails_keeps_within_the_bound() {
 #[tokio::test]
 async fn a_backlog_leaves_room_for_a_webhook_that_keeps_up() {
     let fixture = Fixture::new();
-    let config = Config {
-        max_bytes: MAX_BYTES,
-        ..fixture.config()
-    };
-    let mut running = Fixture::open_with(&config, &[true, true]);
+    let mut running = small(&fixture, &[true, true]);
     while running.spool.0.disk.has_room_again() {
         fill(&fixture, &mut running).await;
     }
