@@ -106,7 +106,7 @@ impl World {
             return;
         }
         if self.is_down {
-            self.setup.receiver.come_back();
+            self.setup.receiver.come_back().await;
             self.is_down = false;
         }
         let random = Mutex::new(Random::seeded(self.random.below(u64::MAX)));

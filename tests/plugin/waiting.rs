@@ -41,7 +41,7 @@ async fn what_waits_on_disk_says_who_published_it() {
     setup.wait_for_metric(waiting, |waiting| waiting == 1).await;
     setup.sidecar.terminate();
     setup.sidecar.wait().await;
-    setup.receiver.come_back();
+    setup.receiver.come_back().await;
     setup.sidecar.start_again();
     setup.wait_ready().await;
     let request = setup.receiver.next().await;

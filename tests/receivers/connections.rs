@@ -131,7 +131,7 @@ async fn a_receiver_that_goes_down_gets_everything_when_it_is_back() {
     setup
         .wait_for_metric(&attempts("connect"), |attempts| attempts >= 10)
         .await;
-    setup.receiver.come_back();
+    setup.receiver.come_back().await;
     wait_for_deliveries(&setup, 51).await;
     assert_eq!(distinct(&setup.receiver.requests()), 51);
     setup

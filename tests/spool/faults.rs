@@ -106,7 +106,7 @@ async fn every_way_not_to_be_let_in_is_survived() {
     for (number, door) in (0..).zip([Door::Reset, Door::Closed, Door::Deaf]) {
         // Connections that are open would be let in.
         setup.receiver.go_down().await;
-        setup.receiver.come_back();
+        setup.receiver.come_back().await;
         setup.receiver.set_door(door);
         let before = setup.receiver.counts().connections;
         send(&mut client, number).await;

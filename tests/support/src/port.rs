@@ -4,7 +4,8 @@
 //! test can then never occupy a port between its release here and its use by a child process, and a
 //! client that retries against a stopped server can never connect to itself.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub fn free_port() -> u16 {
     (0..COUNT)
         .map(|_| candidate())
-        .find(|port| TcpListener::bind(loopback(*port)).is_ok())
+        .find(|port| bound(*port).is_ok())
         .expect("one of 22,000 loopback ports is free")
 }
 
@@ -84,6 +85,20 @@ pub async fn black_hole() -> BlackHole {
         _listener: listener,
         _queued: queued,
     }
+}
+
+/// A socket that is bound but does not listen, on a port on which nothing listens.
+///
+/// A child process that is being started has a copy of every socket until its exec. A copy of this
+/// one keeps nobody from listening there.
+///
+/// # Errors
+/// When something listens on the port.
+pub(crate) fn bound(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(loopback(port))?;
+    Ok(socket)
 }
 
 pub(crate) fn loopback(port: u16) -> SocketAddr {

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 
 use rustls::ServerConfig;
 use tokio::io::Interest;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
@@ -37,7 +37,8 @@ pub use self::retry_after::RetryAfter;
 pub use self::state::Counts;
 use self::state::{Inner, Memory, State};
 use crate::child::POLL;
-use crate::port::{free_port, loopback};
+use crate::port::{bound, free_port};
+use crate::wait;
 use crate::wire::{PATIENCE, Wire as _};
 
 /// A running server that answers 200 until told otherwise; dropping it closes everything.
@@ -199,9 +200,15 @@ impl Receiver {
     }
 
     /// Listens again on the same port.
-    pub fn come_back(&mut self) {
+    ///
+    /// A child process that is being started has a copy of the old listener until its exec, so the
+    /// port may be taken for a moment.
+    pub async fn come_back(&mut self) {
         assert!(self.listening.is_none(), "expected a receiver that is down");
-        self.listen(bind(self.runtime(), self.port).expect("expected the port to be free still"));
+        let listener = wait::until(PATIENCE, "the port to be free still", async || {
+            listener(self.runtime(), self.port)
+        });
+        self.listen(listener.await);
     }
 
     fn launch(tls: Option<Arc<ServerConfig>>, memory: Memory) -> Self {
@@ -214,7 +221,7 @@ impl Receiver {
         let (port, listener) = (0..10)
             .find_map(|_| {
                 let port = free_port();
-                Some((port, bind(&runtime, port)?))
+                Some((port, listener(&runtime, port)?))
             })
             .expect("expected to bind a free port in ten attempts");
         let state = Arc::new(State::new(memory));
@@ -278,14 +285,9 @@ impl fmt::Debug for Receiver {
     }
 }
 
-fn bind(runtime: &Runtime, port: u16) -> Option<TcpListener> {
+fn listener(runtime: &Runtime, port: u16) -> Option<TcpListener> {
     let _context = runtime.enter();
-    let socket = TcpSocket::new_v4().expect("a TCP socket");
-    socket
-        .set_reuseaddr(true)
-        .expect("a TCP socket has this option");
-    socket.bind(loopback(port)).ok()?;
-    socket.listen(1024).ok()
+    bound(port).ok()?.listen(1024).ok()
 }
 
 async fn accept(

@@ -1,5 +1,6 @@
 //! Connections, opened, kept and ended.
 
+use std::process::Command;
 use std::time::Duration;
 
 use support::certificates::Certificates;
@@ -144,7 +145,7 @@ async fn a_receiver_goes_down_and_comes_back_on_its_port() {
         http::try_request(receiver.port(), "GET", "/", "").await,
         None
     );
-    receiver.come_back();
+    receiver.come_back().await;
     assert_eq!(http::get(receiver.port(), "/").await.0, 200);
     assert_eq!(
         receiver
@@ -153,6 +154,23 @@ async fn a_receiver_goes_down_and_comes_back_on_its_port() {
             .len(),
         2
     );
+}
+
+/// A child has a copy of every socket from its fork to its exec.
+#[tokio::test]
+async fn a_receiver_comes_back_while_children_are_started() {
+    let children = tokio::task::spawn_blocking(|| {
+        for _ in 0..300 {
+            let status = Command::new("true").status().expect("a child");
+            assert!(status.success());
+        }
+    });
+    let mut receiver = Receiver::start();
+    while !children.is_finished() {
+        receiver.go_down().await;
+        receiver.come_back().await;
+    }
+    children.await.expect("every child succeeds");
 }
 
 #[tokio::test]
