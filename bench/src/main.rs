@@ -18,6 +18,7 @@ mod harness;
 mod histogram;
 mod mosquitto;
 mod mqtt;
+mod order;
 mod outage;
 mod payload;
 mod plugin;
@@ -49,6 +50,8 @@ enum Command {
     Soak(soak::Args),
     /// Floods the broker with and without mqhook's plugin.
     Plugin(plugin::Args),
+    /// Prints a linker script that keeps together what ran.
+    Order(order::Args),
     /// Publishes stamped messages.
     Publisher(publisher::Args),
     /// Counts the requests.
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Shaping(args) => shaping::run(&args),
         Command::Soak(args) => soak::run(&args),
         Command::Plugin(args) => plugin::run(&args),
+        Command::Order(args) => order::run(&args),
         Command::Publisher(args) => publisher::run(&args),
         Command::Receiver(args) => receiver::run(&args),
         Command::Bare(args) => bare::run(&args),

@@ -1,6 +1,7 @@
 //! What ARCHITECTURE.md promises of the source, read from the source.
 
 mod documents;
+mod link;
 
 use std::collections::BTreeSet;
 use std::fs;
