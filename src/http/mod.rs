@@ -21,6 +21,7 @@ mod connect;
 mod content;
 mod error;
 mod exchange;
+mod gather;
 mod headers;
 mod multiplex;
 mod outcome;

@@ -20,7 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::connect::Connector;
+use super::connect::{Connector, Stream};
+use super::gather::Gathered;
 use super::outcome::{self, Answer};
 use crate::sink::{Class, Connections, Failure, Report};
 
@@ -152,11 +153,11 @@ impl Pool {
     /// Begins HTTP/1.1 over a connection.
     pub(super) async fn handshake(
         &self,
-        stream: super::connect::Stream,
+        stream: Stream,
         permit: OwnedSemaphorePermit,
         deadline: Instant,
     ) -> Result<Connection, Failure> {
-        let (requests, connection) = http1::handshake(stream)
+        let (requests, connection) = http1::handshake(Gathered::new(stream))
             .await
             .map_err(|error| outcome::of_exchange(&error))?;
         Ok(Connection {
@@ -247,7 +248,7 @@ fn answered(
 
 /// Moves the bytes of a connection until it ends; the permit is freed with the socket.
 async fn run(
-    connection: http1::Connection<super::connect::Stream, Full<Bytes>>,
+    connection: http1::Connection<Gathered<Stream>, Full<Bytes>>,
     _permit: OwnedSemaphorePermit,
 ) {
     // The request in flight, if there is one, gets the same error.
