@@ -106,7 +106,10 @@ async fn what_was_put_off_is_gone_when_a_newer_one_has_come_also_after_a_restart
         publish(&mut client, "t", 2).await;
         let is_there = |requests: &[Request]| by_topic(requests)["t"].contains(&2);
         let requests = setup.receiver.wait_until(is_there).await;
-        assert_eq!(by_topic(&requests)["t"], [0, 1, 2], "{backend}");
+        let mut numbers = by_topic(&requests)["t"].clone();
+        // The broker gives 1 again if mqhook was killed before it had acknowledged it.
+        numbers.dedup();
+        assert_eq!(numbers, [0, 1, 2], "{backend}");
     }
 }
 
