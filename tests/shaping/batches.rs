@@ -261,7 +261,7 @@ body = { format = \"template\", template = '{\"payload\": \"{{ payload_json.n }}
         "{:?}",
         began.elapsed()
     );
-    assert_eq!(setup.metric(REJECTED).await, 1);
+    setup.wait_for_metric(REJECTED, |count| count == 1).await;
     let metrics = setup.sidecar.metrics(setup.admin).await;
     assert!(!metrics.contains("outcome=\"request\""), "{metrics}");
 }

@@ -100,7 +100,7 @@ async fn what_is_too_old_is_dropped_and_counted() {
         (dropped(&setup).await == OLD).then_some(())
     })
     .await;
-    assert_eq!(setup.metric(WAITING).await, 0);
+    setup.wait_for_metric(WAITING, |waiting| waiting == 0).await;
     setup.receiver.set(Behaviour::Status(200));
     setup.publish("t", "after").await;
     let expected = "the event that came after";
