@@ -205,10 +205,11 @@ impl Receiver {
     /// port may be taken for a moment.
     pub async fn come_back(&mut self) {
         assert!(self.listening.is_none(), "expected a receiver that is down");
-        let listener = wait::until(PATIENCE, "the port to be free still", async || {
+        let free = wait::until(PATIENCE, "the port to be free still", async || {
             listener(self.runtime(), self.port)
         });
-        self.listen(listener.await);
+        let listener = free.await;
+        self.listen(listener);
     }
 
     fn launch(tls: Option<Arc<ServerConfig>>, memory: Memory) -> Self {
